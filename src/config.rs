@@ -1,0 +1,66 @@
+//! What a sweep is to do: validated, free of the command line, every default a named constant.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::deadline::Limits;
+use crate::feed::target::Sni;
+use crate::tls::drain::Goodbye;
+use crate::tls::handshake::Offer;
+
+/// The port of targets that name none.
+pub const PORT: u16 = 443;
+/// Targets that are dialled at once.
+pub const CONCURRENCY: usize = 1000;
+/// Lookups in flight, apart from the dials.
+pub const LOOKUPS: usize = 512;
+/// The limits of the waits.
+pub const LIMITS: Limits = Limits {
+    resolve: Duration::from_secs(5),
+    connect: Duration::from_secs(5),
+    starttls: Duration::from_secs(10),
+    handshake: Duration::from_secs(10),
+    read: Duration::from_secs(2),
+    total: Duration::from_secs(30),
+};
+/// The longest limit that can be set.
+pub const LIMIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes read off the wire after the handshake.
+pub const READ_LIMIT: u64 = 64 * 1024;
+/// The protocols of the ALPN extension.
+pub const ALPN: &str = "h2,http/1.1";
+/// How long what is in flight may take to finish once the sweep is asked to stop.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// Lines that wait between the input and the tasks.
+pub const LINE_QUEUE: usize = 64;
+/// Records that wait between the tasks and the output.
+pub const RECORD_QUEUE: usize = 256;
+
+/// What a sweep is to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Targets that are dialled at once; at least 1.
+    pub concurrency: usize,
+    /// Lookups in flight; at least 1.
+    pub lookups: usize,
+    /// The limits of the waits.
+    pub limits: Limits,
+    /// The port of targets that name none.
+    pub port: u16,
+    /// The server name of lines that name none.
+    pub sni: Sni,
+    /// What the hello offers.
+    pub offer: Offer,
+    /// When to say `close_notify`.
+    pub goodbye: Goodbye,
+    /// Bytes read off the wire after the handshake.
+    pub read_limit: u64,
+    /// The address to dial from.
+    pub source: Option<IpAddr>,
+    /// The name servers; none: the system's.
+    pub resolvers: Vec<SocketAddr>,
+    /// Whether IPv6 works on this machine.
+    pub ipv6: bool,
+    /// How long what is in flight may take to finish once the sweep is asked to stop.
+    pub grace: Duration,
+}

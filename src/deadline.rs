@@ -1,0 +1,261 @@
+//! The limits of every wait, and the only timeout call in the program.
+
+use std::fmt;
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::failure::{Failure, Kind, Stage};
+
+/// The longest that each wait may last. Totals for their stage, except `connect`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// From a name to its addresses.
+    pub resolve: Duration,
+    /// One attempt at one address.
+    pub connect: Duration,
+    /// The plaintext dialogue before the handshake.
+    pub starttls: Duration,
+    /// The handshake, both dials of it when there are two.
+    pub handshake: Duration,
+    /// What the peer sends after the handshake.
+    pub read: Duration,
+    /// The whole target.
+    pub total: Duration,
+}
+
+/// The waits that have a limit of their own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wait {
+    /// For the addresses of a name.
+    Resolve,
+    /// For one address to answer.
+    Connect,
+    /// For the peer to agree to TLS.
+    Starttls,
+    /// For the handshake to complete.
+    Handshake,
+    /// For the peer to finish what it sends.
+    Read,
+}
+
+/// When a target, and each wait for it, must end. Copied into every step.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    limits: Limits,
+    start: Instant,
+    end: Instant,
+}
+
+/// A wait that ended by its deadline.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Expired {
+    /// The wait that was cut short.
+    pub wait: Wait,
+    /// The limit that struck.
+    pub limit: Duration,
+    /// True when the limit was that of the whole target.
+    pub whole: bool,
+}
+
+impl Deadline {
+    /// The deadline of a target whose work begins now.
+    pub fn start(limits: Limits) -> Self {
+        let start = Instant::now();
+        Self {
+            limits,
+            start,
+            end: start + limits.total,
+        }
+    }
+
+    /// When a wait that begins now must end: at its own limit or at the target's, the earlier.
+    pub fn of(&self, wait: Wait) -> Instant {
+        self.end.min(Instant::now() + self.limit(wait))
+    }
+
+    /// Waits for `future` no longer than the limit of `wait` and what is left of the target's.
+    ///
+    /// # Errors
+    /// [`Expired`] says which of the two struck.
+    pub async fn run<F: Future>(&self, wait: Wait, future: F) -> Result<F::Output, Expired> {
+        self.run_until(wait, self.of(wait), future).await
+    }
+
+    /// Like [`Deadline::run`], for a wait that began earlier or ends sooner: it ends at `until`.
+    ///
+    /// # Errors
+    /// [`Expired`] says whether the wait's own limit struck or the target's.
+    pub async fn run_until<F: Future>(
+        &self,
+        wait: Wait,
+        until: Instant,
+        future: F,
+    ) -> Result<F::Output, Expired> {
+        let until = until.min(self.end);
+        timeout_at(until, future).await.map_err(|_elapsed| {
+            let whole = until == self.end;
+            Expired {
+                wait,
+                limit: if whole {
+                    self.limits.total
+                } else {
+                    self.limit(wait)
+                },
+                whole,
+            }
+        })
+    }
+
+    /// Sleeps for `pause`, if the target's time allows; false when it does not.
+    pub async fn pause(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        if until >= self.end {
+            return false;
+        }
+        tokio::time::sleep_until(until).await;
+        true
+    }
+
+    /// The same deadline for a target that had to wait for `waited` in a queue of ours.
+    pub fn later_by(self, waited: Duration) -> Self {
+        Self {
+            end: self.end + waited,
+            ..self
+        }
+    }
+
+    /// True when the target's time is over.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    /// How long the target has been worked on.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn limit(&self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Resolve => self.limits.resolve,
+            Wait::Connect => self.limits.connect,
+            Wait::Starttls => self.limits.starttls,
+            Wait::Handshake => self.limits.handshake,
+            Wait::Read => self.limits.read,
+        }
+    }
+}
+
+/// Waits for `future` no longer than `limit`; nothing when that is over.
+pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    timeout_at(Instant::now() + limit, future).await.ok()
+}
+
+/// The time of day, read once and moved on by the monotonic clock: steps of the system's clock
+/// change neither the order of records nor a verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    time: SystemTime,
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that shows `time` now.
+    pub fn start(time: SystemTime) -> Self {
+        Self {
+            time,
+            start: Instant::now(),
+        }
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> SystemTime {
+        self.time + self.start.elapsed()
+    }
+}
+
+impl Wait {
+    /// The stage that a failure of this wait belongs to; none for the read, whose deadline is the
+    /// end of a successful target.
+    pub fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Resolve => Some(Stage::Resolve),
+            Self::Connect => Some(Stage::Connect),
+            Self::Starttls => Some(Stage::Starttls),
+            Self::Handshake => Some(Stage::Handshake),
+            Self::Read => None,
+        }
+    }
+}
+
+impl From<Expired> for Failure {
+    fn from(expired: Expired) -> Self {
+        let stage = expired.wait.stage().unwrap_or(Stage::Handshake);
+        Self::new(stage, Kind::Timeout, expired.to_string())
+    }
+}
+
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = humantime::format_duration(self.limit);
+        if self.whole {
+            return write!(f, "the target's {limit} were over");
+        }
+        match self.wait {
+            Wait::Resolve => write!(f, "no answer from the name server within {limit}"),
+            Wait::Connect => write!(f, "no answer to the connection request within {limit}"),
+            Wait::Starttls => write!(f, "no go-ahead for TLS within {limit}"),
+            Wait::Handshake => write!(f, "the handshake was not complete within {limit}"),
+            Wait::Read => write!(f, "the peer was not done within {limit}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        resolve: Duration::from_secs(5),
+        connect: Duration::from_secs(5),
+        starttls: Duration::from_secs(10),
+        handshake: Duration::from_secs(10),
+        read: Duration::from_secs(2),
+        total: Duration::from_secs(12),
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn the_stage_limit_strikes_and_names_its_stage() {
+        let deadline = Deadline::start(LIMITS);
+        let expired = deadline
+            .run(Wait::Connect, std::future::pending::<()>())
+            .await;
+        let failure = Failure::from(expired.unwrap_err());
+        assert_eq!(
+            (failure.stage, failure.kind),
+            (Stage::Connect, Kind::Timeout)
+        );
+        assert_eq!(deadline.elapsed(), LIMITS.connect);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_total_strikes_inside_a_stage_and_names_that_stage() {
+        let deadline = Deadline::start(LIMITS);
+        assert!(deadline.pause(Duration::from_secs(7)).await);
+        let expired = deadline
+            .run(Wait::Handshake, std::future::pending::<()>())
+            .await;
+        let expired = expired.unwrap_err();
+        assert!(expired.whole);
+        assert_eq!(Failure::from(expired).stage, Stage::Handshake);
+        assert_eq!(deadline.elapsed(), LIMITS.total);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_pause_beyond_the_total() {
+        let deadline = Deadline::start(LIMITS);
+        assert!(!deadline.pause(LIMITS.total).await);
+        assert_eq!(deadline.elapsed(), Duration::ZERO);
+    }
+}

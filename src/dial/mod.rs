@@ -1,0 +1,5 @@
+//! From a target to a byte stream.
+
+pub mod connect;
+pub mod resolve;
+pub mod tap;

@@ -1,0 +1,155 @@
+//! The socket, with a count of what passes and the first bytes that came.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::failure::EVIDENCE_LIMIT;
+
+/// A TCP connection under observation.
+#[derive(Debug)]
+pub struct Tap {
+    stream: TcpStream,
+    sent: u64,
+    received: u64,
+    /// At most [`EVIDENCE_LIMIT`] bytes.
+    first: Vec<u8>,
+    /// Reading stops here, counted in bytes received.
+    limit: u64,
+}
+
+/// The error of a read beyond the limit that [`Tap::limit_reading`] set.
+#[derive(Debug)]
+pub struct ReadLimitReached;
+
+impl Tap {
+    /// Observes `stream` from now on.
+    pub fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            sent: 0,
+            received: 0,
+            first: Vec::new(),
+            limit: u64::MAX,
+        }
+    }
+
+    /// Bytes written to the socket.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Bytes read from the socket.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The first bytes that the peer sent.
+    pub fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    /// From now on, at most `bytes` more are read; the read after that fails with
+    /// [`ReadLimitReached`].
+    pub fn limit_reading(&mut self, bytes: u64) {
+        self.limit = self.received.saturating_add(bytes);
+    }
+
+    /// Takes in what lies in the socket already, without waiting: a peer that speaks first and
+    /// closes makes our write fail before we have read a byte.
+    pub fn take_in_what_came(&mut self) {
+        let mut buffer = [0; EVIDENCE_LIMIT];
+        if let Ok(length) = self.stream.try_read(&mut buffer) {
+            self.count_read(buffer.get(..length).unwrap_or_default());
+        }
+    }
+
+    /// Closes with RST, for a dial that is given up.
+    pub fn abort(self) {
+        // A socket that refuses the option is closed with FIN.
+        let _best_effort = self.stream.set_zero_linger();
+    }
+
+    fn count_read(&mut self, bytes: &[u8]) {
+        self.received += bytes.len() as u64;
+        let room = EVIDENCE_LIMIT.saturating_sub(self.first.len());
+        self.first.extend(bytes.iter().take(room));
+    }
+}
+
+impl ReadLimitReached {
+    /// Whether `error` says that the limit was reached.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let left = this.limit - this.received;
+        if left == 0 {
+            return Poll::Ready(Err(io::Error::other(ReadLimitReached)));
+        }
+        let room = buf
+            .remaining()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut within = ReadBuf::new(buf.initialize_unfilled_to(room));
+        ready!(Pin::new(&mut this.stream).poll_read(cx, &mut within))?;
+        let filled = within.filled().len();
+        this.count_read(within.filled());
+        buf.advance(filled);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?;
+        this.sent += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))?;
+        this.sent += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+impl std::fmt::Display for ReadLimitReached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the read limit was reached")
+    }
+}
+
+impl std::error::Error for ReadLimitReached {}

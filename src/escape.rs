@@ -1,0 +1,107 @@
+//! Making strings from strangers safe to print.
+
+use std::fmt::Write as _;
+
+/// `text` with every character escaped that could move a cursor, end a line, break a column or
+/// change the direction of what follows.
+pub fn escaped(text: &str) -> String {
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        push_escaped(&mut out, c);
+    }
+    out
+}
+
+/// At most `limit` characters of `bytes`, escaped; what is not UTF-8 becomes `\xNN`.
+pub fn escaped_lossy(bytes: &[u8], limit: usize) -> String {
+    let mut out = String::new();
+    let mut left = limit;
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if !push_within(&mut out, &mut left, |out| push_escaped(out, c)) {
+                return out;
+            }
+        }
+        for byte in chunk.invalid() {
+            let pushed = push_within(&mut out, &mut left, |out| {
+                let _infallible = write!(out, "\\x{byte:02x}");
+            });
+            if !pushed {
+                return out;
+            }
+        }
+    }
+    out
+}
+
+/// Appends what `push` appends, unless that is more than `left` characters.
+fn push_within(out: &mut String, left: &mut usize, push: impl FnOnce(&mut String)) -> bool {
+    let before = out.len();
+    push(out);
+    let added = out.get(before..).map_or(0, |added| added.chars().count());
+    if added > *left {
+        out.truncate(before);
+        return false;
+    }
+    *left -= added;
+    true
+}
+
+fn push_escaped(out: &mut String, c: char) {
+    match c {
+        _ if is_plain(c) => out.push(c),
+        '\t' => out.push_str("\\t"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        _ if u32::from(c) < 0x80 => {
+            let _infallible = write!(out, "\\x{:02x}", u32::from(c));
+        }
+        _ => {
+            let _infallible = write!(out, "\\u{{{:x}}}", u32::from(c));
+        }
+    }
+}
+
+/// Whether a character can be printed as it is: false for control characters, line separators, and the marks that reorder or hide text.
+pub fn is_plain(c: char) -> bool {
+    !(c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays() {
+        assert_eq!(
+            escaped("bücher \u{1f512} \\ \"x\""),
+            "bücher \u{1f512} \\ \"x\""
+        );
+    }
+
+    #[test]
+    fn control_and_bidirectional_characters_are_escaped() {
+        assert_eq!(
+            escaped("a\0b\x1b[31m\u{202e}c\n\u{85}"),
+            "a\\x00b\\x1b[31m\\u{202e}c\\n\\u{85}"
+        );
+    }
+
+    #[test]
+    fn bytes_are_cut_at_whole_characters() {
+        assert_eq!(escaped_lossy(b"ab\xff\xc3\xa9c", 64), "ab\\xff\u{e9}c");
+        assert_eq!(escaped_lossy(b"ab\xffc", 5), "ab");
+        assert_eq!(escaped_lossy(&[b'x'; 1000], 256).len(), 256);
+    }
+}

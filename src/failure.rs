@@ -1,0 +1,309 @@
+//! What can end a target, in two words and a sentence.
+//!
+//! This is the only place where an [`io::Error`] or a [`rustls::Error`] becomes ours. Both are
+//! classified by type and number, never by their text.
+
+use std::fmt;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::names;
+
+/// Bytes of a peer's answer that a record quotes.
+pub const EVIDENCE_LIMIT: usize = 64;
+
+/// Why a target has no finished handshake: always a stage and a kind, then words for people.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// How far the target came.
+    pub stage: Stage,
+    /// What ended it.
+    pub kind: Kind,
+    /// The alert that the peer sent, by its IANA name; its number when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
+    /// One sentence for people; its wording may change between versions.
+    pub detail: String,
+    /// The first bytes that the peer sent, escaped, at most 64 of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+}
+
+/// The step in which a target failed.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The line itself.
+    Input,
+    /// From a name to its addresses.
+    Resolve,
+    /// From an address to a TCP connection.
+    Connect,
+    /// The plaintext dialogue before the handshake.
+    Starttls,
+    /// The TLS handshake.
+    Handshake,
+    /// Our own machine: never the target's fault.
+    Local,
+}
+
+/// What ended a target.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The peer sent a fatal alert.
+    Alert,
+    /// The signature over the handshake does not hold under the certificate's key.
+    BadSignature,
+    /// The peer closed in the middle.
+    Eof,
+    /// The target is on an exclude list.
+    Excluded,
+    /// A defect of ours.
+    Internal,
+    /// The run was stopped before this target was finished.
+    Interrupted,
+    /// The line is not a target.
+    InvalidTarget,
+    /// The name has no address: NXDOMAIN or no data.
+    NotFound,
+    /// The first bytes were not TLS.
+    NotTls,
+    /// The peer broke the protocol.
+    Protocol,
+    /// TCP said that nobody listens.
+    Refused,
+    /// The STARTTLS peer refused to upgrade, or slipped bytes in before it.
+    Rejected,
+    /// The peer reset the connection.
+    Reset,
+    /// Our own machine ran out of descriptors, ports, buffers or memory.
+    Resource,
+    /// SERVFAIL, REFUSED or nonsense from the name server.
+    ServerFailure,
+    /// A deadline struck.
+    Timeout,
+    /// A handshake message beyond what we accept.
+    TooLarge,
+    /// There is no way to the address.
+    Unreachable,
+    /// The peer speaks a version or a suite that we cannot.
+    Unsupported,
+}
+
+impl Failure {
+    /// A failure with a detail and nothing else.
+    pub fn new(stage: Stage, kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            stage,
+            kind,
+            alert: None,
+            detail: detail.into(),
+            evidence: None,
+        }
+    }
+
+    /// What an error of a socket means when it strikes in `stage`.
+    ///
+    /// An error of rustls, which tokio-rustls wraps in an [`io::Error`], is classified by
+    /// [`Failure::from_tls`].
+    pub fn from_io(stage: Stage, error: &io::Error) -> Self {
+        if let Some(error) = tls_error(error) {
+            return Self::from_tls(stage, error);
+        }
+        if is_local(error) {
+            return Self::new(Stage::Local, Kind::Resource, error.to_string());
+        }
+        Self::new(stage, kind_of_io(stage, error), error.to_string())
+    }
+
+    /// What an error of rustls means when it strikes in `stage`.
+    pub fn from_tls(stage: Stage, error: &rustls::Error) -> Self {
+        let kind = kind_of_tls(error);
+        let stage = match kind {
+            Kind::Resource | Kind::Internal => Stage::Local,
+            _ => stage,
+        };
+        let alert = match error {
+            rustls::Error::AlertReceived(alert) => Some(alert_name(*alert)),
+            _ => None,
+        };
+        let detail = match &alert {
+            Some(alert) => format!("the peer sent the alert {alert}"),
+            None => error.to_string(),
+        };
+        Self {
+            stage,
+            kind,
+            alert,
+            detail,
+            evidence: None,
+        }
+    }
+
+    /// Reconsiders the failure in the light of the first bytes that the peer sent.
+    ///
+    /// rustls calls a wrong content type the same in the first byte and in mid-stream; only the
+    /// former says that the peer does not speak TLS. And a peer that spoke and closed before we
+    /// wrote makes the write fail, although it said why.
+    pub fn in_view_of(self, first: &[u8]) -> Self {
+        match (self.kind, first) {
+            (Kind::NotTls, [20..=24, ..]) => Self {
+                kind: Kind::Protocol,
+                ..self
+            },
+            (Kind::Eof | Kind::Reset, [21, 3, _, 0, 2, 2, alert, ..]) => {
+                Self::from_tls(self.stage, &rustls::Error::AlertReceived((*alert).into()))
+            }
+            (Kind::Eof | Kind::Reset, [] | [20..=24, ..]) => self,
+            (Kind::NotTls | Kind::Eof | Kind::Reset, _) => Self {
+                kind: Kind::NotTls,
+                detail: "the peer's first bytes are not TLS".to_owned(),
+                evidence: Some(evidence(first)),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// True when trying again on a machine with more to give could end otherwise.
+    pub fn is_local_shortage(&self) -> bool {
+        self.stage == Stage::Local && self.kind == Kind::Resource
+    }
+}
+
+impl Stage {
+    /// The word in the record.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Starttls => "starttls",
+            Self::Handshake => "handshake",
+            Self::Local => "local",
+        }
+    }
+}
+
+impl Kind {
+    /// The word in the record.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::BadSignature => "bad_signature",
+            Self::Eof => "eof",
+            Self::Excluded => "excluded",
+            Self::Internal => "internal",
+            Self::Interrupted => "interrupted",
+            Self::InvalidTarget => "invalid_target",
+            Self::NotFound => "not_found",
+            Self::NotTls => "not_tls",
+            Self::Protocol => "protocol",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+            Self::Reset => "reset",
+            Self::Resource => "resource",
+            Self::ServerFailure => "server_failure",
+            Self::Timeout => "timeout",
+            Self::TooLarge => "too_large",
+            Self::Unreachable => "unreachable",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}: {}",
+            self.stage.word(),
+            self.kind.word(),
+            self.detail
+        )
+    }
+}
+
+/// The error of rustls inside an [`io::Error`], as tokio-rustls wraps it.
+pub fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// The IANA name of an alert.
+pub fn alert_name(alert: AlertDescription) -> String {
+    names::alert(u8::from(alert)).into_owned()
+}
+
+/// True for what our own machine lacks or forbids, whoever the peer is.
+pub fn is_local(error: &io::Error) -> bool {
+    is_shortage(error) || matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM))
+}
+
+/// True for what our own machine lacks now and may have again in a moment.
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EMFILE
+                | libc::ENFILE
+                | libc::ENOBUFS
+                | libc::ENOMEM
+                | libc::EADDRNOTAVAIL
+                | libc::EADDRINUSE
+                | libc::EAGAIN
+        )
+    )
+}
+
+/// At most [`EVIDENCE_LIMIT`] bytes that a peer sent, escaped as in a Rust byte string.
+pub fn evidence(bytes: &[u8]) -> String {
+    let kept = bytes.get(..EVIDENCE_LIMIT).unwrap_or(bytes);
+    kept.escape_ascii().to_string()
+}
+
+fn kind_of_io(stage: Stage, error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Kind::Refused,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected => Kind::Reset,
+        io::ErrorKind::TimedOut => Kind::Timeout,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero => Kind::Eof,
+        // rustls' deframer, full of a message that it was promised more of.
+        io::ErrorKind::InvalidData => Kind::TooLarge,
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => Kind::Unreachable,
+        _ if stage == Stage::Connect => Kind::Unreachable,
+        _ => Kind::Reset,
+    }
+}
+
+/// The kind of every error that rustls 0.23 can give.
+///
+/// Its enums are non-exhaustive; what a later version adds came from the peer, so it is
+/// `protocol` until somebody names it better.
+fn kind_of_tls(error: &rustls::Error) -> Kind {
+    use rustls::Error as E;
+    match error {
+        E::AlertReceived(_) => Kind::Alert,
+        E::InvalidMessage(
+            InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
+        ) => Kind::TooLarge,
+        E::InvalidMessage(InvalidMessage::InvalidContentType) => Kind::NotTls,
+        E::InvalidCertificate(CertificateError::BadSignature) => Kind::BadSignature,
+        E::PeerIncompatible(_) => Kind::Unsupported,
+        E::FailedToGetRandomBytes => Kind::Resource,
+        _ => Kind::Protocol,
+    }
+}

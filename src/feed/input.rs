@@ -1,0 +1,336 @@
+//! Arguments, files and stdin as one stream of numbered lines.
+//!
+//! Reading blocks, so it has a thread of its own, and nobody waits for that thread: an idle stdin
+//! must not delay the exit.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc;
+
+use crate::escape::escaped_lossy;
+
+/// Bytes of a line, its end not counted; a longer line is not a target.
+pub const LINE_LIMIT: usize = 16 * 1024;
+
+/// Characters of a line that is no target which its record repeats.
+pub const ECHO_LIMIT: usize = 256;
+
+/// One line that is neither blank nor a comment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Line {
+    /// From 1, over all inputs, blank lines and comments counted.
+    pub number: u64,
+    /// The line without surrounding blanks, or why it cannot be one.
+    pub text: Result<String, BadLine>,
+}
+
+/// A line that is not text or is too long to be a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BadLine {
+    /// The first field, escaped, at most [`ECHO_LIMIT`] characters.
+    pub echo: String,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// An input that cannot be read.
+#[derive(Debug)]
+pub struct InputError {
+    name: String,
+    error: io::Error,
+}
+
+/// Everything that is to be read, in order.
+pub struct Input {
+    sources: Vec<Source>,
+    position: Arc<AtomicU64>,
+    size: Option<u64>,
+}
+
+enum Source {
+    Arguments(Vec<OsString>),
+    Opened(String, Box<dyn Read + Send>),
+    /// A FIFO: opening it waits for its writer, so that happens when its turn comes.
+    Waiting(PathBuf),
+}
+
+impl Input {
+    /// Arguments first, then `files` in order; `-` among them is `stdin`.
+    ///
+    /// # Errors
+    /// The first file that does not exist, may not be read or is a directory.
+    pub fn open(
+        arguments: Vec<OsString>,
+        files: &[PathBuf],
+        stdin: impl Fn() -> Box<dyn Read + Send>,
+    ) -> Result<Self, InputError> {
+        let mut size = Some(arguments.iter().map(|text| text.len() as u64 + 1).sum());
+        let mut sources = vec![Source::Arguments(arguments)];
+        for path in files {
+            if path == Path::new("-") {
+                sources.push(Source::Opened("stdin".to_owned(), stdin()));
+                size = None;
+                continue;
+            }
+            let (source, length) = open(path).map_err(|error| InputError::of(path, error))?;
+            sources.push(source);
+            size = size
+                .zip(length)
+                .map(|(sum, length): (u64, u64)| sum + length);
+        }
+        Ok(Self {
+            sources,
+            position: Arc::default(),
+            size,
+        })
+    }
+
+    /// Bytes read so far; goes on counting while [`Input::send_to`] runs.
+    pub fn position(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.position)
+    }
+
+    /// Bytes that there are to read, when all of it is arguments and regular files.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Reads everything and sends it line by line; blocks while the queue is full, and ends early,
+    /// without an error, when nobody receives any more.
+    ///
+    /// # Errors
+    /// The first input whose reading failed; what came before it has been sent.
+    pub fn send_to(self, lines: &mpsc::Sender<Line>) -> Result<(), InputError> {
+        let mut number = 0;
+        for source in self.sources {
+            let (name, mut reader): (String, Box<dyn Read + Send>) = match source {
+                Source::Arguments(arguments) => {
+                    for argument in arguments {
+                        number += 1;
+                        let bytes = argument.into_vec();
+                        self.position
+                            .fetch_add(bytes.len() as u64 + 1, Ordering::Relaxed);
+                        let length = bytes.len();
+                        if !send(lines, number, &bytes, length) {
+                            return Ok(());
+                        }
+                    }
+                    continue;
+                }
+                Source::Opened(name, reader) => (name, reader),
+                Source::Waiting(path) => {
+                    let file = File::open(&path).map_err(|error| InputError::of(&path, error))?;
+                    (path.display().to_string(), Box::new(file))
+                }
+            };
+            let ended = read_lines(&mut reader, &mut number, &self.position, lines);
+            if !ended.map_err(|error| InputError { name, error })? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<(Source, Option<u64>)> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if metadata.file_type().is_fifo() {
+        return Ok((Source::Waiting(path.to_owned()), None));
+    }
+    let file = File::open(path)?;
+    let length = metadata.is_file().then_some(metadata.len());
+    Ok((
+        Source::Opened(path.display().to_string(), Box::new(file)),
+        length,
+    ))
+}
+
+/// True at the end of `reader`, false when nobody receives any more.
+fn read_lines(
+    reader: &mut dyn Read,
+    number: &mut u64,
+    position: &AtomicU64,
+    lines: &mpsc::Sender<Line>,
+) -> io::Result<bool> {
+    let mut reader = BufReader::with_capacity(64 * 1024, reader);
+    let mut kept = Vec::new();
+    let mut first = true;
+    loop {
+        kept.clear();
+        let Some(length) = read_line(&mut reader, &mut kept, position)? else {
+            return Ok(true);
+        };
+        *number += 1;
+        let mut line = kept.as_slice();
+        if std::mem::take(&mut first) {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        if !send(lines, *number, line, length) {
+            return Ok(false);
+        }
+    }
+}
+
+/// Reads up to and over the next newline, keeping at most [`LINE_LIMIT`] bytes; the length of the
+/// whole line, or nothing at the end of the input.
+fn read_line(
+    reader: &mut impl BufRead,
+    kept: &mut Vec<u8>,
+    position: &AtomicU64,
+) -> io::Result<Option<usize>> {
+    let mut length = 0;
+    let mut begun = false;
+    loop {
+        let available = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if available.is_empty() {
+            return Ok(begun.then_some(length));
+        }
+        begun = true;
+        let end = available.iter().position(|&byte| byte == b'\n');
+        let part = available
+            .get(..end.unwrap_or(available.len()))
+            .unwrap_or_default();
+        let room = (LINE_LIMIT + 1).saturating_sub(kept.len()).min(part.len());
+        kept.extend(part.iter().take(room));
+        length += part.len();
+        let consumed = part.len() + usize::from(end.is_some());
+        reader.consume(consumed);
+        position.fetch_add(consumed as u64, Ordering::Relaxed);
+        if end.is_some() {
+            return Ok(Some(length));
+        }
+    }
+}
+
+/// Sends a line unless it is blank or a comment; false when nobody receives any more.
+fn send(lines: &mpsc::Sender<Line>, number: u64, kept: &[u8], length: usize) -> bool {
+    let trimmed = kept.trim_ascii();
+    if trimmed.is_empty() && length <= LINE_LIMIT || trimmed.first() == Some(&b'#') {
+        return !lines.is_closed();
+    }
+    let text = if length > LINE_LIMIT {
+        Err(format!(
+            "the line has {length} bytes, {LINE_LIMIT} is the limit"
+        ))
+    } else {
+        match std::str::from_utf8(trimmed) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(error) => Err(format!(
+                "the line is not UTF-8 from byte {}",
+                error.valid_up_to() + 1
+            )),
+        }
+    };
+    let text = text.map_err(|reason| BadLine {
+        echo: echo(trimmed),
+        reason,
+    });
+    lines.blocking_send(Line { number, text }).is_ok()
+}
+
+/// The first field of a line that is no target: escaped, at most [`ECHO_LIMIT`] characters.
+pub fn echo(line: &[u8]) -> String {
+    let field = line.split(|&byte| byte == b',').next().unwrap_or_default();
+    escaped_lossy(field.trim_ascii(), ECHO_LIMIT)
+}
+
+impl InputError {
+    fn of(path: &Path, error: io::Error) -> Self {
+        Self {
+            name: path.display().to_string(),
+            error,
+        }
+    }
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read {}: {}", self.name, self.error)
+    }
+}
+
+impl std::error::Error for InputError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_of(input: &'static [u8]) -> Vec<Line> {
+        let stdin = || Box::new(input) as Box<dyn Read + Send>;
+        let input = Input::open(vec!["argument".into()], &["-".into()], stdin).unwrap();
+        let (sender, mut receiver) = mpsc::channel(1000);
+        input.send_to(&sender).unwrap();
+        drop(sender);
+        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn lines_are_trimmed_numbered_and_skipped() {
+        let lines = lines_of(b"\xef\xbb\xbfa\r\n\n # no\n \tb \n#c\nd");
+        let lines: Vec<_> = lines
+            .into_iter()
+            .map(|line| (line.number, line.text.unwrap()))
+            .collect();
+        let expected = [(1, "argument"), (2, "a"), (5, "b"), (7, "d")];
+        assert_eq!(
+            lines,
+            expected.map(|(number, text)| (number, text.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_bad_line_does_not_harm_the_next() {
+        let mut input = vec![b'x'; 1 << 20];
+        input.extend(b"\na\xffb,c\n\0\ngood\n");
+        let lines = lines_of(input.leak());
+        let long = lines[1].text.as_ref().unwrap_err();
+        assert_eq!(
+            (long.echo.len(), long.reason.contains("1048576")),
+            (ECHO_LIMIT, true)
+        );
+        assert_eq!(lines[2].text.as_ref().unwrap_err().echo, "a\\xffb");
+        assert_eq!(lines[3].text.as_deref(), Ok("\0"));
+        assert_eq!(lines[4].text.as_deref(), Ok("good"));
+    }
+
+    #[test]
+    fn the_longest_line_is_a_line() {
+        let mut input = vec![b'x'; LINE_LIMIT];
+        input.extend(b"\r\n");
+        let too_long = lines_of(input.clone().leak())[1].text.is_err();
+        input.remove(0);
+        assert_eq!(
+            (too_long, lines_of(input.leak())[1].text.is_ok()),
+            (true, true)
+        );
+    }
+
+    #[test]
+    fn a_missing_file_and_a_directory_are_named() {
+        for path in ["/no/such/file", "/"] {
+            let stdin = || Box::new(io::empty()) as Box<dyn Read + Send>;
+            let error = Input::open(Vec::new(), &[path.into()], stdin)
+                .err()
+                .unwrap();
+            assert!(error.to_string().contains(path), "{error}");
+        }
+    }
+}

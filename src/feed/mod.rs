@@ -1,0 +1,5 @@
+//! What is to be swept, and when.
+
+pub mod input;
+pub mod pace;
+pub mod target;

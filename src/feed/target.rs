@@ -1,0 +1,389 @@
+//! A line of input, parsed into what is to be dialled.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use rustls_pki_types::{DnsName, ServerName};
+
+/// Schemes of URLs that mean TLS from the first byte, with their default ports.
+///
+/// `None`: the port of a target that names none.
+const SCHEMES: &[(&str, Option<u16>)] = &[
+    ("amqps", Some(5671)),
+    ("ftps", Some(990)),
+    ("https", Some(443)),
+    ("http", Some(80)),
+    ("imaps", Some(993)),
+    ("ircs", Some(6697)),
+    ("ldaps", Some(636)),
+    ("mqtts", Some(8883)),
+    ("nntps", Some(563)),
+    ("pop3s", Some(995)),
+    ("rediss", Some(6379)),
+    ("sips", Some(5061)),
+    ("smtps", Some(465)),
+    ("ssl", None),
+    ("tcp", None),
+    ("tls", None),
+    ("wss", Some(443)),
+    ("xmpps", Some(5223)),
+];
+
+/// What one line asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    /// The first field of the line, as it stood there.
+    pub text: String,
+    /// Whom to dial.
+    pub host: Host,
+    /// The port, when the line or the scheme of its URL names one.
+    pub port: Option<u16>,
+    /// The server name to send, as far as the line says.
+    pub sni: Sni,
+    /// The rest of the line, for the user's own purposes.
+    pub tag: Option<String>,
+}
+
+/// A name to look up, or an address to dial as it is.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Host {
+    /// An IPv4 or IPv6 address.
+    Address(IpAddr),
+    /// A name in lower case and punycode, without a trailing dot.
+    Name(DnsName<'static>),
+}
+
+/// The server name indication (RFC 6066, section 3) that a line or a flag asks for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Sni {
+    /// Nothing is said.
+    #[default]
+    Unsaid,
+    /// `-`: send none.
+    Nothing,
+    /// Send this name.
+    Name(DnsName<'static>),
+}
+
+/// Why a line is not a target: one sentence with the remedy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InvalidTarget(pub String);
+
+impl Target {
+    /// The name to send and to check the certificate against.
+    ///
+    /// The line goes before `flag`, the flag before the host.
+    pub fn server_name(&self, flag: &Sni) -> ServerIdentity {
+        let said = match (&self.sni, flag) {
+            (Sni::Unsaid, said) | (said, _) => said,
+        };
+        let host = match &self.host {
+            Host::Address(address) => ServerName::IpAddress((*address).into()),
+            Host::Name(name) => ServerName::DnsName(name.clone()),
+        };
+        match said {
+            Sni::Name(name) => ServerIdentity {
+                checked: ServerName::DnsName(name.clone()),
+                sent: Some(name.clone()),
+            },
+            Sni::Nothing => ServerIdentity {
+                checked: host,
+                sent: None,
+            },
+            Sni::Unsaid => ServerIdentity {
+                sent: match &self.host {
+                    Host::Name(name) => Some(name.clone()),
+                    Host::Address(_) => None,
+                },
+                checked: host,
+            },
+        }
+    }
+}
+
+/// Whom the peer is asked to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerIdentity {
+    /// The name or address that the certificate must be good for.
+    pub checked: ServerName<'static>,
+    /// The name in the ClientHello.
+    pub sent: Option<DnsName<'static>>,
+}
+
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    /// Parses `TARGET[,SNI[,TAG]]`; the tag is the rest of the line.
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        let mut fields = line.trim().splitn(3, ',').map(str::trim);
+        let text = fields.next().unwrap_or_default();
+        let sni = fields.next().unwrap_or_default().parse()?;
+        let tag = fields.next().filter(|tag| !tag.is_empty());
+        let (host, port) = endpoint(text)?;
+        Ok(Self {
+            text: text.to_owned(),
+            host,
+            port,
+            sni,
+            tag: tag.map(str::to_owned),
+        })
+    }
+}
+
+impl FromStr for Sni {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "" => Ok(Self::Unsaid),
+            "-" => Ok(Self::Nothing),
+            _ => match host(text) {
+                Ok(Host::Name(name)) => Ok(Self::Name(name)),
+                Ok(Host::Address(_)) => Err(invalid(
+                    "the SNI is an address, which RFC 6066 forbids; `-` sends none",
+                )),
+                Err(InvalidTarget(reason)) => Err(invalid(format!("the SNI: {reason}"))),
+            },
+        }
+    }
+}
+
+/// `host`, `host:port`, `[v6]`, `[v6]:port`, a bare v6 address or a URL.
+fn endpoint(text: &str) -> Result<(Host, Option<u16>), InvalidTarget> {
+    if text.is_empty() {
+        return Err(invalid("the first field is empty"));
+    }
+    match text.split_once("://") {
+        Some((scheme, rest)) => {
+            let default = scheme_port(scheme)?;
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let host_and_port = authority
+                .rsplit_once('@')
+                .map_or(authority, |(_user, rest)| rest);
+            let (host, port) = host_and_maybe_port(host_and_port)?;
+            Ok((host, port.or(default)))
+        }
+        None => host_and_maybe_port(text),
+    }
+}
+
+fn scheme_port(scheme: &str) -> Result<Option<u16>, InvalidTarget> {
+    SCHEMES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(scheme))
+        .map(|(_, port)| *port)
+        .ok_or_else(|| invalid("the URL's scheme is unknown; write host:port"))
+}
+
+fn host_and_maybe_port(text: &str) -> Result<(Host, Option<u16>), InvalidTarget> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let Some((address, rest)) = bracketed.split_once(']') else {
+            return Err(invalid("the bracket is not closed; write [address]:port"));
+        };
+        let address = v6(address)?;
+        return match rest.strip_prefix(':') {
+            Some(digits) => Ok((address, Some(port(digits)?))),
+            None if rest.is_empty() => Ok((address, None)),
+            None => Err(invalid("after the bracket comes :port or nothing")),
+        };
+    }
+    match text.split_once(':') {
+        None => Ok((host(text)?, None)),
+        Some((_, rest)) if rest.contains(':') => Ok((v6(text)?, None)),
+        Some((name, digits)) => Ok((host(name)?, Some(port(digits)?))),
+    }
+}
+
+fn v6(text: &str) -> Result<Host, InvalidTarget> {
+    if text.contains('%') {
+        return Err(invalid("an address with a zone is not supported"));
+    }
+    text.parse::<Ipv6Addr>()
+        .map(|address| Host::Address(IpAddr::V6(address)))
+        .map_err(|_error| invalid("not an IPv6 address; write [address]:port"))
+}
+
+fn port(digits: &str) -> Result<u16, InvalidTarget> {
+    let number = match digits.bytes().all(|b| b.is_ascii_digit()) {
+        true => digits.parse::<u16>().ok(),
+        false => None,
+    };
+    match number {
+        Some(number) if number > 0 => Ok(number),
+        _ => Err(invalid("the port is not a number from 1 to 65535")),
+    }
+}
+
+fn host(text: &str) -> Result<Host, InvalidTarget> {
+    if text.is_empty() {
+        return Err(invalid("the host is empty"));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Host::Address(address));
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(invalid(
+            "a host cannot end in a number unless it is an address; is the line rank,domain?",
+        ));
+    }
+    if name.contains(['/', '\\']) {
+        return Err(invalid(
+            "a host cannot hold a slash; write scheme://host/path",
+        ));
+    }
+    let ascii = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
+        .map_err(|_error| invalid("not a host name: the IDNA rules refuse it"))?;
+    if ascii.len() > 253 {
+        return Err(invalid("the name is longer than 253 characters"));
+    }
+    if ascii.split('.').any(str::is_empty) {
+        return Err(invalid("the name has an empty label"));
+    }
+    if ascii.split('.').any(|label| label.len() > 63) {
+        return Err(invalid("a label of the name is longer than 63 characters"));
+    }
+    DnsName::try_from(ascii.into_owned())
+        .map(Host::Name)
+        .map_err(|_error| {
+            invalid("not a host name: letters, digits, hyphens inside labels, underscores and dots")
+        })
+}
+
+fn invalid(reason: impl Into<String>) -> InvalidTarget {
+    InvalidTarget(reason.into())
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.as_ref().fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for InvalidTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for InvalidTarget {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> (String, Option<u16>) {
+        let target: Target = line.parse().unwrap();
+        (target.host.to_string(), target.port)
+    }
+
+    fn reason(line: &str) -> String {
+        line.parse::<Target>().unwrap_err().0
+    }
+
+    #[test]
+    fn every_form_of_a_target() {
+        for (line, host, port) in [
+            ("example.com", "example.com", None),
+            ("example.com:8443", "example.com", Some(8443)),
+            ("EXAMPLE.com.:1", "example.com", Some(1)),
+            ("192.0.2.1", "192.0.2.1", None),
+            ("192.0.2.1:65535", "192.0.2.1", Some(65535)),
+            ("[2001:db8::1]", "2001:db8::1", None),
+            ("[2001:db8::1]:443", "2001:db8::1", Some(443)),
+            ("2001:db8::1", "2001:db8::1", None),
+            ("https://example.com", "example.com", Some(443)),
+            ("https://example.com/a:b?c#d", "example.com", Some(443)),
+            (
+                "https://user:secret@example.com:1?x",
+                "example.com",
+                Some(1),
+            ),
+            ("HTTPS://[::1]:8443/", "::1", Some(8443)),
+            ("tls://example.com", "example.com", None),
+            ("imaps://example.com", "example.com", Some(993)),
+            ("_dmarc.ex_ample.com", "_dmarc.ex_ample.com", None),
+            ("bücher.example", "xn--bcher-kva.example", None),
+            (" \texample.com\t ", "example.com", None),
+        ] {
+            assert_eq!(parsed(line), (host.to_owned(), port), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_target_says_why() {
+        for (line, word) in [
+            ("", "empty"),
+            (":443", "empty"),
+            ("example.com:", "port"),
+            ("example.com:0", "port"),
+            ("example.com:65536", "port"),
+            ("example.com:-1", "port"),
+            ("example.com:+1", "port"),
+            ("example.com:https", "port"),
+            ("example.com:99999999999999999999", "port"),
+            ("[::1", "bracket"),
+            ("[::1]443", "bracket"),
+            ("[::1]:", "port"),
+            ("[192.0.2.1]:443", "IPv6"),
+            ("fe80::1%eth0", "zone"),
+            ("a:b:c", "IPv6"),
+            ("1,example.com", "rank"),
+            ("256.1.1.1", "rank"),
+            ("a..b", "empty label"),
+            ("-a.example", "host name"),
+            ("a b.example", "host name"),
+            ("a\0b.example", "host name"),
+            ("gopher://example.com", "scheme"),
+            ("example.com/path", "slash"),
+            ("example.com,192.0.2.1", "SNI"),
+            ("example.com,a..b", "SNI"),
+        ] {
+            assert!(reason(line).contains(word), "{line}: {}", reason(line));
+        }
+        assert!(reason(&format!("{}.example", "a".repeat(64))).contains("63"));
+        assert!(reason(&format!("{}example", "abcdefg.".repeat(40))).contains("253"));
+    }
+
+    #[test]
+    fn the_tag_is_the_rest_of_the_line() {
+        let target: Target = "192.0.2.1:1 , name.example , a, b,,c ".parse().unwrap();
+        assert_eq!(target.text, "192.0.2.1:1");
+        assert_eq!(target.tag.as_deref(), Some("a, b,,c"));
+        let target: Target = "example.com,,tag".parse().unwrap();
+        assert_eq!(
+            (target.sni, target.tag.as_deref()),
+            (Sni::Unsaid, Some("tag"))
+        );
+    }
+
+    #[test]
+    fn the_line_goes_before_the_flag_and_the_flag_before_the_host() {
+        let flag: Sni = "flag.example".parse().unwrap();
+        let sent = |line: &str, flag: &Sni| {
+            let identity = line.parse::<Target>().unwrap().server_name(flag);
+            identity.sent.map(|name| name.as_ref().to_owned())
+        };
+        assert_eq!(
+            sent("a.example", &Sni::Unsaid).as_deref(),
+            Some("a.example")
+        );
+        assert_eq!(sent("a.example", &flag).as_deref(), Some("flag.example"));
+        assert_eq!(
+            sent("a.example,b.example", &flag).as_deref(),
+            Some("b.example")
+        );
+        assert_eq!(sent("a.example,-", &flag), None);
+        assert_eq!(sent("a.example", &Sni::Nothing), None);
+        assert_eq!(sent("192.0.2.1", &Sni::Unsaid), None);
+        assert_eq!(
+            sent("192.0.2.1,b.example", &Sni::Unsaid).as_deref(),
+            Some("b.example")
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! A mass TLS handshake scanner: one line in, one line out.
+//!
+//! The `tlsweep` command is a thin shell around this library, which never touches the command
+//! line, stdout, stderr, the environment or the wall clock.
+//!
+//! ```text
+//!  file / stdin / arguments
+//!    │ feed::input      numbered lines; a bad line becomes a record, not a crash
+//!    ▼
+//!  mpsc (bounded) ──► sweep: one permit of the semaphore per task
+//!                       │ feed::target     line ──► Target
+//!                       │ dial::resolve    Target ──► addresses
+//!                       │ dial::connect    addresses ──► TcpStream, watched by dial::tap
+//!                       │ tls::handshake   TcpStream ──► Session; accepts any certificate
+//!                       │ tls::drain       Session ──► ReadEnd; goodbye first, then to the end
+//!                       ▼
+//!                     report::record       any step may end in failure::Failure instead
+//!    ┌──────────────────┘
+//!    ▼ mpsc (bounded); the permit is released only after the record is accepted
+//!  report::output       text, json, csv; one thread owns stdout
+//! ```
+//!
+//! Modules stand in the order in which data passes through them, and import only what stands above
+//! them.
+
+pub mod escape;
+pub mod names;
+
+pub mod failure;
+
+pub mod deadline;
+
+pub mod feed;
+
+pub mod dial;
+
+pub mod tls;
+
+pub mod report;
+
+pub mod config;
+
+pub mod probe;
+
+pub mod sweep;

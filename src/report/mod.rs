@@ -1,0 +1,7 @@
+//! From facts to lines.
+
+pub mod output;
+pub mod record;
+pub mod schema;
+pub mod status;
+pub mod summary;

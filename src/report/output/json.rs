@@ -1,0 +1,85 @@
+//! One JSON object a line.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
+use serde_json::{Map, Serializer, Value};
+
+use crate::escape::is_plain;
+use crate::report::output::{Format, Layout};
+use crate::report::record::Record;
+use crate::report::schema::Fields;
+
+struct Json {
+    fields: Option<Fields>,
+}
+
+pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
+    Box::new(Json {
+        fields: layout.fields.clone(),
+    })
+}
+
+impl Format for Json {
+    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+        let mut serializer = Serializer::with_formatter(&mut *out, Harmless);
+        match &self.fields {
+            None => record.serialize(&mut serializer)?,
+            Some(fields) => {
+                let whole = serde_json::to_value(record)?;
+                let chosen = chosen(&whole, "", fields.names());
+                chosen
+                    .unwrap_or_else(|| Value::Object(Map::new()))
+                    .serialize(&mut serializer)?;
+            }
+        }
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+/// The part of `value` that the dotted `names` choose; nothing when that is nothing.
+fn chosen(value: &Value, name: &str, names: &[String]) -> Option<Value> {
+    match value {
+        _ if names.iter().any(|chosen| chosen == name) => Some(value.clone()),
+        Value::Object(object) => {
+            let kept = object.iter().filter_map(|(key, inner)| {
+                let name = if name.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{name}.{key}")
+                };
+                Some((key.clone(), chosen(inner, &name, names)?))
+            });
+            let kept: Map<_, _> = kept.collect();
+            (!kept.is_empty()).then_some(Value::Object(kept))
+        }
+        _ => None,
+    }
+}
+
+/// Escapes what JSON does not make one escape: a terminal would obey it.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(|c| !is_plain(c)) {
+            let (plain, from) = rest.split_at(at);
+            writer.write_all(plain.as_bytes())?;
+            let mut chars = from.chars();
+            if let Some(c) = chars.next() {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+            rest = chars.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}

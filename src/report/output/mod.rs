@@ -1,0 +1,81 @@
+//! Records as lines of text, JSON or CSV, and the one owner of stdout.
+
+mod csv;
+mod json;
+mod text;
+
+use std::io::{self, Write};
+
+use tokio::sync::mpsc;
+
+use crate::report::record::Record;
+use crate::report::schema::Fields;
+
+pub use text::COLUMNS;
+
+/// The formats, by the names that `--format` takes.
+pub const FORMATS: [(&str, Make); 3] = [
+    ("text", text::format),
+    ("json", json::format),
+    ("csv", csv::format),
+];
+
+/// Bytes that are gathered before they are written, while more records are waiting.
+const BUFFER: usize = 64 * 1024;
+
+/// How lines are to look.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    /// Text: columns aligned for people rather than separated by tabs.
+    pub aligned: bool,
+    /// Text: coloured.
+    pub coloured: bool,
+    /// CSV: without the line of field names.
+    pub no_header: bool,
+    /// JSON and CSV: these fields only; none: all.
+    pub fields: Option<Fields>,
+}
+
+/// Makes a format.
+pub type Make = fn(&Layout) -> Box<dyn Format>;
+
+/// A way to write records.
+pub trait Format: Send {
+    /// Appends the line of `record`, its end included.
+    ///
+    /// # Errors
+    /// The record cannot be written in this format.
+    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// Writes records as they come, until there are no more, telling `each` of every one that is
+/// written; flushes whenever nobody waits to be written. Blocks: for a thread of its own.
+///
+/// Only whole lines are handed to `out` at once.
+///
+/// # Errors
+/// The first error of `out`; nothing is written after it, and the records' senders notice.
+pub fn write_all(
+    mut records: mpsc::Receiver<Record>,
+    format: &mut dyn Format,
+    out: &mut dyn Write,
+    mut each: impl FnMut(&Record),
+) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(BUFFER);
+    while let Some(record) = records.blocking_recv() {
+        let mut next = Some(record);
+        while let Some(record) = next {
+            format.append(&record, &mut buffer)?;
+            each(&record);
+            if buffer.len() >= BUFFER {
+                out.write_all(&buffer)?;
+                buffer.clear();
+            }
+            next = records.try_recv().ok();
+        }
+        out.write_all(&buffer)?;
+        out.flush()?;
+        buffer.clear();
+    }
+    Ok(())
+}

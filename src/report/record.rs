@@ -1,0 +1,235 @@
+//! The record: one per target, its fields in the order in which they are written.
+//!
+//! What was not observed is absent: "no" and "not looked" are never the same thing.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::feed::input::{Line, echo};
+use crate::feed::target::Target;
+use crate::names;
+use crate::tls::drain::ReadEnd;
+use crate::tls::handshake::Agreed;
+use crate::tls::recorder::{Seen, SignatureState};
+
+/// The version of the record's schema; it grows with every change that is not an addition.
+pub const VERSION: u32 = 1;
+
+/// What is known of one target.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The version of this schema: 1.
+    pub v: u32,
+    /// The number of the input line, from 1, over all inputs.
+    pub line: u64,
+    /// The first field of the line, as it stood there.
+    pub target: String,
+    /// The line's tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The host of the target: an address, or a name in lower case and punycode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The port that was dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The server name that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+    /// The address that was dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addr: Option<IpAddr>,
+    /// When work on the target began: RFC 3339, UTC.
+    pub time: String,
+    /// Whether the TLS handshake completed, whatever the certificate is worth.
+    pub ok: bool,
+    /// Why it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// The TLS session, as far as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// The chain as it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
+    /// What came after the handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadEnd>,
+    /// Bytes on the wire from us, over all dials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<u64>,
+    /// Bytes on the wire from the peer, over all dials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
+    /// How long the steps took, in milliseconds.
+    pub ms: Milliseconds,
+    /// Dials made for this target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+}
+
+/// A TLS session, as far as it came.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The protocol version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The cipher suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<String>,
+    /// The key-exchange group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The application protocol that the peer chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpn: Option<String>,
+    /// The scheme of the signature over the handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// Whether that signature holds under the certificate's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_verified: Option<bool>,
+    /// Why that signature could not be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_unchecked: Option<String>,
+    /// Whether the peer asked for another key share first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hello_retry: Option<bool>,
+    /// Whether the peer asked for a certificate of the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_cert_requested: Option<bool>,
+    /// Whether an OCSP response was stapled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocsp_stapled: Option<bool>,
+    /// Whether the peer answered only a hello without post-quantum groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pq_intolerant: Option<bool>,
+}
+
+/// The chain as it was sent, leaf first.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chain {
+    /// Certificates in it.
+    pub length: usize,
+    /// Their SHA-256.
+    pub sha256: Vec<String>,
+}
+
+/// How long the steps took, in milliseconds; of the last dial, but for `total`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Milliseconds {
+    /// From the name to its addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolve: Option<f64>,
+    /// From the request to the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<f64>,
+    /// From the ClientHello to the end of the handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<f64>,
+    /// From our goodbye to the end of what the peer sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<f64>,
+    /// The whole target.
+    pub total: f64,
+}
+
+impl Record {
+    /// The record of a line that is no target, or that nobody came to work on.
+    pub fn of_line(line: &Line, failure: Failure, time: SystemTime) -> Self {
+        let target = match &line.text {
+            Ok(text) => echo(text.as_bytes()),
+            Err(bad) => bad.echo.clone(),
+        };
+        Self {
+            error: Some(failure),
+            ..Self::begin(line.number, target, time)
+        }
+    }
+
+    /// The record of a target on which work begins.
+    pub fn of_target(number: u64, target: &Target, port: u16, time: SystemTime) -> Self {
+        Self {
+            tag: target.tag.clone(),
+            host: Some(target.host.to_string()),
+            port: Some(port),
+            attempts: Some(0),
+            ..Self::begin(number, target.text.clone(), time)
+        }
+    }
+
+    fn begin(number: u64, target: String, time: SystemTime) -> Self {
+        Self {
+            v: VERSION,
+            line: number,
+            target,
+            tag: None,
+            host: None,
+            port: None,
+            sni: None,
+            addr: None,
+            time: humantime::format_rfc3339_millis(time).to_string(),
+            ok: false,
+            error: None,
+            tls: None,
+            chain: None,
+            read: None,
+            sent: None,
+            received: None,
+            ms: Milliseconds::default(),
+            attempts: None,
+        }
+    }
+
+    /// `ok`, or stage and kind of the failure: `connect/refused`.
+    pub fn result(&self) -> String {
+        match &self.error {
+            Some(failure) => format!("{}/{}", failure.stage.word(), failure.kind.word()),
+            None => "ok".to_owned(),
+        }
+    }
+}
+
+impl Tls {
+    /// What was agreed and what passed by; nothing when nothing was observed.
+    pub fn observed(agreed: Option<&Agreed>, seen: &Seen) -> Option<Self> {
+        let signature = seen.signature.as_ref();
+        let mut tls = Self {
+            signature: signature.map(|s| names::signature_scheme(s.scheme).into_owned()),
+            signature_verified: signature.and_then(|s| match s.state {
+                SignatureState::Verified => Some(true),
+                SignatureState::False => Some(false),
+                SignatureState::Unchecked(_) => None,
+            }),
+            signature_unchecked: signature.and_then(|s| match &s.state {
+                SignatureState::Unchecked(reason) => Some(reason.clone()),
+                _ => None,
+            }),
+            client_cert_requested: seen.client_cert_requested.then_some(true),
+            ocsp_stapled: (!seen.chain.is_empty()).then_some(!seen.ocsp.is_empty()),
+            ..Self::default()
+        };
+        if let Some(agreed) = agreed {
+            tls.version = agreed.version.map(|n| names::version(n).into_owned());
+            tls.cipher = agreed.cipher.map(|n| names::suite(n).into_owned());
+            tls.group = agreed.group.map(|n| names::group(n).into_owned());
+            tls.alpn = agreed.alpn.as_deref().map(|p| p.escape_ascii().to_string());
+            tls.hello_retry = Some(agreed.hello_retry);
+            tls.client_cert_requested = Some(seen.client_cert_requested);
+        }
+        (tls != Self::default()).then_some(tls)
+    }
+}
+
+/// Milliseconds, to the microsecond.
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}

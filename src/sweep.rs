@@ -1,0 +1,202 @@
+//! The engine: lines in, records out, one task a target.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::deadline::within;
+use crate::failure::{Failure, Kind, Stage};
+use crate::feed::input::Line;
+use crate::feed::pace::{Permits, Turn};
+use crate::probe::Prober;
+use crate::report::record::Record;
+use crate::report::status::Status;
+
+/// Whether a sweep goes on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Stop {
+    /// It goes on.
+    #[default]
+    No,
+    /// It takes in nothing more and lets what is in flight finish, for as long as the grace lasts.
+    Gently,
+}
+
+/// What turns a line into a record.
+pub trait Work: Send + Sync + 'static {
+    /// Works on `line`.
+    fn work(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Record> + Send;
+
+    /// The record of a line whose work did not come to an end.
+    fn give_up(&self, line: &Line, failure: Failure) -> Record;
+}
+
+/// Sweeps the lines as they come, until there are no more, somebody says stop or nobody takes the
+/// records any more.
+///
+/// Every line that was taken in becomes exactly one record. Memory depends on `concurrency`
+/// alone: a task holds its turn until its record is accepted.
+pub async fn sweep<W: Work>(
+    work: Arc<W>,
+    settings: Settings,
+    mut lines: mpsc::Receiver<Line>,
+    records: mpsc::Sender<Record>,
+    mut stop: watch::Receiver<Stop>,
+) {
+    let permits = Permits::new(settings.concurrency);
+    let unfinished = Unfinished::default();
+    let mut tasks = JoinSet::new();
+    let stopped = async move {
+        // A sender that is gone will not say stop any more.
+        if stop.wait_for(|stop| *stop == Stop::Gently).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::pin!(stopped);
+
+    let was_stopped = loop {
+        let turn = tokio::select! {
+            biased;
+            () = &mut stopped => break true,
+            () = records.closed() => return,
+            turn = permits.turn() => turn,
+        };
+        let line = tokio::select! {
+            biased;
+            () = &mut stopped => break true,
+            () = records.closed() => return,
+            line = lines.recv() => line,
+        };
+        let Some(line) = line else { break false };
+        while tasks.try_join_next().is_some() {}
+        settings.status.take_in();
+        let pending = unfinished.take_on(line);
+        tasks.spawn(run(Arc::clone(&work), pending, turn, records.clone()));
+    };
+
+    let mut was_stopped = was_stopped;
+    if !was_stopped {
+        tokio::select! {
+            biased;
+            () = records.closed() => return,
+            () = &mut stopped => was_stopped = true,
+            () = finish(&mut tasks) => {}
+        }
+    }
+    if !was_stopped {
+        return;
+    }
+    lines.close();
+    tokio::select! {
+        biased;
+        () = records.closed() => return,
+        _grace_over = within(settings.grace, finish(&mut tasks)) => {}
+    }
+    tasks.shutdown().await;
+    let mut left = unfinished.into_lines();
+    while let Ok(line) = lines.try_recv() {
+        settings.status.take_in();
+        left.push(line);
+    }
+    for line in left {
+        let failure = Failure::new(Stage::Local, Kind::Interrupted, "the sweep was stopped");
+        if records.send(work.give_up(&line, failure)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What the engine needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Targets that are dialled at once; at least 1.
+    pub concurrency: usize,
+    /// How long what is in flight may take to finish after a stop.
+    pub grace: std::time::Duration,
+    /// Where to count.
+    pub status: Arc<Status>,
+}
+
+impl Work for Prober {
+    fn work(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Record> + Send {
+        self.probe(line, turn)
+    }
+
+    fn give_up(&self, line: &Line, failure: Failure) -> Record {
+        self.unfinished(line, failure)
+    }
+}
+
+/// One task: a panic in it becomes a record like any other end.
+async fn run<W: Work>(
+    work: Arc<W>,
+    mut pending: Pending,
+    mut turn: Turn,
+    records: mpsc::Sender<Record>,
+) {
+    let record = AssertUnwindSafe(work.work(&pending.line, &mut turn))
+        .catch_unwind()
+        .await;
+    let record = record.unwrap_or_else(|panic| {
+        let detail = format!("a defect of tlsweep: {}", panic_message(panic.as_ref()));
+        work.give_up(
+            &pending.line,
+            Failure::new(Stage::Local, Kind::Internal, detail),
+        )
+    });
+    if let Ok(place) = records.reserve().await {
+        pending.done = true;
+        place.send(record);
+    }
+}
+
+async fn finish(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic")
+}
+
+/// The lines whose tasks were dropped before they had delivered a record.
+#[derive(Clone, Debug, Default)]
+struct Unfinished(Arc<Mutex<Vec<Line>>>);
+
+/// A line in work. Cancelling a task is dropping it, and what is dropped undone is unfinished.
+struct Pending {
+    line: Line,
+    done: bool,
+    unfinished: Unfinished,
+}
+
+impl Unfinished {
+    fn take_on(&self, line: Line) -> Pending {
+        Pending {
+            line,
+            done: false,
+            unfinished: self.clone(),
+        }
+    }
+
+    fn into_lines(self) -> Vec<Line> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.done {
+            self.unfinished
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(self.line.clone());
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! From a TCP connection to a session: tokio-rustls, with a verifier that never says no.
+
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, NamedGroup, SupportedCipherSuite};
+use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::deadline::{Deadline, Wait};
+use crate::dial::tap::Tap;
+use crate::failure::{Failure, Stage};
+use crate::feed::target::ServerIdentity;
+use crate::tls::recorder::{Recorded, Recorder, Seen};
+
+/// The suites that are offered, in the order of browsers: servers that let the client choose take
+/// the cheapest first.
+static SUITES: [SupportedCipherSuite; 9] = [
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
+
+/// The groups that are known, in the order in which they are offered.
+static GROUPS: [&dyn SupportedKxGroup; 4] = [
+    kx_group::X25519MLKEM768,
+    kx_group::X25519,
+    kx_group::SECP256R1,
+    kx_group::SECP384R1,
+];
+
+/// What a ClientHello offers.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The protocol versions.
+    pub versions: Versions,
+    /// The protocols of the ALPN extension, in order; none: no extension.
+    pub alpn: Vec<Vec<u8>>,
+    /// The groups, in order; none: all that are known.
+    pub groups: Vec<NamedGroup>,
+}
+
+/// The protocol versions that a ClientHello offers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Versions {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Both,
+    /// TLS 1.2 only.
+    Tls12,
+    /// TLS 1.3 only.
+    Tls13,
+}
+
+/// What is needed for any number of handshakes.
+pub struct Client {
+    offered: TlsConnector,
+    /// The same without post-quantum groups, where there is a difference.
+    classical: Option<TlsConnector>,
+}
+
+/// Which of the two hellos a dial sends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hello {
+    /// All that is offered.
+    Full,
+    /// Without post-quantum groups, which make the hello too large for some.
+    Classical,
+}
+
+/// A finished handshake.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// The stream, over the observed socket.
+    pub stream: TlsStream<&'a mut Tap>,
+    /// What passed by.
+    pub seen: Seen,
+    /// What was agreed.
+    pub agreed: Agreed,
+}
+
+/// What both sides agreed on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Agreed {
+    /// The number of the protocol version.
+    pub version: Option<u16>,
+    /// The number of the suite.
+    pub cipher: Option<u16>,
+    /// The number of the group.
+    pub group: Option<u16>,
+    /// The application protocol; none when the peer chose none.
+    pub alpn: Option<Vec<u8>>,
+    /// Whether the peer asked for another key share first.
+    pub hello_retry: bool,
+}
+
+/// A handshake that was not finished.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// Why.
+    pub failure: Failure,
+    /// What passed by before.
+    pub seen: Seen,
+}
+
+impl Client {
+    /// Prepares the hellos for `offer`.
+    ///
+    /// # Errors
+    /// The offer has no group or suite for its versions.
+    pub fn new(offer: &Offer) -> Result<Self, rustls::Error> {
+        let groups = groups(&offer.groups);
+        let (post_quantum, classical): (Vec<_>, Vec<_>) = groups
+            .iter()
+            .copied()
+            .partition(|group| is_post_quantum(group.name()));
+        let has_both = !post_quantum.is_empty() && !classical.is_empty();
+        Ok(Self {
+            offered: connector(offer, groups)?,
+            classical: has_both.then(|| connector(offer, classical)).transpose()?,
+        })
+    }
+
+    /// Whether there is a smaller hello to try.
+    pub fn has_classical(&self) -> bool {
+        self.classical.is_some()
+    }
+
+    /// Runs a handshake over `tap`, until `until` at the latest.
+    ///
+    /// With `silence`, a peer that has not sent a byte by then is given up.
+    ///
+    /// # Errors
+    /// Whatever ended the handshake, and what had been seen by then.
+    pub async fn handshake<'a>(
+        &self,
+        hello: Hello,
+        identity: &ServerIdentity,
+        tap: &'a mut Tap,
+        deadline: &Deadline,
+        (silence, until): (Option<Instant>, Instant),
+    ) -> Result<Session<'a>, Unfinished> {
+        let connector = match (hello, &self.classical) {
+            (Hello::Classical, Some(connector)) => connector,
+            _ => &self.offered,
+        };
+        let mut connect = Recorded::new(connector.connect(sent_name(identity), tap));
+        let result = match silence {
+            None => {
+                deadline
+                    .run_until(Wait::Handshake, until, &mut connect)
+                    .await
+            }
+            Some(silence) => match deadline
+                .run_until(Wait::Handshake, silence, &mut connect)
+                .await
+            {
+                Err(expired)
+                    if connect
+                        .inner()
+                        .get_ref()
+                        .is_some_and(|tap| tap.received() == 0) =>
+                {
+                    Err(expired)
+                }
+                Err(_) => {
+                    deadline
+                        .run_until(Wait::Handshake, until, &mut connect)
+                        .await
+                }
+                done => done,
+            },
+        };
+        let seen = connect.into_seen();
+        match result {
+            Ok(Ok(stream)) => Ok(Session {
+                agreed: Agreed::of(stream.get_ref().1),
+                stream,
+                seen,
+            }),
+            Ok(Err(error)) => Err(Unfinished {
+                failure: Failure::from_io(Stage::Handshake, &error),
+                seen,
+            }),
+            Err(expired) => Err(Unfinished {
+                failure: expired.into(),
+                seen,
+            }),
+        }
+    }
+}
+
+impl Agreed {
+    fn of(connection: &ClientConnection) -> Self {
+        Self {
+            version: connection.protocol_version().map(u16::from),
+            cipher: connection
+                .negotiated_cipher_suite()
+                .map(|suite| suite.suite().into()),
+            group: connection
+                .negotiated_key_exchange_group()
+                .map(|group| group.name().into()),
+            alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
+            hello_retry: connection.handshake_kind()
+                == Some(HandshakeKind::FullWithHelloRetryRequest),
+        }
+    }
+}
+
+/// Whether a group is, or contains, a post-quantum key exchange.
+pub fn is_post_quantum(group: NamedGroup) -> bool {
+    matches!(u16::from(group), 0x0200..=0x0202 | 0x11eb..=0x11ed)
+}
+
+/// The numbers of the groups that can be offered, in the default order.
+pub fn known_groups() -> impl Iterator<Item = NamedGroup> {
+    GROUPS.iter().map(|group| group.name())
+}
+
+fn groups(wanted: &[NamedGroup]) -> Vec<&'static dyn SupportedKxGroup> {
+    if wanted.is_empty() {
+        return GROUPS.to_vec();
+    }
+    let known = |name: &NamedGroup| GROUPS.iter().find(|group| group.name() == *name).copied();
+    wanted.iter().filter_map(known).collect()
+}
+
+fn connector(
+    offer: &Offer,
+    kx_groups: Vec<&'static dyn SupportedKxGroup>,
+) -> Result<TlsConnector, rustls::Error> {
+    let provider = Arc::new(CryptoProvider {
+        cipher_suites: SUITES.to_vec(),
+        kx_groups,
+        ..aws_lc_rs::default_provider()
+    });
+    let recorder = Recorder::new(&provider);
+    let versions: &[_] = match offer.versions {
+        Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        Versions::Tls12 => &[&rustls::version::TLS12],
+        Versions::Tls13 => &[&rustls::version::TLS13],
+    };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)?
+        .dangerous()
+        .with_custom_certificate_verifier(recorder.clone())
+        .with_client_cert_resolver(recorder);
+    config.alpn_protocols = offer.alpn.clone();
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(Arc::new(config).into())
+}
+
+/// rustls sends no server name for an address, so an address stands for "none".
+fn sent_name(identity: &ServerIdentity) -> ServerName<'static> {
+    match &identity.sent {
+        Some(name) => ServerName::DnsName(name.clone()),
+        None => ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))),
+    }
+}
