@@ -1,0 +1,31 @@
+//! The command: arguments in, exit code out. What it does is in the library.
+
+mod cli;
+#[cfg(feature = "demo")]
+mod demo;
+mod preflight;
+mod progress;
+mod run;
+mod term;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+fn main() -> ExitCode {
+    let matches = match cli::Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return term::usage(&error),
+    };
+    let given = match cli::Cli::from_arg_matches(&matches) {
+        Ok(given) => given.with_demo_defaults(&matches),
+        Err(error) => return term::usage(&error),
+    };
+    match run::run(given) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            term::error(&error);
+            run::Exit::Unusable.into()
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! One run: input thread, sweep, output thread, signals, exit code.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use tlsweep::config::{self, Config};
+use tlsweep::deadline::{Clock, within};
+use tlsweep::feed::input::{Input, InputError};
+use tlsweep::probe::Prober;
+use tlsweep::report::output::{FORMATS, Format, write_all};
+use tlsweep::report::schema::schema;
+use tlsweep::report::status::Status;
+use tlsweep::report::summary::Summary;
+use tlsweep::sweep::{Settings, Stop, sweep};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::cli::Cli;
+use crate::progress::Progress;
+use crate::{preflight, term};
+
+/// How much longer than the grace the output may take to write what it was given.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// Every target has its line.
+    Complete,
+    /// A flag, an input or an output file cannot be used.
+    Unusable,
+    /// The output could not be written, or our own machine failed some target.
+    Incomplete,
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+/// What the output thread has to say at its end.
+struct Written {
+    summary: Summary,
+    result: io::Result<()>,
+}
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// Whatever made a sweep impossible before its first dial.
+pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
+    term::start_logs(cli.quiet, cli.verbose);
+    if cli.print_schema {
+        return print_schema();
+    }
+    let mut config = cli.config()?;
+    preflight::fit(&mut config, cli.quiet);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let exit = runtime.block_on(run_sweep(&mut cli, config));
+    // Nobody waits for a thread that is stuck in a read or a write.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn run_sweep(cli: &mut Cli, config: Config) -> Result<Exit> {
+    #[cfg(feature = "demo")]
+    let demo = match cli.is_demo() {
+        true => Some(
+            crate::demo::Demo::start()
+                .await
+                .context("the demo cannot start")?,
+        ),
+        false => None,
+    };
+    #[cfg(feature = "demo")]
+    let (targets, files) = match &demo {
+        Some(demo) => (demo.targets(), Vec::new()),
+        None => cli.inputs()?,
+    };
+    #[cfg(not(feature = "demo"))]
+    let (targets, files) = cli.inputs()?;
+
+    let started = Instant::now();
+    let input = Input::open(targets, &files, || {
+        Box::new(io::stdin()) as Box<dyn Read + Send>
+    })?;
+    let status = Arc::new(Status::default());
+    let progress = Progress::new(
+        cli.quiet,
+        Arc::clone(&status),
+        input.position(),
+        input.size(),
+    );
+    let settings = Settings {
+        concurrency: config.concurrency,
+        grace: config.grace,
+        status: Arc::clone(&status),
+    };
+    let mut signals = Signals::new()?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the clock"
+    )]
+    let clock = Clock::start(SystemTime::now());
+    let prober = Arc::new(Prober::new(config, clock).context("the TLS settings make no hello")?);
+    let stdout = io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .context("cannot use stdout")?;
+
+    let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
+    let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
+    let (stop, stopping) = watch::channel(Stop::No);
+    let input_ended = read_input(input, lines);
+    let output = progress.around(File::from(stdout));
+    let written = write_output(record_queue, format(cli), output, status);
+
+    let engine = async {
+        sweep(prober, settings, line_queue, records, stopping).await;
+        written.await
+    };
+    let (written, signal) = tokio::select! {
+        ended = until_the_end(engine, &mut signals, &stop, cli.quiet) => ended,
+        () = progress.show() => (None, None),
+    };
+    progress.clear();
+    Ok(conclude(
+        written,
+        signal,
+        input_ended,
+        started.elapsed(),
+        cli.quiet,
+    ))
+}
+
+/// Waits for the sweep, or for the people who want it to stop: the first signal asks, the second
+/// does not wait.
+async fn until_the_end(
+    engine: impl Future<Output = Result<Written, oneshot::error::RecvError>>,
+    signals: &mut Signals,
+    stop: &watch::Sender<Stop>,
+    quiet: bool,
+) -> (Option<Written>, Option<Exit>) {
+    tokio::pin!(engine);
+    let signal = tokio::select! {
+        written = &mut engine => return (written.ok(), None),
+        signal = signals.next() => signal,
+    };
+    if !quiet {
+        let grace = humantime::format_duration(config::GRACE);
+        term::notice(format_args!(
+            "stopping: {grace} for what is in flight; again: at once"
+        ));
+    }
+    stop.send_replace(Stop::Gently);
+    let written = tokio::select! {
+        written = within(config::GRACE + LAST_LINES, &mut engine) => written.and_then(Result::ok),
+        _second = signals.next() => None,
+    };
+    (written, Some(signal))
+}
+
+/// The exit code, and the last words on stderr.
+fn conclude(
+    written: Option<Written>,
+    signal: Option<Exit>,
+    mut input_ended: oneshot::Receiver<Result<(), InputError>>,
+    elapsed: Duration,
+    quiet: bool,
+) -> Exit {
+    let Some(Written { summary, result }) = written else {
+        return signal.unwrap_or(Exit::Incomplete);
+    };
+    if !quiet {
+        term::notice(summary.line(elapsed));
+    }
+    if let Err(error) = result {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return signal.unwrap_or(Exit::Complete);
+        }
+        let error = anyhow::Error::new(error);
+        term::error(&error.context("cannot write the output, the sweep is not complete"));
+        return Exit::Incomplete;
+    }
+    if let Some(signal) = signal {
+        return signal;
+    }
+    if let Ok(Err(error)) = input_ended.try_recv() {
+        term::error(&error.into());
+        return Exit::Unusable;
+    }
+    match summary.is_incomplete() {
+        true => Exit::Incomplete,
+        false => Exit::Complete,
+    }
+}
+
+fn read_input(
+    input: Input,
+    lines: mpsc::Sender<tlsweep::feed::input::Line>,
+) -> oneshot::Receiver<Result<(), InputError>> {
+    let (ended, receiver) = oneshot::channel();
+    thread::spawn(move || {
+        let result = input.send_to(&lines);
+        // Before the queue's end is seen, so that whoever sees it finds the result.
+        let _nobody_asks = ended.send(result);
+        drop(lines);
+    });
+    receiver
+}
+
+fn write_output(
+    records: mpsc::Receiver<tlsweep::report::record::Record>,
+    mut format: Box<dyn Format>,
+    mut out: impl Write + Send + 'static,
+    status: Arc<Status>,
+) -> oneshot::Receiver<Written> {
+    let (ended, receiver) = oneshot::channel();
+    thread::spawn(move || {
+        let mut summary = Summary::default();
+        let result = write_all(records, format.as_mut(), &mut out, |record| {
+            summary.count(record);
+            status.count(record);
+        });
+        let _nobody_asks = ended.send(Written { summary, result });
+    });
+    receiver
+}
+
+fn format(cli: &Cli) -> Box<dyn Format> {
+    let [text, ..] = FORMATS;
+    let chosen = FORMATS.into_iter().find(|(name, _)| *name == cli.format());
+    let (_, make) = chosen.unwrap_or(text);
+    make(&cli.layout())
+}
+
+fn print_schema() -> Result<Exit> {
+    let mut text = serde_json::to_string_pretty(&schema())?;
+    text.push('\n');
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the schema")
+        }
+        _ => Ok(Exit::Complete),
+    }
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Complete => 0,
+            Exit::Unusable => 2,
+            Exit::Incomplete => 3,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+        }
+        .into()
+    }
+}
