@@ -1,0 +1,9 @@
+//! What the tests stand on: hostile and well-behaved servers, and a runner for the binary.
+
+pub(crate) mod cmd;
+pub(crate) mod dns;
+pub(crate) mod peer;
+pub(crate) mod pki;
+pub(crate) mod programs;
+pub(crate) mod script;
+pub(crate) mod tls;

@@ -1,0 +1,211 @@
+//! The server's handshake messages.
+
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{SignatureScheme, crypto};
+
+use super::Session;
+use super::keys::{Keys12, Keys13, hash};
+use crate::support::pki::{GOOD, STRANGER};
+
+/// Where things stand in the messages below, for a client that sends a session id of 32 bytes.
+pub(crate) mod at {
+    pub(crate) const SERVER_VERSION: usize = 4;
+    /// The last eight bytes of the random, where a downgrade is confessed.
+    pub(crate) const SENTINEL: usize = 30;
+    pub(crate) const CIPHER: usize = 71;
+    pub(crate) const SELECTED_VERSION: usize = 80;
+    pub(crate) const GROUP: usize = 86;
+    /// In CertificateVerify.
+    pub(crate) const SCHEME: usize = 4;
+    pub(crate) const VERIFY_DATA: usize = 4;
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Msg {
+    ServerHello,
+    /// Asks for another hello with a share of this group.
+    HelloRetry(u16),
+    /// EncryptedExtensions, with the list as it is to stand there.
+    Extensions(&'static [u8]),
+    Certificate(Chain),
+    /// CertificateVerify, with the good key.
+    Verify,
+    Finished,
+    Ticket,
+    KeyUpdate {
+        answer: bool,
+    },
+    HelloRequest,
+    ServerHello12,
+    Certificate12(Chain),
+    KeyExchange12,
+    HelloDone12,
+    /// With the ChangeCipherSpec that goes before it.
+    Finished12,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Chain {
+    Good,
+    /// Somebody else's certificate: the signature is then made with the wrong key.
+    Stranger,
+    Empty,
+    /// One entry that makes the message's body this long.
+    Filling(usize),
+}
+
+impl Msg {
+    /// Whether the message is part of what Finished vouches for.
+    pub(super) fn is_transcribed(self) -> bool {
+        !matches!(
+            self,
+            Self::Ticket | Self::KeyUpdate { .. } | Self::HelloRequest
+        )
+    }
+}
+
+impl Session {
+    pub(super) fn build(&mut self, msg: &Msg) -> Vec<u8> {
+        match *msg {
+            Msg::ServerHello => {
+                let share = self
+                    .client
+                    .x25519_share
+                    .as_deref()
+                    .expect("a share of x25519");
+                let (keys, share) = Keys13::agree(share);
+                self.keys13 = Some(keys);
+                let share = [&[0x00, 0x1d][..], &vec16(&share)].concat();
+                framed(2, &self.hello13(&random(), &share))
+            }
+            Msg::HelloRetry(group) => framed(2, &self.hello13(&RETRY, &group.to_be_bytes())),
+            Msg::Extensions(list) => framed(8, &vec16(list)),
+            Msg::Certificate(chain) => framed(11, &certificate13(chain)),
+            Msg::Verify => {
+                let context = b"TLS 1.3, server CertificateVerify\0";
+                let text = [&[0x20; 64][..], context, &hash(&self.transcript)].concat();
+                framed(15, &signed(&text))
+            }
+            Msg::Finished => {
+                let keys = self.keys13.as_ref().expect("ServerHello was said");
+                framed(20, &keys.verify_data(&self.transcript))
+            }
+            Msg::Ticket => {
+                let lifetime_and_age = [0, 0, 0x1c, 0x20, 1, 2, 3, 4];
+                framed(
+                    4,
+                    &[&lifetime_and_age[..], &[1, 7], &vec16(&[9; 32]), &[0, 0]].concat(),
+                )
+            }
+            Msg::KeyUpdate { answer } => framed(24, &[u8::from(answer)]),
+            Msg::HelloRequest => framed(0, &[]),
+            Msg::ServerHello12 => {
+                let random = random();
+                self.keys12 = Some(Keys12::new(self.client.random, random));
+                // No session id, the suite, no compression, no extensions.
+                framed(2, &[&[3, 3][..], &random, &[0, 0xcc, 0xa9, 0]].concat())
+            }
+            Msg::Certificate12(chain) => framed(11, &certificate12(chain)),
+            Msg::KeyExchange12 => {
+                let keys = self.keys12.as_ref().expect("ServerHello12 was said");
+                let share = [&[3, 0x00, 0x1d][..], &vec8(keys.share())].concat();
+                let signature = signed(&[keys.randoms(), &share].concat());
+                framed(12, &[share, signature].concat())
+            }
+            Msg::HelloDone12 => framed(14, &[]),
+            Msg::Finished12 => {
+                let keys = self.keys12.as_ref().expect("ServerHello12 was said");
+                framed(20, &keys.verify_data(b"server finished", &self.transcript))
+            }
+        }
+    }
+
+    fn hello13(&self, random: &[u8; 32], key_share: &[u8]) -> Vec<u8> {
+        let supported_versions = [0x00, 0x2b, 0x00, 0x02, 0x03, 0x04];
+        let key_share = [&[0x00, 0x33][..], &vec16(key_share)].concat();
+        let extensions = vec16(&[&supported_versions[..], &key_share].concat());
+        let session_id = vec8(&self.client.session_id);
+        [
+            &[3, 3][..],
+            random,
+            &session_id,
+            &[0x13, 0x03, 0],
+            &extensions,
+        ]
+        .concat()
+    }
+}
+
+/// The random that makes a ServerHello a HelloRetryRequest.
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+fn random() -> [u8; 32] {
+    let mut random = [0; 32];
+    crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut random)
+        .unwrap();
+    random
+}
+
+fn certificate13(chain: Chain) -> Vec<u8> {
+    // An empty context, three bytes of list length, and of each entry three of length and two of
+    // extensions stand around the certificates.
+    const AROUND: usize = 1 + 3 + 3 + 2;
+    let entries: Vec<u8> = ders(chain, AROUND)
+        .iter()
+        .flat_map(|der| [vec24(der), vec![0, 0]].concat())
+        .collect();
+    [vec![0], vec24(&entries)].concat()
+}
+
+fn certificate12(chain: Chain) -> Vec<u8> {
+    const AROUND: usize = 3 + 3;
+    let entries: Vec<u8> = ders(chain, AROUND)
+        .iter()
+        .flat_map(|der| vec24(der))
+        .collect();
+    vec24(&entries)
+}
+
+fn ders(chain: Chain, around: usize) -> Vec<Vec<u8>> {
+    let identity = match chain {
+        Chain::Good => &GOOD,
+        Chain::Stranger => &STRANGER,
+        Chain::Empty => return Vec::new(),
+        Chain::Filling(size) => return vec![vec![0x30; size - around]],
+    };
+    identity.chain.iter().map(|der| der.to_vec()).collect()
+}
+
+/// The scheme and the good key's signature.
+fn signed(text: &[u8]) -> Vec<u8> {
+    let key: &PrivateKeyDer<'static> = &GOOD.key;
+    let signer = any_supported_type(key)
+        .unwrap()
+        .choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256])
+        .expect("a P-256 key");
+    [vec![0x04, 0x03], vec16(&signer.sign(text).unwrap())].concat()
+}
+
+/// A handshake message: its type and its body behind three bytes of length.
+pub(super) fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
+    [vec![kind], vec24(body)].concat()
+}
+
+fn vec8(bytes: &[u8]) -> Vec<u8> {
+    [&[u8::try_from(bytes.len()).unwrap()], bytes].concat()
+}
+
+fn vec16(bytes: &[u8]) -> Vec<u8> {
+    [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
+}
+
+fn vec24(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    [&length[1..], bytes].concat()
+}

@@ -1,0 +1,130 @@
+//! A small TLS server that can break the rules: it says whatever message it is told to, as it is
+//! told to, and keeps the keys and the transcript right as long as nobody tells it otherwise.
+//!
+//! It speaks TLS 1.3 (ChaCha20-Poly1305, x25519) and TLS 1.2 (ECDHE-ECDSA, the same cipher).
+
+mod hello;
+mod keys;
+mod message;
+
+pub(crate) use hello::ClientHello;
+pub(crate) use message::{Chain, Msg, at};
+
+use rustls::crypto::cipher::{MessageEncrypter, OutboundChunks, OutboundPlainMessage};
+use rustls::{ContentType, ProtocolVersion};
+
+use keys::{Keys12, Keys13};
+
+pub(crate) const CHANGE_CIPHER_SPEC: u8 = 20;
+pub(crate) const ALERT: u8 = 21;
+pub(crate) const HANDSHAKE: u8 = 22;
+pub(crate) const APPLICATION_DATA: u8 = 23;
+
+const LARGEST_FRAGMENT: usize = 16_384;
+
+/// One connection's side of the TLS state: what was said so far, and under which keys to go on.
+pub(crate) struct Session {
+    client: ClientHello,
+    transcript: Vec<u8>,
+    keys13: Option<Keys13>,
+    keys12: Option<Keys12>,
+    seal: Option<Seal>,
+    fragment: usize,
+}
+
+impl Session {
+    /// `hello` is the client's handshake message.
+    pub(crate) fn new(hello: &[u8]) -> Self {
+        Self {
+            client: ClientHello::parse(hello),
+            transcript: hello.to_vec(),
+            keys13: None,
+            keys12: None,
+            seal: None,
+            fragment: LARGEST_FRAGMENT,
+        }
+    }
+
+    /// From here on handshake messages are cut into records of at most `size` bytes.
+    pub(crate) fn cut_into(&mut self, size: usize) {
+        self.fragment = size;
+    }
+
+    /// The records that carry a message, `spoil` having had its way with the message's bytes.
+    pub(crate) fn say(&mut self, msg: &Msg, spoil: impl FnOnce(&mut Vec<u8>)) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        if matches!(msg, Msg::Finished12) {
+            records.push(self.record(CHANGE_CIPHER_SPEC, &[1]));
+            self.seal = self.keys12.as_ref().map(|keys| Seal::new(keys.server()));
+        }
+        let mut bytes = self.build(msg);
+        if msg.is_transcribed() {
+            self.transcript.extend_from_slice(&bytes);
+        }
+        spoil(&mut bytes);
+        for fragment in bytes.chunks(self.fragment) {
+            records.push(self.record(HANDSHAKE, fragment));
+        }
+        self.change_keys(msg);
+        records
+    }
+
+    /// One record, sealed if there are keys by now.
+    pub(crate) fn record(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
+        match &mut self.seal {
+            Some(seal) => seal.record(kind, payload),
+            None => plain_record(kind, payload),
+        }
+    }
+
+    /// Takes the client's key exchange of TLS 1.2 in, and what its Finished must have been.
+    pub(crate) fn take_client_key(&mut self, message: &[u8]) {
+        self.transcript.extend_from_slice(message);
+        let keys = self.keys12.as_mut().expect("ServerHello12 was said");
+        keys.agree(&message[5..]);
+        let finished = message::framed(20, &keys.verify_data(b"client finished", &self.transcript));
+        self.transcript.extend_from_slice(&finished);
+    }
+
+    fn change_keys(&mut self, msg: &Msg) {
+        let Some(keys) = &mut self.keys13 else {
+            return;
+        };
+        match msg {
+            Msg::ServerHello => keys.enter_handshake(&self.transcript),
+            Msg::Finished => keys.enter_traffic(&self.transcript),
+            Msg::KeyUpdate { .. } => keys.update(),
+            _ => return,
+        }
+        self.seal = Some(Seal::new(keys.server()));
+    }
+}
+
+/// One record in the clear.
+pub(crate) fn plain_record(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[kind, 3, 3, high, low], payload].concat()
+}
+
+/// A key in use: the cipher and the number of the next record.
+struct Seal {
+    cipher: Box<dyn MessageEncrypter>,
+    next: u64,
+}
+
+impl Seal {
+    fn new(cipher: Box<dyn MessageEncrypter>) -> Self {
+        Self { cipher, next: 0 }
+    }
+
+    fn record(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
+        let plain = OutboundPlainMessage {
+            typ: ContentType::from(kind),
+            version: ProtocolVersion::TLSv1_2,
+            payload: OutboundChunks::Single(payload),
+        };
+        let sealed = self.cipher.encrypt(plain, self.next).unwrap();
+        self.next += 1;
+        sealed.encode()
+    }
+}
