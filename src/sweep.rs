@@ -17,13 +17,15 @@ use crate::report::record::Record;
 use crate::report::status::Status;
 
 /// Whether a sweep goes on.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Stop {
     /// It goes on.
     #[default]
     No,
     /// It takes in nothing more and lets what is in flight finish, for as long as the grace lasts.
     Gently,
+    /// It ends with what it has.
+    Now,
 }
 
 /// What turns a line into a record.
@@ -50,24 +52,16 @@ pub async fn sweep<W: Work>(
     let permits = Permits::new(settings.concurrency);
     let unfinished = Unfinished::default();
     let mut tasks = JoinSet::new();
-    let stopped = async move {
-        // A sender that is gone will not say stop any more.
-        if stop.wait_for(|stop| *stop == Stop::Gently).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::pin!(stopped);
-
-    let was_stopped = loop {
+    let mut was_stopped = loop {
         let turn = tokio::select! {
             biased;
-            () = &mut stopped => break true,
+            () = asked(&mut stop, Stop::Gently) => break true,
             () = records.closed() => return,
             turn = permits.turn() => turn,
         };
         let line = tokio::select! {
             biased;
-            () = &mut stopped => break true,
+            () = asked(&mut stop, Stop::Gently) => break true,
             () = records.closed() => return,
             line = lines.recv() => line,
         };
@@ -77,13 +71,11 @@ pub async fn sweep<W: Work>(
         let pending = unfinished.take_on(line);
         tasks.spawn(run(Arc::clone(&work), pending, turn, records.clone()));
     };
-
-    let mut was_stopped = was_stopped;
     if !was_stopped {
         tokio::select! {
             biased;
             () = records.closed() => return,
-            () = &mut stopped => was_stopped = true,
+            () = asked(&mut stop, Stop::Gently) => was_stopped = true,
             () = finish(&mut tasks) => {}
         }
     }
@@ -94,6 +86,7 @@ pub async fn sweep<W: Work>(
     tokio::select! {
         biased;
         () = records.closed() => return,
+        () = asked(&mut stop, Stop::Now) => {}
         _grace_over = within(settings.grace, finish(&mut tasks)) => {}
     }
     tasks.shutdown().await;
@@ -151,6 +144,14 @@ async fn run<W: Work>(
     if let Ok(place) = records.reserve().await {
         pending.done = true;
         place.send(record);
+    }
+}
+
+/// Waits until somebody asks for a stop of that urgency.
+async fn asked(stop: &mut watch::Receiver<Stop>, urgency: Stop) {
+    if stop.wait_for(|stop| *stop >= urgency).await.is_err() {
+        // Whoever could have asked is gone.
+        std::future::pending().await
     }
 }
 

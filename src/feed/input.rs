@@ -259,7 +259,7 @@ impl InputError {
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot read {}: {}", self.name, self.error)
+        write!(f, "cannot read {}", self.name)
     }
 }
 

@@ -9,10 +9,12 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use tlsweep::cert::Roots;
 use tlsweep::config::{self, Config};
 use tlsweep::deadline::{Clock, within};
 use tlsweep::feed::input::{Input, InputError};
 use tlsweep::probe::Prober;
+use tlsweep::report::check::Checks;
 use tlsweep::report::output::{FORMATS, Format, write_all};
 use tlsweep::report::schema::schema;
 use tlsweep::report::status::Status;
@@ -24,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::cli::Cli;
 use crate::progress::Progress;
-use crate::{preflight, term};
+use crate::{demo, preflight, roots, term};
 
 /// How much longer than the grace the output may take to write what it was given.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -34,6 +36,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 pub(crate) enum Exit {
     /// Every target has its line.
     Complete,
+    /// Every target has its line, and some met a condition of `--fail-on`.
+    Met,
     /// A flag, an input or an output file cannot be used.
     Unusable,
     /// The output could not be written, or our own machine failed some target.
@@ -60,35 +64,29 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
         return print_schema();
     }
     let mut config = cli.config()?;
+    let checks = cli.checks()?;
+    let roots = roots::load(&cli.roots, cli.system_roots, cli.quiet)?;
     preflight::fit(&mut config, cli.quiet);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let exit = runtime.block_on(run_sweep(&mut cli, config));
+    let exit = runtime.block_on(run_sweep(&mut cli, config, roots, checks));
     // Nobody waits for a thread that is stuck in a read or a write.
     runtime.shutdown_background();
     exit
 }
 
-async fn run_sweep(cli: &mut Cli, config: Config) -> Result<Exit> {
-    #[cfg(feature = "demo")]
-    let demo = match cli.is_demo() {
-        true => Some(
-            crate::demo::Demo::start()
-                .await
-                .context("the demo cannot start")?,
-        ),
-        false => None,
-    };
-    #[cfg(feature = "demo")]
-    let (targets, files) = match &demo {
-        Some(demo) => (demo.targets(), Vec::new()),
+async fn run_sweep(
+    cli: &mut Cli,
+    config: Config,
+    mut roots: Roots,
+    checks: Checks,
+) -> Result<Exit> {
+    let (targets, files) = match demo::start(cli, &mut roots).await? {
+        Some(targets) => (targets, Vec::new()),
         None => cli.inputs()?,
     };
-    #[cfg(not(feature = "demo"))]
-    let (targets, files) = cli.inputs()?;
-
     let started = Instant::now();
     let input = Input::open(targets, &files, || {
         Box::new(io::stdin()) as Box<dyn Read + Send>
@@ -111,7 +109,8 @@ async fn run_sweep(cli: &mut Cli, config: Config) -> Result<Exit> {
         reason = "the one place that reads the clock"
     )]
     let clock = Clock::start(SystemTime::now());
-    let prober = Arc::new(Prober::new(config, clock).context("the TLS settings make no hello")?);
+    let prober = Prober::new(config, roots, checks, clock);
+    let prober = Arc::new(prober.context("the TLS settings make no hello")?);
     let stdout = io::stdout()
         .as_fd()
         .try_clone_to_owned()
@@ -143,7 +142,8 @@ async fn run_sweep(cli: &mut Cli, config: Config) -> Result<Exit> {
 }
 
 /// Waits for the sweep, or for the people who want it to stop: the first signal asks, the second
-/// does not wait.
+/// ends what is in flight, and not even the last lines keep it longer than a moment then. (`timeout`
+/// sends every signal twice, so a second one must not cost a line.)
 async fn until_the_end(
     engine: impl Future<Output = Result<Written, oneshot::error::RecvError>>,
     signals: &mut Signals,
@@ -162,11 +162,21 @@ async fn until_the_end(
         ));
     }
     stop.send_replace(Stop::Gently);
-    let written = tokio::select! {
-        written = within(config::GRACE + LAST_LINES, &mut engine) => written.and_then(Result::ok),
+    let gently = tokio::select! {
+        written = within(config::GRACE + LAST_LINES, &mut engine) => Some(written),
         _second = signals.next() => None,
     };
-    (written, Some(signal))
+    let written = match gently {
+        Some(written) => written,
+        None => {
+            stop.send_replace(Stop::Now);
+            tokio::select! {
+                written = within(LAST_LINES, &mut engine) => written,
+                _third = signals.next() => None,
+            }
+        }
+    };
+    (written.and_then(Result::ok), Some(signal))
 }
 
 /// The exit code, and the last words on stderr.
@@ -198,8 +208,11 @@ fn conclude(
         term::error(&error.into());
         return Exit::Unusable;
     }
-    match summary.is_incomplete() {
-        true => Exit::Incomplete,
+    if summary.is_incomplete() {
+        return Exit::Incomplete;
+    }
+    match summary.has_failed_checks() {
+        true => Exit::Met,
         false => Exit::Complete,
     }
 }
@@ -281,6 +294,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Complete => 0,
+            Exit::Met => 1,
             Exit::Unusable => 2,
             Exit::Incomplete => 3,
             Exit::Interrupted => 130,

@@ -68,6 +68,7 @@ impl Format for Text {
 
 fn cells(record: &Record) -> [String; 9] {
     let tls = record.tls.as_ref();
+    let days_left = record.cert.as_ref().and_then(|cert| cert.days_left);
     let cell = |text: Option<&str>| escaped(text.filter(|t| !t.is_empty()).unwrap_or(NOTHING));
     [
         cell(Some(&record.target)),
@@ -75,19 +76,34 @@ fn cells(record: &Record) -> [String; 9] {
         cell(tls.and_then(|tls| tls.version.as_deref())),
         cell(tls.and_then(|tls| tls.group.as_deref())),
         cell(tls.and_then(|tls| tls.alpn.as_deref())),
-        NOTHING.to_owned(),
-        NOTHING.to_owned(),
+        days_left.map_or_else(|| NOTHING.to_owned(), |days| days.to_string()),
+        cell(record.trust.as_ref().map(|trust| trust.verdict.as_str())),
         format!("{:.1}", record.ms.total),
         cell(Some(&note(record))),
     ]
 }
 
+/// What an eye should fall on: why it failed, all that is wrong, what was to be found.
 fn note(record: &Record) -> String {
-    record
-        .error
+    let mut notes = Vec::new();
+    notes.extend(record.error.as_ref().map(|failure| failure.detail.clone()));
+    if let Some(trust) = record
+        .trust
         .as_ref()
-        .map(|failure| failure.detail.clone())
-        .unwrap_or_default()
+        .filter(|trust| trust.problems.len() > 1)
+    {
+        let words: Vec<_> = trust
+            .problems
+            .iter()
+            .map(|problem| problem.as_str())
+            .collect();
+        notes.push(words.join(" "));
+    }
+    let alert = record.read.as_ref().and_then(|read| read.alert.as_ref());
+    notes.extend(alert.map(|alert| format!("then the alert {alert}")));
+    let met = record.failed_checks.as_ref().filter(|met| !met.is_empty());
+    notes.extend(met.map(|met| format!("fails {}", met.join(" "))));
+    notes.join("; ")
 }
 
 fn colour(column: &str, cell: &str) -> Option<&'static str> {

@@ -1,0 +1,116 @@
+//! Bounded memories of what was worked out before, by SHA-256.
+
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use rustls_pki_types::CertificateDer;
+use sha2::{Digest as _, Sha256};
+
+use super::facts::Certificate;
+use super::path::Path;
+use super::text::sha256;
+
+/// How many chains, and how many certificates, are remembered.
+pub const MAX_CHAINS: usize = 4_096;
+
+/// How many bytes of facts are remembered.
+pub const MAX_FACTS_BYTES: u64 = 16 << 20;
+
+/// The hashes of a chain: one for each certificate and one for all of them, in the order sent.
+pub(super) struct Hashes {
+    pub(super) certificates: Vec<[u8; 32]>,
+    chain: [u8; 32],
+}
+
+impl Hashes {
+    pub(super) fn new(chain: &[CertificateDer<'_>]) -> Self {
+        let certificates = chain.iter().map(|der| sha256(der)).collect::<Vec<_>>();
+        let mut chain = Sha256::new();
+        for hash in &certificates {
+            chain.update(hash);
+        }
+        Self {
+            certificates,
+            chain: chain.finalize().into(),
+        }
+    }
+}
+
+/// Facts by certificate and paths by chain.
+pub(super) struct Memory {
+    facts: Cache<[u8; 32], Arc<Certificate>, Bytes>,
+    paths: Cache<[u8; 32], Arc<Path>>,
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self {
+            facts: Cache::with_weighter(MAX_CHAINS, MAX_FACTS_BYTES, Bytes),
+            paths: Cache::new(MAX_CHAINS),
+        }
+    }
+
+    pub(super) fn facts(&self, der: &CertificateDer<'_>, hash: &[u8; 32]) -> Arc<Certificate> {
+        self.facts.get(hash).unwrap_or_else(|| {
+            let facts = Arc::new(Certificate::hashed(der, hash));
+            self.facts.insert(*hash, Arc::clone(&facts));
+            facts
+        })
+    }
+
+    /// The path that is remembered for this moment, or else is found.
+    pub(super) fn path(&self, chain: &Hashes, now: i64, find: impl FnOnce() -> Path) -> Arc<Path> {
+        let known = self.paths.get(&chain.chain);
+        known
+            .filter(|path| path.holds.contains(&now))
+            .unwrap_or_else(|| {
+                let path = Arc::new(find());
+                self.paths.insert(chain.chain, Arc::clone(&path));
+                path
+            })
+    }
+}
+
+/// An entry weighs its bytes, but at least its share: so both bytes and entries are bounded.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<[u8; 32], Arc<Certificate>> for Bytes {
+    fn weight(&self, _hash: &[u8; 32], facts: &Arc<Certificate>) -> u64 {
+        const SHARE: u64 = MAX_FACTS_BYTES / MAX_CHAINS as u64;
+        (facts.bytes() as u64).max(SHARE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_bounded_by_count_and_bytes() {
+        let memory = Memory::new();
+        for number in 0..2 * MAX_CHAINS as u64 {
+            let der = CertificateDer::from(number.to_be_bytes().to_vec());
+            memory.facts(&der, &sha256(&der));
+        }
+        assert!(memory.facts.len() <= MAX_CHAINS, "{}", memory.facts.len());
+        assert!(memory.facts.weight() <= MAX_FACTS_BYTES);
+    }
+
+    #[test]
+    fn a_path_is_found_again_once_it_no_longer_holds() {
+        let memory = Memory::new();
+        let hashes = Hashes::new(&[]);
+        let path = |considered| Path {
+            problems: Default::default(),
+            anchor: None,
+            considered,
+            holds: 10..20,
+        };
+        for (now, considered, expected) in [(10, 1, 1), (19, 2, 1), (20, 3, 3), (9, 4, 4)] {
+            let found = memory.path(&hashes, now, || path(considered));
+            assert_eq!(found.considered, expected, "at {now}");
+        }
+    }
+}

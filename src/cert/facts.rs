@@ -1,0 +1,404 @@
+//! What a certificate says about itself.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use x509_parser::asn1_rs::FromDer as _;
+use x509_parser::extensions::{
+    DistributionPointName, ExtendedKeyUsage, GeneralName, ParsedExtension, X509Extension,
+};
+
+use super::contain::contain;
+use super::der::{Reader, tag};
+use super::reading::{self, Extension, Reading, algorithm_oid, id};
+use super::text::{hex, rfc3339, sha256};
+use super::{name, oid};
+
+/// How many alternative names of a certificate are listed.
+pub const MAX_NAMES: usize = 1_000;
+
+/// The facts of one certificate. What could not be read is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Certificate {
+    /// Whom it speaks for, by RFC 4514.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Who signed it, by RFC 4514.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The alternative names: hosts and addresses bare, others after their type (`email:`, `uri:`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
+    /// How many alternative names there are, where more than the first 1,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names_count: Option<usize>,
+    /// The first moment of validity, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// The last moment of validity, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+    /// Whole days until `not_after`; negative when that has passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days_left: Option<i64>,
+    /// The serial number in hex, without a leading zero byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// SHA-256 of the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// SHA-256 of the SubjectPublicKeyInfo, which is what pins are made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spki_sha256: Option<String>,
+    /// The type of the key: `RSA`, `EC`, `Ed25519`, `ML-DSA-65`; a dotted OID where it has no name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The size of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_bits: Option<u32>,
+    /// The curve of an EC key, by the name that TLS has for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_curve: Option<String>,
+    /// The algorithm of the signature over the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature_algorithm: Option<String>,
+    /// How many certificate timestamps are embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sct_count: Option<usize>,
+    /// Whether it may sign certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<bool>,
+    /// How many more CAs may stand below it, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_length: Option<u32>,
+    /// What the key is for, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_usage: Option<Vec<String>>,
+    /// What the certificate is for, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extended_key_usage: Option<Vec<String>>,
+    /// How the subject was validated, where it says so: `DV`, `OV`, `EV`, `IV`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Whether it demands a stapled OCSP response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub must_staple: Option<bool>,
+    /// Where its OCSP responders are, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ocsp_urls: Option<Vec<String>>,
+    /// Where its revocation lists are, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crl_urls: Option<Vec<String>>,
+    /// Where its issuer's certificate is, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer_urls: Option<Vec<String>>,
+    /// Whether one of its names has a wildcard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wildcard: Option<bool>,
+    /// Whether subject and issuer are the same name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_issued: Option<bool>,
+    /// The X.509 version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u8>,
+    /// The certificate itself, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pem: Option<String>,
+
+    /// `not_after` in seconds since 1970, from which `days_left` is made.
+    #[serde(skip)]
+    expires: Option<i64>,
+    /// A parser panicked, so that nothing but the hash is known.
+    #[serde(skip)]
+    pub(super) unreadable: bool,
+}
+
+impl Certificate {
+    /// Reads what can be read. `days_left` waits for [`Certificate::as_of`].
+    pub fn new(der: &[u8]) -> Self {
+        Self::hashed(der, &sha256(der))
+    }
+
+    /// The same, where the certificate's SHA-256 is known already.
+    pub(super) fn hashed(der: &[u8], sha256: &[u8; 32]) -> Self {
+        let facts = contain(|| Self::read(der)).unwrap_or_else(|| Self {
+            unreadable: true,
+            ..Self::default()
+        });
+        Self {
+            sha256: Some(hex(sha256)),
+            ..facts
+        }
+    }
+
+    /// The same facts with the days that are left at this moment (seconds since 1970).
+    #[must_use]
+    pub fn as_of(&self, now: i64) -> Self {
+        const DAY: i64 = 86_400;
+        let mut facts = self.clone();
+        facts.days_left = self
+            .expires
+            .map(|expires| expires.saturating_sub(now).div_euclid(DAY));
+        facts
+    }
+
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let lists = [
+            &self.names,
+            &self.key_usage,
+            &self.extended_key_usage,
+            &self.ocsp_urls,
+            &self.crl_urls,
+            &self.issuer_urls,
+        ];
+        let texts = [&self.subject, &self.issuer];
+        size_of::<Self>()
+            + lists
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|text| size_of::<String>() + text.capacity())
+                .sum::<usize>()
+            + texts
+                .into_iter()
+                .flatten()
+                .map(String::capacity)
+                .sum::<usize>()
+    }
+
+    fn read(der: &[u8]) -> Self {
+        let reading = Reading::new(der);
+        let basic_constraints = reading.basic_constraints();
+        let mut facts = Self {
+            subject: reading.subject.and_then(name::distinguished),
+            issuer: reading.issuer.and_then(name::distinguished),
+            not_before: reading.not_before.and_then(|from| rfc3339(from.seconds)),
+            not_after: reading.not_after.and_then(|until| rfc3339(until.seconds)),
+            serial: reading.serial.map(serial),
+            spki_sha256: reading.spki.map(|spki| hex(&sha256(spki))),
+            signature_algorithm: reading
+                .algorithm
+                .or(reading.inner_algorithm)
+                .and_then(algorithm_oid)
+                .map(|found| oid::signature_algorithm(found).into_owned()),
+            ca: basic_constraints.map(|(ca, _)| ca),
+            path_length: basic_constraints.and_then(|(_, length)| length),
+            key_usage: reading.key_usage().map(key_usages),
+            self_issued: reading.self_issued(),
+            version: reading.version,
+            expires: reading.not_after.map(|until| until.seconds),
+            ..Self::default()
+        };
+        facts.read_key(&reading);
+        facts.read_names(&reading);
+        facts.read_extensions(&reading);
+        facts
+    }
+
+    fn read_key(&mut self, reading: &Reading<'_>) -> Option<()> {
+        let mut key = Reader::new(Reader::new(reading.spki?).expect(tag::SEQUENCE)?.value);
+        let mut algorithm = Reader::new(key.expect(tag::SEQUENCE)?.value);
+        let kind = algorithm.expect(tag::OID)?.value;
+        let name = match oid::key_kind(kind) {
+            Some(oid::KeyKind::Rsa) => {
+                self.key_bits = reading::rsa_bits(reading.spki?);
+                "RSA".into()
+            }
+            Some(oid::KeyKind::Ec) => {
+                if let Some(curve) = algorithm.expect(tag::OID) {
+                    let (curve, bits) = oid::curve(curve.value);
+                    self.key_curve = Some(curve.into_owned());
+                    self.key_bits = bits;
+                }
+                "EC".into()
+            }
+            Some(oid::KeyKind::Fixed(name, bits)) => {
+                self.key_bits = bits;
+                name.into()
+            }
+            None => oid::numbered(kind),
+        };
+        self.key = Some(name.into_owned());
+        Some(())
+    }
+
+    fn read_names(&mut self, reading: &Reading<'_>) -> Option<()> {
+        let mut list = match reading.extension(id::SUBJECT_ALT_NAME) {
+            Some(found) => Reader::new(Reader::new(found.value).expect(tag::SEQUENCE)?.value),
+            None if reading.extensions_complete => Reader::new(&[]),
+            None => return None,
+        };
+        let mut names = Vec::new();
+        let mut count = 0;
+        let mut wildcard = false;
+        while let Some(found) = list.element() {
+            const DNS_NAME: u8 = 0x82;
+            wildcard |= found.tag == DNS_NAME && found.value.starts_with(b"*.");
+            count += 1;
+            if count <= MAX_NAMES {
+                names.push(name::alternative(found));
+            }
+        }
+        self.names = Some(names);
+        self.names_count = (count > MAX_NAMES).then_some(count);
+        self.wildcard = Some(wildcard);
+        Some(())
+    }
+
+    fn read_extensions(&mut self, reading: &Reading<'_>) {
+        const MUST_STAPLE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 24];
+        let no_such = reading.extensions_complete;
+        self.must_staple = match reading.extension(MUST_STAPLE) {
+            Some(found) => Some(demands_staple(found.value)),
+            None => no_such.then_some(false),
+        };
+        self.sct_count = no_such.then_some(0);
+        for extension in &reading.extensions {
+            self.read_extension(extension);
+        }
+    }
+
+    fn read_extension(&mut self, extension: &Extension<'_>) {
+        const CERTIFICATE_TIMESTAMPS: &[u8] = &[0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 2];
+        // The names are read by themselves, because thousands of them may stand there.
+        if extension.id == id::SUBJECT_ALT_NAME {
+            return;
+        }
+        let parsed = X509Extension::from_der(extension.whole);
+        match parsed.as_ref().map(|(_, found)| found.parsed_extension()) {
+            Ok(ParsedExtension::ExtendedKeyUsage(usage)) => {
+                self.extended_key_usage = Some(purposes(usage));
+            }
+            Ok(ParsedExtension::CertificatePolicies(policies)) => {
+                self.policy = policies
+                    .iter()
+                    .find_map(|policy| oid::policy(policy.policy_id.as_bytes()))
+                    .map(str::to_owned);
+            }
+            Ok(ParsedExtension::AuthorityInfoAccess(access)) => {
+                const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1];
+                const CA_ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 2];
+                let of_method = |method: &[u8]| {
+                    access
+                        .iter()
+                        .filter(|access| access.access_method.as_bytes() == method)
+                        .filter_map(|access| url(&access.access_location))
+                        .collect()
+                };
+                self.ocsp_urls = Some(of_method(OCSP));
+                self.issuer_urls = Some(of_method(CA_ISSUERS));
+            }
+            Ok(ParsedExtension::CRLDistributionPoints(points)) => {
+                self.crl_urls = Some(
+                    points
+                        .iter()
+                        .filter_map(|point| match point.distribution_point.as_ref()? {
+                            DistributionPointName::FullName(names) => Some(names),
+                            DistributionPointName::NameRelativeToCRLIssuer(_) => None,
+                        })
+                        .flatten()
+                        .filter_map(url)
+                        .collect(),
+                );
+            }
+            Ok(ParsedExtension::SCT(timestamps)) => self.sct_count = Some(timestamps.len()),
+            _ if extension.id == CERTIFICATE_TIMESTAMPS => self.sct_count = None,
+            _ => {}
+        }
+    }
+}
+
+fn serial(value: &[u8]) -> String {
+    match value {
+        [0, rest @ ..] if !rest.is_empty() => hex(rest),
+        _ => hex(value),
+    }
+}
+
+fn key_usages(bits: u16) -> Vec<String> {
+    const USAGES: [&str; 9] = [
+        "digitalSignature",
+        "nonRepudiation",
+        "keyEncipherment",
+        "dataEncipherment",
+        "keyAgreement",
+        "keyCertSign",
+        "cRLSign",
+        "encipherOnly",
+        "decipherOnly",
+    ];
+    (0..)
+        .zip(USAGES)
+        .filter(|(bit, _)| bits >> bit & 1 == 1)
+        .map(|(_, usage)| usage.to_owned())
+        .collect()
+}
+
+fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
+    [
+        (usage.any, "anyExtendedKeyUsage"),
+        (usage.server_auth, "serverAuth"),
+        (usage.client_auth, "clientAuth"),
+        (usage.code_signing, "codeSigning"),
+        (usage.email_protection, "emailProtection"),
+        (usage.time_stamping, "timeStamping"),
+        (usage.ocsp_signing, "OCSPSigning"),
+    ]
+    .into_iter()
+    .filter(|&(is_set, _)| is_set)
+    .map(|(_, purpose)| purpose.to_owned())
+    .chain(
+        usage
+            .other
+            .iter()
+            .map(|other| oid::numbered(other.as_bytes()).into_owned()),
+    )
+    .collect()
+}
+
+/// Whether the TLS feature extension lists `status_request`.
+fn demands_staple(value: &[u8]) -> bool {
+    const STATUS_REQUEST: &[u8] = &[5];
+    let Some(list) = Reader::new(value).expect(tag::SEQUENCE) else {
+        return false;
+    };
+    let mut features = Reader::new(list.value);
+    std::iter::from_fn(|| features.expect(tag::INTEGER))
+        .any(|feature| feature.value == STATUS_REQUEST)
+}
+
+fn url(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::URI(url) => Some((*url).to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_left_are_rounded_down() {
+        let facts = Certificate {
+            expires: Some(86_400),
+            ..Certificate::default()
+        };
+        for (now, days) in [(0, 1), (1, 0), (86_400, 0), (86_401, -1), (172_801, -2)] {
+            assert_eq!(facts.as_of(now).days_left, Some(days));
+        }
+    }
+
+    #[test]
+    fn garbage_gives_its_hash_only() {
+        let facts = Certificate::new(b"garbage");
+        assert_eq!(
+            facts,
+            Certificate {
+                sha256: Some(hex(&sha256(b"garbage"))),
+                ..Certificate::default()
+            }
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! A certificate with its known faults put right, so that webpki goes on to the next one.
+//!
+//! webpki names one fault and stops. Mending that fault and asking again, until nothing is left
+//! or nothing helps, gives all of them by webpki's own rules. The signature over a mended
+//! certificate is checked over the original.
+
+use rustls_pki_types::alg_id;
+
+use super::der::{Reader, tag, write};
+use super::problem::{Problem, Problems};
+use super::reading::{Extension, Reading, id};
+
+/// Where a certificate stands in the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Leaf,
+    Issuer,
+}
+
+/// A mended certificate.
+pub(super) struct Mended {
+    /// The signed part with its header.
+    pub(super) tbs: Vec<u8>,
+    pub(super) der: Vec<u8>,
+}
+
+/// Puts these faults right. What could not be read is filled with something harmless.
+pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems) -> Mended {
+    let any_algorithm = write(tag::SEQUENCE, &[alg_id::ECDSA_SHA256.as_ref()]);
+    let algorithm = match faults.contains(Problem::BadSignature) {
+        true => None,
+        false => certificate.algorithm,
+    }
+    .unwrap_or(&any_algorithm);
+    let inner_algorithm = match faults.contains(Problem::BadEncoding) {
+        true => None,
+        false => certificate.inner_algorithm,
+    }
+    .filter(|_| !faults.contains(Problem::BadSignature))
+    .unwrap_or(algorithm);
+
+    let tbs = write(
+        tag::SEQUENCE,
+        &[
+            &version(certificate, faults),
+            &write(tag::INTEGER, &[certificate.serial.unwrap_or(&[1])]),
+            inner_algorithm,
+            certificate.issuer.unwrap_or(EMPTY_SEQUENCE),
+            &validity(certificate, faults),
+            certificate.subject.unwrap_or(EMPTY_SEQUENCE),
+            &spki(certificate, faults),
+            &extensions(certificate, role, faults),
+        ],
+    );
+    let signature = certificate.signature.unwrap_or_default();
+    let der = write(
+        tag::SEQUENCE,
+        &[&tbs, algorithm, &write(tag::BIT_STRING, &[&[0], signature])],
+    );
+    Mended { tbs, der }
+}
+
+/// A key (given with its header) of the algorithm under which any signature is let through.
+pub(super) fn any_key(spki: &[u8]) -> Vec<u8> {
+    let bits = || {
+        let mut fields = Reader::new(Reader::new(spki).expect(tag::SEQUENCE)?.value);
+        fields.expect(tag::SEQUENCE)?;
+        fields.expect(tag::BIT_STRING)
+    };
+    let key = bits().map_or(EMPTY_BIT_STRING, |bits| bits.whole);
+    let algorithm = write(tag::SEQUENCE, &[alg_id::ECDSA_P256.as_ref()]);
+    write(tag::SEQUENCE, &[&algorithm, key])
+}
+
+const EMPTY_SEQUENCE: &[u8] = &[tag::SEQUENCE, 0];
+const EMPTY_BIT_STRING: &[u8] = &[tag::BIT_STRING, 1, 0];
+
+fn version(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
+    let number = match certificate.version {
+        Some(version) if !faults.contains(Problem::UnsupportedVersion) => version,
+        _ => 3,
+    };
+    match number {
+        1 => Vec::new(),
+        _ => write(
+            tag::context(0),
+            &[&write(tag::INTEGER, &[&[number.saturating_sub(1)]])],
+        ),
+    }
+}
+
+fn validity(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
+    let long_ago = write(tag::GENERALIZED_TIME, &[b"19700101000000Z"]);
+    let far_off = write(tag::GENERALIZED_TIME, &[b"99991231235959Z"]);
+    let not_before = certificate
+        .not_before
+        .filter(|_| !faults.contains(Problem::NotYetValid))
+        .map_or(long_ago.as_slice(), |from| from.whole);
+    let not_after = certificate
+        .not_after
+        .filter(|_| !faults.contains(Problem::Expired))
+        .map_or(far_off.as_slice(), |until| until.whole);
+    write(tag::SEQUENCE, &[not_before, not_after])
+}
+
+fn spki(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
+    match certificate.spki {
+        Some(spki) if !faults.contains(Problem::BadSignature) => spki.to_vec(),
+        spki => any_key(spki.unwrap_or_default()),
+    }
+}
+
+fn extensions(certificate: &Reading<'_>, role: Role, faults: Problems) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut seen: Vec<&[u8]> = Vec::new();
+    for extension in &certificate.extensions {
+        let again = seen.contains(&extension.id);
+        seen.push(extension.id);
+        if is_kept(extension, role, faults, again) {
+            out.extend(written(extension, faults));
+        }
+    }
+    if role == Role::Issuer && rewrites_basic_constraints(faults) {
+        out.extend(basic_constraints(certificate, faults));
+    }
+    match out.is_empty() {
+        true => out,
+        false => write(tag::context(3), &[&write(tag::SEQUENCE, &[&out])]),
+    }
+}
+
+fn is_kept(extension: &Extension<'_>, role: Role, faults: Problems, again: bool) -> bool {
+    let is_whole = || {
+        let mut value = Reader::new(extension.value);
+        value.element().is_some() && value.is_empty()
+    };
+    if faults.contains(Problem::BadEncoding) && (again || !is_whole()) {
+        return false;
+    }
+    match (extension.id, role) {
+        (id::BASIC_CONSTRAINTS, Role::Leaf) => !faults.contains(Problem::CaAsLeaf),
+        (id::BASIC_CONSTRAINTS, Role::Issuer) => !rewrites_basic_constraints(faults),
+        (id::NAME_CONSTRAINTS, _) => !faults.contains(Problem::NameConstraint),
+        (id::EXTENDED_KEY_USAGE, _) => !faults.contains(Problem::BadPurpose),
+        (id::KEY_USAGE | id::SUBJECT_ALT_NAME | id::CRL_DISTRIBUTION_POINTS, _) => true,
+        _ => !(extension.critical && faults.contains(Problem::CriticalExtension)),
+    }
+}
+
+fn written(extension: &Extension<'_>, faults: Problems) -> Vec<u8> {
+    if !faults.contains(Problem::BadEncoding) {
+        return extension.whole.to_vec();
+    }
+    let critical: &[u8] = match extension.critical {
+        true => &[tag::BOOLEAN, 1, 0xff],
+        false => &[],
+    };
+    write(
+        tag::SEQUENCE,
+        &[
+            &write(tag::OID, &[extension.id]),
+            critical,
+            &write(tag::OCTET_STRING, &[extension.value]),
+        ],
+    )
+}
+
+fn rewrites_basic_constraints(faults: Problems) -> bool {
+    [
+        Problem::IssuerNotCa,
+        Problem::PathLength,
+        Problem::BadEncoding,
+    ]
+    .into_iter()
+    .any(|fault| faults.contains(fault))
+}
+
+fn basic_constraints(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
+    let (ca, path_length) = certificate.basic_constraints().unwrap_or_default();
+    if !ca && !faults.contains(Problem::IssuerNotCa) {
+        return Vec::new();
+    }
+    let path_length = path_length
+        .filter(|_| !faults.contains(Problem::PathLength))
+        .and_then(|length| u8::try_from(length).ok())
+        .filter(|&length| length < 0x80)
+        .map(|length| write(tag::INTEGER, &[&[length]]))
+        .unwrap_or_default();
+    let value = write(tag::SEQUENCE, &[&[tag::BOOLEAN, 1, 0xff], &path_length]);
+    write(
+        tag::SEQUENCE,
+        &[
+            &write(tag::OID, &[id::BASIC_CONSTRAINTS]),
+            &write(tag::OCTET_STRING, &[&value]),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use webpki::EndEntityCert;
+
+    use super::*;
+
+    fn certificate() -> Vec<u8> {
+        let mut params = CertificateParams::new(["example.com".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn without_faults_it_stays_as_it_is() {
+        let der = certificate();
+        for role in [Role::Leaf, Role::Issuer] {
+            let mended = mend(&Reading::new(&der), role, Problems::default());
+            assert_eq!(mended.der, der);
+            assert!(der[4..].starts_with(&mended.tbs));
+        }
+    }
+
+    #[test]
+    fn whatever_is_mended_can_be_read() {
+        let der = certificate();
+        for fault in Problem::ALL {
+            let mended = mend(
+                &Reading::new(&der),
+                Role::Issuer,
+                Problems::from_iter([Problem::BadEncoding, fault]),
+            );
+            let der = mended.der.into();
+            assert!(EndEntityCert::try_from(&der).is_ok(), "{fault}");
+        }
+        let nothing = mend(
+            &Reading::new(b""),
+            Role::Leaf,
+            Problems::from_iter(Problem::ALL),
+        );
+        assert!(EndEntityCert::try_from(&nothing.der.into()).is_ok());
+    }
+}

@@ -1,0 +1,38 @@
+//! From DER to facts and a verdict. No I/O and no clock: `now` is an argument.
+//!
+//! [`Judge::examine`] is the way in. Behind it the files stand in the order in which they build
+//! on each other: a lenient reading of the DER serves both the facts, which should survive a bad
+//! certificate, and the mending by which webpki is brought to name every fault.
+
+mod contain;
+mod der;
+mod text;
+
+mod oid;
+
+mod name;
+mod reading;
+
+mod facts;
+mod problem;
+mod roots;
+
+mod algorithms;
+mod mend;
+mod path;
+mod verdict;
+
+mod ocsp;
+
+mod cache;
+mod judge;
+
+pub use cache::{MAX_CHAINS, MAX_FACTS_BYTES};
+pub use facts::{Certificate, MAX_NAMES};
+pub use judge::{Examined, Judge, Presented, Wanted};
+pub use ocsp::{Ocsp, Signature, Status};
+pub use path::MAX_INTERMEDIATES;
+pub use problem::{Problem, Trusted, Verdict};
+pub use roots::{Roots, RootsError};
+pub use text::pem;
+pub use verdict::Trust;

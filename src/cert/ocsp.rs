@@ -1,0 +1,450 @@
+//! The stapled OCSP response: what it says, and whether it may be believed.
+
+use aws_lc_rs::digest::{self, digest};
+use rustls_pki_types::CertificateDer;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use x509_parser::asn1_rs::FromDer as _;
+use x509_parser::extensions::ExtendedKeyUsage;
+
+use super::algorithms::{Algorithms, Checked};
+use super::contain::contain;
+use super::der::{Reader, tag, write};
+use super::name;
+use super::reading::{Moment, Reading, algorithm_oid, id, moment};
+use super::roots::Roots;
+use super::text::{hex, rfc3339};
+
+/// What the server stapled about its certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ocsp {
+    /// What it says of the leaf.
+    pub status: Status,
+    /// When it was signed, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub produced_at: Option<String>,
+    /// The moment from which the status is known to be right, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub this_update: Option<String>,
+    /// The moment by which there will be a newer one, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_update: Option<String>,
+    /// Since when the certificate is revoked, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<String>,
+    /// Who says so: a name by RFC 4514, or the hash of a key in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responder: Option<String>,
+    /// Whether it lies between `this_update` and `next_update` now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<bool>,
+    /// Whether the leaf's issuer, or whom it authorised, signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
+}
+
+/// The status of a stapled response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Not revoked.
+    Good,
+    /// Revoked.
+    Revoked,
+    /// The responder does not know the certificate.
+    Unknown,
+    /// The response is about other certificates only.
+    Mismatch,
+    /// The staple is not an OCSP response.
+    Malformed,
+    /// The responder called the server's request malformed.
+    MalformedRequest,
+    /// The responder had an error of its own.
+    InternalError,
+    /// The responder wanted to be asked later.
+    TryLater,
+    /// The responder wanted a signed request.
+    SigRequired,
+    /// The responder does not answer for this certificate.
+    Unauthorized,
+}
+
+/// Whether a response is genuine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// Signed by the leaf's issuer or by whom it authorised.
+    Valid,
+    /// Not signed by them.
+    Invalid,
+    /// The issuer's key is not at hand, or the algorithm is not one that can be checked.
+    Unchecked,
+}
+
+impl Ocsp {
+    /// Reads a staple for the first certificate of the chain.
+    pub(super) fn new(
+        staple: &[u8],
+        chain: &[CertificateDer<'_>],
+        roots: &Roots,
+        algorithms: &Algorithms,
+        now: i64,
+    ) -> Self {
+        let read = || {
+            let (leaf, others) = chain.split_first()?;
+            Some(match Response::read(staple)? {
+                Response::Refused(status) => Self::of(status),
+                Response::Basic(basic) => {
+                    let leaf = Reading::new(leaf);
+                    let issuers = issuers(&leaf, others, roots);
+                    basic.judge(&leaf, &issuers, algorithms, now)
+                }
+            })
+        };
+        let read = contain(read).flatten();
+        read.unwrap_or_else(|| Self::of(Status::Malformed))
+    }
+
+    /// Whether it proves that the leaf is revoked.
+    pub(super) fn revokes(&self) -> bool {
+        self.status == Status::Revoked
+            && self.signature == Some(Signature::Valid)
+            && self.current == Some(true)
+    }
+
+    fn of(status: Status) -> Self {
+        Self {
+            status,
+            produced_at: None,
+            this_update: None,
+            next_update: None,
+            revoked_at: None,
+            responder: None,
+            current: None,
+            signature: None,
+        }
+    }
+}
+
+/// A possible issuer of the leaf.
+struct Issuer {
+    /// With its header.
+    name: Vec<u8>,
+    /// With its header.
+    spki: Vec<u8>,
+}
+
+impl Issuer {
+    /// The bits of the key, which OCSP hashes.
+    fn key(&self) -> Option<&[u8]> {
+        let mut fields = Reader::new(Reader::new(&self.spki).expect(tag::SEQUENCE)?.value);
+        fields.expect(tag::SEQUENCE)?;
+        let (_unused_bits, key) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
+        Some(key)
+    }
+}
+
+/// Whoever bears the name that the leaf says it is issued by.
+fn issuers(leaf: &Reading<'_>, others: &[CertificateDer<'_>], roots: &Roots) -> Vec<Issuer> {
+    let Some(name) = leaf.issuer else {
+        return Vec::new();
+    };
+    let sent = others.iter().filter_map(|der| {
+        let reading = Reading::new(der);
+        (reading.subject == Some(name)).then_some(reading.spki?.to_vec())
+    });
+    let inside = Reader::new(name)
+        .element()
+        .map_or(&[][..], |name| name.value);
+    let trusted = roots
+        .named(inside)
+        .map(|anchor| write(tag::SEQUENCE, &[&anchor.subject_public_key_info]));
+    sent.chain(trusted)
+        .map(|spki| Issuer {
+            name: name.to_vec(),
+            spki,
+        })
+        .collect()
+}
+
+enum Response<'a> {
+    Refused(Status),
+    Basic(Basic<'a>),
+}
+
+/// RFC 6960's BasicOCSPResponse.
+struct Basic<'a> {
+    /// The signed part with its header.
+    data: &'a [u8],
+    responder: Responder<'a>,
+    produced_at: Option<Moment<'a>>,
+    answers: Vec<Answer<'a>>,
+    algorithm: &'a [u8],
+    signature: &'a [u8],
+    certificates: Vec<Reading<'a>>,
+}
+
+#[derive(Clone, Copy)]
+enum Responder<'a> {
+    /// With its header.
+    Name(&'a [u8]),
+    KeyHash(&'a [u8]),
+}
+
+/// What is said of one certificate.
+struct Answer<'a> {
+    hash: Option<&'static digest::Algorithm>,
+    issuer_name_hash: &'a [u8],
+    issuer_key_hash: &'a [u8],
+    serial: &'a [u8],
+    status: Status,
+    revoked_at: Option<Moment<'a>>,
+    this_update: Moment<'a>,
+    next_update: Option<Moment<'a>>,
+}
+
+impl<'a> Response<'a> {
+    fn read(staple: &'a [u8]) -> Option<Self> {
+        const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
+        let mut response = Reader::new(Reader::new(staple).expect(tag::SEQUENCE)?.value);
+        let refusal = match response.expect(tag::ENUMERATED)?.value {
+            [0] => None,
+            [1] => Some(Status::MalformedRequest),
+            [2] => Some(Status::InternalError),
+            [3] => Some(Status::TryLater),
+            [5] => Some(Status::SigRequired),
+            [6] => Some(Status::Unauthorized),
+            _ => return None,
+        };
+        if let Some(status) = refusal {
+            return Some(Self::Refused(status));
+        }
+        let explicit = response.expect(tag::context(0))?.value;
+        let mut bytes = Reader::new(Reader::new(explicit).expect(tag::SEQUENCE)?.value);
+        if bytes.expect(tag::OID)?.value != BASIC {
+            return None;
+        }
+        Basic::read(bytes.expect(tag::OCTET_STRING)?.value).map(Self::Basic)
+    }
+}
+
+impl<'a> Basic<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut basic = Reader::new(Reader::new(bytes).expect(tag::SEQUENCE)?.value);
+        let signed = basic.expect(tag::SEQUENCE)?;
+        let algorithm = basic.expect(tag::SEQUENCE)?.whole;
+        let (_unused_bits, signature) = basic.expect(tag::BIT_STRING)?.value.split_first()?;
+        let certificates = basic
+            .expect(tag::context(0))
+            .and_then(|explicit| Reader::new(explicit.value).expect(tag::SEQUENCE))
+            .map(|list| certificates(list.value))
+            .unwrap_or_default();
+
+        let mut data = Reader::new(signed.value);
+        // The version, which has only ever been 1.
+        data.expect(tag::context(0));
+        let responder = data.element()?;
+        let responder = match responder.tag {
+            0xa1 => Responder::Name(responder.value),
+            0xa2 => Responder::KeyHash(
+                Reader::new(responder.value)
+                    .expect(tag::OCTET_STRING)?
+                    .value,
+            ),
+            _ => return None,
+        };
+        let produced_at = moment(data.element()?);
+        let mut list = Reader::new(data.expect(tag::SEQUENCE)?.value);
+        let answers = std::iter::from_fn(|| list.expect(tag::SEQUENCE))
+            .map(|answer| Answer::read(answer.value))
+            .collect::<Option<Vec<_>>>()?;
+        Some(Self {
+            data: signed.whole,
+            responder,
+            produced_at,
+            answers,
+            algorithm,
+            signature,
+            certificates,
+        })
+    }
+
+    fn judge(
+        &self,
+        leaf: &Reading<'_>,
+        issuers: &[Issuer],
+        algorithms: &Algorithms,
+        now: i64,
+    ) -> Ocsp {
+        let responder = match self.responder {
+            Responder::Name(name) => name::distinguished(name),
+            Responder::KeyHash(hash) => Some(hex(hash)),
+        };
+        let ocsp = Ocsp {
+            produced_at: self.produced_at.and_then(shown),
+            responder,
+            ..Ocsp::of(Status::Mismatch)
+        };
+        let of_leaf = |answer: &&Answer<'_>| Some(answer.serial) == leaf.serial;
+        let certified = issuers.iter().find_map(|issuer| {
+            let mut answers = self.answers.iter().filter(of_leaf);
+            let answer = answers.find(|answer| answer.is_of(issuer))?;
+            Some((answer, self.check(issuer, algorithms, now)))
+        });
+        // Without the issuer, or its hash, there is the serial number to go by.
+        let (answer, signature) = match certified {
+            Some(found) => found,
+            None => match self.answers.iter().find(of_leaf) {
+                Some(answer) if issuers.is_empty() || answer.hash.is_none() => {
+                    (answer, Signature::Unchecked)
+                }
+                _ => return ocsp,
+            },
+        };
+        let begun = answer.this_update.seconds <= now;
+        let ended = answer.next_update.is_some_and(|until| until.seconds < now);
+        Ocsp {
+            status: answer.status,
+            this_update: shown(answer.this_update),
+            next_update: answer.next_update.and_then(shown),
+            revoked_at: answer.revoked_at.and_then(shown),
+            current: Some(begun && !ended),
+            signature: Some(signature),
+            ..ocsp
+        }
+    }
+
+    /// Whether the issuer signed this, or one whom it authorised (RFC 6960 section 4.2.2.2).
+    fn check(&self, issuer: &Issuer, algorithms: &Algorithms, now: i64) -> Signature {
+        let checked = if self.is_responder(&issuer.name, issuer.key()) {
+            Some(algorithms.check(&issuer.spki, self.algorithm, self.data, self.signature))
+        } else {
+            self.certificates
+                .iter()
+                .find(|certificate| self.is_authorised(certificate, issuer, algorithms, now))
+                .and_then(|certificate| {
+                    let key = certificate.spki?;
+                    Some(algorithms.check(key, self.algorithm, self.data, self.signature))
+                })
+        };
+        match checked {
+            Some(Checked::Valid) => Signature::Valid,
+            Some(Checked::Unsupported) => Signature::Unchecked,
+            Some(Checked::Invalid) | None => Signature::Invalid,
+        }
+    }
+
+    fn is_responder(&self, name: &[u8], key: Option<&[u8]>) -> bool {
+        match self.responder {
+            Responder::Name(responder) => responder == name,
+            Responder::KeyHash(hash) => {
+                key.is_some_and(|key| is_hash(&digest::SHA1_FOR_LEGACY_USE_ONLY, key, hash))
+            }
+        }
+    }
+
+    fn is_authorised(
+        &self,
+        certificate: &Reading<'_>,
+        issuer: &Issuer,
+        algorithms: &Algorithms,
+        now: i64,
+    ) -> bool {
+        let check = || {
+            let spki = certificate.spki?;
+            let own = Issuer {
+                name: certificate.subject?.to_vec(),
+                spki: spki.to_vec(),
+            };
+            let usage = certificate.extension(id::EXTENDED_KEY_USAGE)?;
+            let (_, usage) = ExtendedKeyUsage::from_der(usage.value).ok()?;
+            let is_valid =
+                certificate.not_before?.seconds <= now && now <= certificate.not_after?.seconds;
+            let checked = algorithms.check(
+                &issuer.spki,
+                certificate.algorithm?,
+                certificate.tbs?,
+                certificate.signature?,
+            );
+            Some(
+                usage.ocsp_signing
+                    && is_valid
+                    && certificate.issuer == Some(issuer.name.as_slice())
+                    && self.is_responder(&own.name, own.key())
+                    && checked == Checked::Valid,
+            )
+        };
+        check().unwrap_or(false)
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut answer = Reader::new(bytes);
+        let mut certificate = Reader::new(answer.expect(tag::SEQUENCE)?.value);
+        let hash = hash(algorithm_oid(certificate.expect(tag::SEQUENCE)?.whole)?);
+        let issuer_name_hash = certificate.expect(tag::OCTET_STRING)?.value;
+        let issuer_key_hash = certificate.expect(tag::OCTET_STRING)?.value;
+        let serial = certificate.expect(tag::INTEGER)?.value;
+        let status = answer.element()?;
+        let (status, revoked_at) = match status.tag {
+            0x80 => (Status::Good, None),
+            0xa1 => (
+                Status::Revoked,
+                Reader::new(status.value).element().and_then(moment),
+            ),
+            0x82 => (Status::Unknown, None),
+            _ => return None,
+        };
+        Some(Self {
+            hash,
+            issuer_name_hash,
+            issuer_key_hash,
+            serial,
+            status,
+            revoked_at,
+            this_update: moment(answer.element()?)?,
+            next_update: answer
+                .expect(tag::context(0))
+                .and_then(|explicit| Reader::new(explicit.value).element())
+                .and_then(moment),
+        })
+    }
+
+    fn is_of(&self, issuer: &Issuer) -> bool {
+        self.hash.zip(issuer.key()).is_some_and(|(hash, key)| {
+            is_hash(hash, &issuer.name, self.issuer_name_hash)
+                && is_hash(hash, key, self.issuer_key_hash)
+        })
+    }
+}
+
+/// As many as a response has any use for.
+fn certificates(list: &[u8]) -> Vec<Reading<'_>> {
+    const MAX_CERTIFICATES: usize = 4;
+    let mut list = Reader::new(list);
+    std::iter::from_fn(|| list.expect(tag::SEQUENCE))
+        .take(MAX_CERTIFICATES)
+        .map(|certificate| Reading::new(certificate.whole))
+        .collect()
+}
+
+fn hash(oid: &[u8]) -> Option<&'static digest::Algorithm> {
+    const SHA2: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2];
+    match (oid, oid.strip_prefix(SHA2)) {
+        ([0x2b, 0x0e, 3, 2, 0x1a], _) => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
+        (_, Some([1])) => Some(&digest::SHA256),
+        (_, Some([2])) => Some(&digest::SHA384),
+        (_, Some([3])) => Some(&digest::SHA512),
+        _ => None,
+    }
+}
+
+fn is_hash(hash: &'static digest::Algorithm, bytes: &[u8], value: &[u8]) -> bool {
+    digest(hash, bytes).as_ref() == value
+}
+
+fn shown(moment: Moment<'_>) -> Option<String> {
+    rfc3339(moment.seconds)
+}

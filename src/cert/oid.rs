@@ -1,0 +1,184 @@
+//! Names of the object identifiers that certificates use. What has no name here is its number.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::text;
+
+/// What an OID of a subject public key stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyKind {
+    /// The size is that of the modulus.
+    Rsa,
+    /// The curve is in the parameters.
+    Ec,
+    /// The size goes with the name, where it is a matter of bits at all.
+    Fixed(&'static str, Option<u32>),
+}
+
+/// The kind of key that a public key algorithm has.
+pub(super) fn key_kind(oid: &[u8]) -> Option<KeyKind> {
+    Some(match dotted(oid)?.as_str() {
+        "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" => KeyKind::Rsa,
+        "1.2.840.10045.2.1" => KeyKind::Ec,
+        "1.3.101.112" => KeyKind::Fixed("Ed25519", Some(256)),
+        "1.3.101.113" => KeyKind::Fixed("Ed448", Some(448)),
+        "1.2.840.10040.4.1" => KeyKind::Fixed("DSA", None),
+        "2.16.840.1.101.3.4.3.17" => KeyKind::Fixed("ML-DSA-44", None),
+        "2.16.840.1.101.3.4.3.18" => KeyKind::Fixed("ML-DSA-65", None),
+        "2.16.840.1.101.3.4.3.19" => KeyKind::Fixed("ML-DSA-87", None),
+        _ => return None,
+    })
+}
+
+/// A named curve and the size of its keys in bits.
+pub(super) fn curve(oid: &[u8]) -> (Cow<'static, str>, Option<u32>) {
+    let known = match dotted(oid).as_deref() {
+        Some("1.2.840.10045.3.1.1") => ("secp192r1", 192),
+        Some("1.3.132.0.33") => ("secp224r1", 224),
+        Some("1.2.840.10045.3.1.7") => ("secp256r1", 256),
+        Some("1.3.132.0.10") => ("secp256k1", 256),
+        Some("1.3.132.0.34") => ("secp384r1", 384),
+        Some("1.3.132.0.35") => ("secp521r1", 521),
+        Some("1.3.36.3.3.2.8.1.1.7") => ("brainpoolP256r1", 256),
+        Some("1.3.36.3.3.2.8.1.1.11") => ("brainpoolP384r1", 384),
+        Some("1.3.36.3.3.2.8.1.1.13") => ("brainpoolP512r1", 512),
+        Some("1.2.156.10197.1.301") => ("curveSM2", 256),
+        _ => return (numbered(oid), None),
+    };
+    (Cow::Borrowed(known.0), Some(known.1))
+}
+
+/// The name of a signature algorithm, as its RFC has it.
+pub(super) fn signature_algorithm(oid: &[u8]) -> Cow<'static, str> {
+    Cow::Borrowed(match dotted(oid).as_deref() {
+        Some("1.2.840.113549.1.1.2") => "md2WithRSAEncryption",
+        Some("1.2.840.113549.1.1.4") => "md5WithRSAEncryption",
+        Some("1.2.840.113549.1.1.5") => "sha1WithRSAEncryption",
+        Some("1.3.14.3.2.29") => "sha1WithRSA",
+        Some("1.2.840.113549.1.1.10") => "RSASSA-PSS",
+        Some("1.2.840.113549.1.1.11") => "sha256WithRSAEncryption",
+        Some("1.2.840.113549.1.1.12") => "sha384WithRSAEncryption",
+        Some("1.2.840.113549.1.1.13") => "sha512WithRSAEncryption",
+        Some("1.2.840.113549.1.1.14") => "sha224WithRSAEncryption",
+        Some("1.2.840.10040.4.3") => "dsa-with-sha1",
+        Some("2.16.840.1.101.3.4.3.2") => "dsa-with-sha256",
+        Some("1.2.840.10045.4.1") => "ecdsa-with-SHA1",
+        Some("1.2.840.10045.4.3.1") => "ecdsa-with-SHA224",
+        Some("1.2.840.10045.4.3.2") => "ecdsa-with-SHA256",
+        Some("1.2.840.10045.4.3.3") => "ecdsa-with-SHA384",
+        Some("1.2.840.10045.4.3.4") => "ecdsa-with-SHA512",
+        Some("1.3.101.112") => "Ed25519",
+        Some("1.3.101.113") => "Ed448",
+        Some("2.16.840.1.101.3.4.3.17") => "ML-DSA-44",
+        Some("2.16.840.1.101.3.4.3.18") => "ML-DSA-65",
+        Some("2.16.840.1.101.3.4.3.19") => "ML-DSA-87",
+        _ => return numbered(oid),
+    })
+}
+
+/// Whether a signature algorithm rests on MD2, MD5 or SHA-1.
+pub(super) fn is_weak_signature(oid: &[u8]) -> bool {
+    matches!(
+        signature_algorithm(oid).as_ref(),
+        "md2WithRSAEncryption"
+            | "md5WithRSAEncryption"
+            | "sha1WithRSAEncryption"
+            | "sha1WithRSA"
+            | "dsa-with-sha1"
+            | "ecdsa-with-SHA1"
+    )
+}
+
+/// The keyword of a name's attribute: RFC 4514's table and the descriptors registered for LDAP.
+pub(super) fn attribute(oid: &[u8]) -> Option<&'static str> {
+    Some(match dotted(oid)?.as_str() {
+        "2.5.4.3" => "CN",
+        "2.5.4.4" => "SN",
+        "2.5.4.5" => "serialNumber",
+        "2.5.4.6" => "C",
+        "2.5.4.7" => "L",
+        "2.5.4.8" => "ST",
+        "2.5.4.9" => "street",
+        "2.5.4.10" => "O",
+        "2.5.4.11" => "OU",
+        "2.5.4.12" => "title",
+        "2.5.4.13" => "description",
+        "2.5.4.15" => "businessCategory",
+        "2.5.4.17" => "postalCode",
+        "2.5.4.42" => "GN",
+        "2.5.4.97" => "organizationIdentifier",
+        "0.9.2342.19200300.100.1.1" => "UID",
+        "0.9.2342.19200300.100.1.25" => "DC",
+        "1.2.840.113549.1.9.1" => "emailAddress",
+        "1.3.6.1.4.1.311.60.2.1.1" => "jurisdictionL",
+        "1.3.6.1.4.1.311.60.2.1.2" => "jurisdictionST",
+        "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC",
+        _ => return None,
+    })
+}
+
+/// The validation that a certificate policy of the CA/Browser Forum stands for.
+pub(super) fn policy(oid: &[u8]) -> Option<&'static str> {
+    Some(match dotted(oid)?.as_str() {
+        "2.23.140.1.1" => "EV",
+        "2.23.140.1.2.1" => "DV",
+        "2.23.140.1.2.2" => "OV",
+        "2.23.140.1.2.3" => "IV",
+        _ => return None,
+    })
+}
+
+/// The number, with dots; in hex with a `#` where the bytes are no OID.
+pub(super) fn numbered(oid: &[u8]) -> Cow<'static, str> {
+    Cow::Owned(dotted(oid).unwrap_or_else(|| format!("#{}", text::hex(oid))))
+}
+
+fn dotted(oid: &[u8]) -> Option<String> {
+    let mut out = String::new();
+    let mut arc = 0u64;
+    let mut open = true;
+    for byte in oid {
+        arc = arc.checked_mul(128)?.checked_add(u64::from(byte & 0x7f))?;
+        open = byte & 0x80 != 0;
+        if open {
+            continue;
+        }
+        // Writing to a String cannot fail.
+        let _ = match (out.is_empty(), arc) {
+            (true, ..40) => write!(out, "0.{arc}"),
+            (true, 40..80) => write!(out, "1.{}", arc - 40),
+            (true, _) => write!(out, "2.{}", arc - 80),
+            (false, _) => write!(out, ".{arc}"),
+        };
+        arc = 0;
+    }
+    (!open).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_dots() {
+        assert_eq!(numbered(&[0x55, 4, 3]), "2.5.4.3");
+        assert_eq!(
+            numbered(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]),
+            "1.2.840.113549"
+        );
+        assert_eq!(numbered(&[0x88, 0x37, 1]), "2.999.1");
+        assert_eq!(numbered(&[]), "#");
+        assert_eq!(numbered(&[0x2a, 0x86]), "#2a86");
+    }
+
+    #[test]
+    fn weak_algorithms_are_known() {
+        assert!(is_weak_signature(&[
+            0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5
+        ]));
+        assert!(!is_weak_signature(&[
+            0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11
+        ]));
+    }
+}

@@ -1,0 +1,220 @@
+//! The words for what is wrong with a chain.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A reason for which a strict client would not trust a chain, gravest first.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Problem {
+    /// The stapled OCSP response says so, and is genuine and current.
+    Revoked,
+    /// A certificate is not the DER of an X.509 certificate.
+    BadEncoding,
+    /// A certificate is not version 3.
+    UnsupportedVersion,
+    /// A certificate has a critical extension that is not understood.
+    CriticalExtension,
+    /// A signature does not hold under the issuer's key, or is of a kind that cannot be checked.
+    BadSignature,
+    /// The leaf is signed by its own key and not among the roots.
+    SelfSigned,
+    /// No path leads to a root.
+    UnknownIssuer,
+    /// A certificate is signed by one that may not sign certificates.
+    IssuerNotCa,
+    /// The leaf may sign certificates itself.
+    CaAsLeaf,
+    /// More CAs follow each other than one of them allows.
+    PathLength,
+    /// A name is outside of what a CA may certify.
+    NameConstraint,
+    /// A certificate is not meant for TLS servers.
+    BadPurpose,
+    /// More CAs follow each other than webpki follows.
+    ChainTooLong,
+    /// The leaf is for other names.
+    NameMismatch,
+    /// A signature rests on SHA-1 or MD5.
+    WeakSignature,
+    /// An RSA key of fewer than 2048 bits.
+    WeakKey,
+    /// The validity of a certificate has ended.
+    Expired,
+    /// The validity of a certificate has not begun.
+    NotYetValid,
+}
+
+impl Problem {
+    /// Every problem, gravest first.
+    pub const ALL: [Self; 18] = [
+        Self::Revoked,
+        Self::BadEncoding,
+        Self::UnsupportedVersion,
+        Self::CriticalExtension,
+        Self::BadSignature,
+        Self::SelfSigned,
+        Self::UnknownIssuer,
+        Self::IssuerNotCa,
+        Self::CaAsLeaf,
+        Self::PathLength,
+        Self::NameConstraint,
+        Self::BadPurpose,
+        Self::ChainTooLong,
+        Self::NameMismatch,
+        Self::WeakSignature,
+        Self::WeakKey,
+        Self::Expired,
+        Self::NotYetValid,
+    ];
+
+    /// The word that stands in the record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::BadEncoding => "bad_encoding",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::CriticalExtension => "critical_extension",
+            Self::BadSignature => "bad_signature",
+            Self::SelfSigned => "self_signed",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::IssuerNotCa => "issuer_not_ca",
+            Self::CaAsLeaf => "ca_as_leaf",
+            Self::PathLength => "path_length",
+            Self::NameConstraint => "name_constraint",
+            Self::BadPurpose => "bad_purpose",
+            Self::ChainTooLong => "chain_too_long",
+            Self::NameMismatch => "name_mismatch",
+            Self::WeakSignature => "weak_signature",
+            Self::WeakKey => "weak_key",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `trusted`, or the gravest problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Verdict {
+    /// There is no problem.
+    Trusted(Trusted),
+    /// The gravest problem.
+    Untrusted(Problem),
+}
+
+/// The word for no problem at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trusted {
+    /// A strict client would go on.
+    Trusted,
+}
+
+impl Verdict {
+    /// The word that stands in the record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trusted(Trusted::Trusted) => "trusted",
+            Self::Untrusted(problem) => problem.as_str(),
+        }
+    }
+
+    /// Whether there is no problem.
+    pub const fn is_trusted(self) -> bool {
+        matches!(self, Self::Trusted(_))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of problems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Problems(u32);
+
+impl Problems {
+    /// Whether it was not there yet.
+    pub(super) fn insert(&mut self, problem: Problem) -> bool {
+        let is_new = !self.contains(problem);
+        self.0 |= Self::bit(problem);
+        is_new
+    }
+
+    pub(super) fn insert_if(&mut self, applies: bool, problem: Problem) {
+        if applies {
+            self.insert(problem);
+        }
+    }
+
+    pub(super) fn contains(self, problem: Problem) -> bool {
+        self.0 & Self::bit(problem) != 0
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Gravest first.
+    pub(super) fn to_vec(self) -> Vec<Problem> {
+        Problem::ALL
+            .into_iter()
+            .filter(|&problem| self.contains(problem))
+            .collect()
+    }
+
+    fn bit(problem: Problem) -> u32 {
+        1 << problem as u32
+    }
+}
+
+impl FromIterator<Problem> for Problems {
+    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
+        let mut set = Self::default();
+        for problem in problems {
+            set.insert(problem);
+        }
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_the_records() {
+        for problem in Problem::ALL {
+            let word = serde_json::to_value(problem).unwrap();
+            assert_eq!(word, problem.as_str());
+            let verdict: Verdict = serde_json::from_value(word).unwrap();
+            assert_eq!(verdict, Verdict::Untrusted(problem));
+        }
+        let trusted = Verdict::Trusted(Trusted::Trusted);
+        assert_eq!(serde_json::to_value(trusted).unwrap(), "trusted");
+        assert_eq!(
+            serde_json::from_str::<Verdict>("\"trusted\"").unwrap(),
+            trusted
+        );
+    }
+
+    #[test]
+    fn all_are_listed_in_order() {
+        assert!(Problem::ALL.is_sorted());
+        let everything: Problems = Problem::ALL.into_iter().rev().collect();
+        assert_eq!(everything.to_vec(), Problem::ALL);
+    }
+}

@@ -1,0 +1,229 @@
+//! A certificate taken apart leniently: whatever can be found is there, the rest is `None`.
+//!
+//! Facts and mending both start from this, so that one bad byte does not hide the rest.
+
+use x509_parser::asn1_rs::FromDer;
+use x509_parser::time::ASN1Time;
+
+use super::der::{Element, Reader, tag};
+
+/// The pieces of one certificate.
+#[derive(Debug, Default)]
+pub(super) struct Reading<'a> {
+    /// The to-be-signed part with its header.
+    pub(super) tbs: Option<&'a [u8]>,
+    /// 1, 2, 3, or whatever number stands there plus one.
+    pub(super) version: Option<u8>,
+    pub(super) serial: Option<&'a [u8]>,
+    /// The algorithm named inside the signed part, with its header.
+    pub(super) inner_algorithm: Option<&'a [u8]>,
+    /// The issuer's name with its header.
+    pub(super) issuer: Option<&'a [u8]>,
+    pub(super) not_before: Option<Moment<'a>>,
+    pub(super) not_after: Option<Moment<'a>>,
+    /// The subject's name with its header.
+    pub(super) subject: Option<&'a [u8]>,
+    /// The key with its header.
+    pub(super) spki: Option<&'a [u8]>,
+    pub(super) extensions: Vec<Extension<'a>>,
+    /// The extensions were read to their end: what is not among them is not there.
+    pub(super) extensions_complete: bool,
+    /// The algorithm named beside the signature, with its header.
+    pub(super) algorithm: Option<&'a [u8]>,
+    pub(super) signature: Option<&'a [u8]>,
+}
+
+/// One end of the validity.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment<'a> {
+    /// Since 1970.
+    pub(super) seconds: i64,
+    pub(super) whole: &'a [u8],
+}
+
+/// One extension.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extension<'a> {
+    /// The OID's bytes, without header.
+    pub(super) id: &'a [u8],
+    pub(super) critical: bool,
+    pub(super) value: &'a [u8],
+    /// All of it, with its header.
+    pub(super) whole: &'a [u8],
+}
+
+impl<'a> Reading<'a> {
+    /// Takes apart what of the certificate is there.
+    pub(super) fn new(der: &'a [u8]) -> Self {
+        let mut reading = Self::default();
+        // Each step gives up with `None`; what was read until then stays.
+        let _ = reading.read(der);
+        reading
+    }
+
+    fn read(&mut self, der: &'a [u8]) -> Option<()> {
+        let mut certificate = Reader::new(der).enter_cut(tag::SEQUENCE)?.inside;
+        let tbs = certificate.enter_cut(tag::SEQUENCE)?;
+        if tbs.complete {
+            self.tbs = Some(tbs.whole);
+            self.algorithm = certificate.expect(tag::SEQUENCE).map(|found| found.whole);
+            self.signature = certificate
+                .expect(tag::BIT_STRING)
+                .and_then(|found| found.value.split_first())
+                .map(|(_unused_bits, signature)| signature);
+        }
+        self.read_tbs(tbs.inside, tbs.complete)
+    }
+
+    fn read_tbs(&mut self, mut tbs: Reader<'a>, complete: bool) -> Option<()> {
+        self.version = match tbs.peek()? {
+            tag::INTEGER => Some(1),
+            _ => version(tbs.expect(tag::context(0))?),
+        };
+        self.serial = Some(tbs.expect(tag::INTEGER)?.value);
+        self.inner_algorithm = Some(tbs.expect(tag::SEQUENCE)?.whole);
+        self.issuer = Some(tbs.expect(tag::SEQUENCE)?.whole);
+        let mut validity = Reader::new(tbs.expect(tag::SEQUENCE)?.value);
+        self.not_before = validity.element().and_then(moment);
+        self.not_after = validity.element().and_then(moment);
+        self.subject = Some(tbs.expect(tag::SEQUENCE)?.whole);
+        self.spki = Some(tbs.expect(tag::SEQUENCE)?.whole);
+        while tbs
+            .peek()
+            .is_some_and(|found| matches!(found, 0x81 | 0x82 | 0xa1 | 0xa2))
+        {
+            tbs.element()?;
+        }
+        if tbs.is_empty() {
+            self.extensions_complete = complete;
+            return Some(());
+        }
+        let explicit = tbs.enter_cut(tag::context(3))?;
+        let mut list = explicit.inside;
+        let list = list.enter_cut(tag::SEQUENCE)?;
+        let mut extensions = list.inside;
+        while let Some(found) = extensions.expect(tag::SEQUENCE) {
+            self.extensions.extend(extension(found));
+        }
+        self.extensions_complete = explicit.complete && list.complete && extensions.is_empty();
+        Some(())
+    }
+
+    /// The first extension with this OID.
+    pub(super) fn extension(&self, id: &[u8]) -> Option<Extension<'a>> {
+        self.extensions
+            .iter()
+            .find(|extension| extension.id == id)
+            .copied()
+    }
+
+    /// Whether subject and issuer are the same name.
+    pub(super) fn self_issued(&self) -> Option<bool> {
+        Some(self.subject? == self.issuer?)
+    }
+
+    /// The CA flag and the path length; not a CA when nothing says so.
+    pub(super) fn basic_constraints(&self) -> Option<(bool, Option<u32>)> {
+        let Some(extension) = self.extension(id::BASIC_CONSTRAINTS) else {
+            return self.extensions_complete.then_some((false, None));
+        };
+        let mut fields = Reader::new(Reader::new(extension.value).expect(tag::SEQUENCE)?.value);
+        let ca = fields
+            .expect(tag::BOOLEAN)
+            .is_some_and(|flag| flag.value != [0]);
+        let path_length = fields
+            .expect(tag::INTEGER)
+            .filter(|length| length.value.len() <= 4)
+            .map(|length| number(length.value));
+        Some((ca, path_length))
+    }
+
+    /// The key usage bits, `digitalSignature` lowest.
+    pub(super) fn key_usage(&self) -> Option<u16> {
+        let extension = self.extension(id::KEY_USAGE)?;
+        let bits = Reader::new(extension.value).expect(tag::BIT_STRING)?.value;
+        let octet = |at: usize| {
+            bits.get(at)
+                .map_or(0, |bits| u16::from(bits.reverse_bits()))
+        };
+        Some(octet(1) | octet(2) << 8)
+    }
+}
+
+/// OIDs of the extensions that more than one file looks at, without header.
+pub(super) mod id {
+    pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+    pub(crate) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
+    pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+    pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+    pub(crate) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
+    pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
+}
+
+/// The bit of [`Reading::key_usage`] that lets a key sign certificates.
+pub(super) const KEY_CERT_SIGN: u16 = 1 << 5;
+
+/// The modulus of an RSA key in bits; `None` when the key (given with its header) is not RSA.
+pub(super) fn rsa_bits(spki: &[u8]) -> Option<u32> {
+    /// PKCS#1 as such; 1 below it is rsaEncryption, 10 is RSASSA-PSS.
+    const PKCS1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
+    let mut fields = Reader::new(Reader::new(spki).expect(tag::SEQUENCE)?.value);
+    let algorithm = fields.expect(tag::SEQUENCE)?;
+    let oid = Reader::new(algorithm.value).expect(tag::OID)?;
+    let (_unused_bits, key) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
+    if !matches!(oid.value.strip_prefix(PKCS1), Some([1 | 10])) {
+        return None;
+    }
+    modulus_bits(key)
+}
+
+/// The modulus of an RSAPublicKey in bits.
+pub(super) fn modulus_bits(key: &[u8]) -> Option<u32> {
+    let modulus = Reader::new(Reader::new(key).expect(tag::SEQUENCE)?.value)
+        .expect(tag::INTEGER)?
+        .value;
+    let leading = modulus.iter().take_while(|&&digit| digit == 0).count();
+    let significant = modulus.get(leading..)?;
+    let first = significant.first().copied().unwrap_or_default();
+    Some((u32::try_from(significant.len()).ok()? * 8).saturating_sub(first.leading_zeros()))
+}
+
+/// The OID of an AlgorithmIdentifier (given with its header).
+pub(super) fn algorithm_oid(algorithm: &[u8]) -> Option<&[u8]> {
+    let inside = Reader::new(algorithm).expect(tag::SEQUENCE)?.value;
+    Some(Reader::new(inside).expect(tag::OID)?.value)
+}
+
+fn version(explicit: Element<'_>) -> Option<u8> {
+    match Reader::new(explicit.value).expect(tag::INTEGER)?.value {
+        [number] => number.checked_add(1),
+        _ => None,
+    }
+}
+
+/// A UTCTime or GeneralizedTime.
+pub(super) fn moment(element: Element<'_>) -> Option<Moment<'_>> {
+    let (_, time) = ASN1Time::from_der(element.whole).ok()?;
+    Some(Moment {
+        seconds: time.timestamp(),
+        whole: element.whole,
+    })
+}
+
+fn extension(found: Element<'_>) -> Option<Extension<'_>> {
+    let mut fields = Reader::new(found.value);
+    Some(Extension {
+        id: fields.expect(tag::OID)?.value,
+        critical: fields
+            .expect(tag::BOOLEAN)
+            .is_some_and(|flag| flag.value != [0]),
+        value: fields.expect(tag::OCTET_STRING)?.value,
+        whole: found.whole,
+    })
+}
+
+fn number(digits: &[u8]) -> u32 {
+    digits
+        .iter()
+        .fold(0, |number, &digit| number << 8 | u32::from(digit))
+}

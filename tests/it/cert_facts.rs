@@ -1,0 +1,335 @@
+//! The facts are those that `openssl x509` prints.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use rcgen::{
+    CertificateParams, CrlDistributionPoint, CustomExtension, DnType, ExtendedKeyUsagePurpose,
+    KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, SanType,
+};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tlsweep::cert::{Certificate, MAX_NAMES, pem};
+
+use crate::support::certs::{Entity, ca, element, example, server};
+
+#[test]
+fn facts_of_this_machines_roots_are_openssls() {
+    const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+    let Ok(bundle) = std::fs::read(BUNDLE) else {
+        eprintln!("skipped: no {BUNDLE}");
+        return;
+    };
+    let roots = CertificateDer::pem_slice_iter(&bundle).map(Result::unwrap);
+    agree_with_openssl(&roots.collect::<Vec<_>>());
+}
+
+#[test]
+fn facts_of_generated_certificates_are_openssls() {
+    let root = Entity::root("root");
+    let mut rich = server(&["example.com", "*.example.com", "192.0.2.1", "2001:db8::1"]);
+    rich.distinguished_name.push(DnType::CountryName, "DE");
+    rich.distinguished_name.push(
+        DnType::OrganizationName,
+        r#"Köhler, "Söhne" + Co\KG; <x> #1 "#,
+    );
+    rich.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+    rich.extended_key_usages
+        .push(ExtendedKeyUsagePurpose::ClientAuth);
+    rich.extended_key_usages
+        .push(ExtendedKeyUsagePurpose::OcspSigning);
+    rich.crl_distribution_points = vec![CrlDistributionPoint {
+        uris: vec!["http://crl.example/1".to_owned()],
+    }];
+    rich.serial_number = Some(vec![0x80, 1, 2, 3].into());
+    let mut plain = CertificateParams::default();
+    plain.distinguished_name.push(DnType::CommonName, "plain");
+    let certificates = [
+        root.der.clone(),
+        root.issue(ca("intermediate")).der,
+        root.issue(rich).der,
+        root.issue(plain).der,
+        root.issue_with(example(), &PKCS_RSA_SHA256).der,
+        root.issue_with(example(), &PKCS_ED25519).der,
+        Entity::self_signed_with(example(), &PKCS_ECDSA_P384_SHA384).der,
+        Entity::self_signed_with(example(), &PKCS_RSA_SHA256).der,
+        Entity::self_signed_with(example(), &PKCS_ED25519).der,
+    ];
+    agree_with_openssl(&certificates);
+}
+
+#[test]
+fn extensions_are_read() {
+    let uri = |uri: &str| element(0x86, &[uri.into()]);
+    let oid = |last: u8| element(6, &[vec![0x2b, 6, 1, 5, 5, 7, 0x30, last]]);
+    let access = element(
+        0x30,
+        &[
+            element(0x30, &[oid(1), uri("http://ocsp.example")]),
+            element(0x30, &[oid(2), uri("http://ca.example/1.crt")]),
+        ],
+    );
+    let policy = |arcs: &[u8]| element(0x30, &[element(6, &[arcs.to_vec()])]);
+    let policies = element(
+        0x30,
+        &[policy(&[0x2a, 3]), policy(&[0x67, 0x81, 0x0c, 1, 2, 2])],
+    );
+    let timestamp = [&[0, 47, 0][..], &[7; 32], &[0; 8], &[0, 0], &[4, 3, 0, 0]].concat();
+    let timestamps = [&[0, 98][..], &timestamp, &timestamp].concat();
+    let mut params = example();
+    params.subject_alt_names.extend([
+        SanType::Rfc822Name("a@example.com".try_into().unwrap()),
+        SanType::URI("https://example.com".try_into().unwrap()),
+    ]);
+    params.custom_extensions = [
+        (&[1, 3, 6, 1, 5, 5, 7, 1, 1][..], access),
+        (&[2, 5, 29, 32], policies),
+        (
+            &[1, 3, 6, 1, 5, 5, 7, 1, 24],
+            element(0x30, &[vec![2, 1, 5]]),
+        ),
+        (
+            &[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2],
+            element(4, &[timestamps]),
+        ),
+    ]
+    .map(|(oid, value)| CustomExtension::from_oid_content(oid, value))
+    .into();
+    let facts = Certificate::new(&Entity::self_signed(params).der);
+    assert_eq!(
+        facts.names.unwrap(),
+        [
+            "example.com",
+            "email:a@example.com",
+            "uri:https://example.com"
+        ]
+    );
+    assert_eq!(facts.ocsp_urls.unwrap(), ["http://ocsp.example"]);
+    assert_eq!(facts.issuer_urls.unwrap(), ["http://ca.example/1.crt"]);
+    assert_eq!(facts.crl_urls, None);
+    assert_eq!(facts.policy.as_deref(), Some("OV"));
+    assert_eq!(facts.must_staple, Some(true));
+    assert_eq!(facts.sct_count, Some(2));
+    assert_eq!(facts.wildcard, Some(false));
+    assert_eq!(facts.self_issued, Some(true));
+}
+
+#[test]
+fn names_are_bounded_and_counted() {
+    let names = (0..MAX_NAMES + 5)
+        .map(|number| format!("{number}.example"))
+        .collect::<Vec<_>>();
+    let names = names.iter().map(String::as_str).collect::<Vec<_>>();
+    let facts = Certificate::new(&Entity::self_signed(server(&names)).der);
+    assert_eq!(facts.names.unwrap().len(), MAX_NAMES);
+    assert_eq!(facts.names_count, Some(MAX_NAMES + 5));
+}
+
+#[test]
+fn facts_survive_a_cut() {
+    let der = Entity::self_signed(example()).der;
+    let whole = Certificate::new(&der);
+    let mut previous = 0;
+    for length in 0..der.len() {
+        let facts = Certificate::new(&der[..length]);
+        let facts = serde_json::to_value(facts).unwrap();
+        let facts = facts.as_object().unwrap().clone();
+        assert!(facts.contains_key("sha256"));
+        // What is told of a part is true of the whole, and more of it tells no less.
+        let whole = serde_json::to_value(&whole).unwrap();
+        for (key, value) in facts.iter().filter(|(key, _)| *key != "sha256") {
+            assert_eq!(*value, whole[key], "{key} at {length}");
+        }
+        assert!(facts.len() >= previous, "at {length}");
+        previous = facts.len();
+    }
+}
+
+#[test]
+fn pem_is_read_back() {
+    let der = Entity::self_signed(example()).der;
+    let read = CertificateDer::from_pem_slice(pem(&der).as_bytes()).unwrap();
+    assert_eq!(read, der);
+    assert!(pem(&der).lines().all(|line| line.len() <= 64));
+}
+
+fn agree_with_openssl(certificates: &[CertificateDer<'_>]) {
+    for der in certificates {
+        let Some(expected) = openssl(der) else {
+            let strict = std::env::var_os("TLSWEEP_REAL_SERVERS").is_some();
+            assert!(!strict, "no openssl");
+            eprintln!("skipped: no openssl");
+            return;
+        };
+        assert_eq!(as_openssl(&Certificate::new(der)), expected);
+    }
+}
+
+/// The lines of `openssl x509` that have a counterpart here, one form for both.
+fn openssl(der: &CertificateDer<'_>) -> Option<String> {
+    let mut openssl = Command::new("openssl")
+        .args([
+            "x509",
+            "-noout",
+            "-subject",
+            "-issuer",
+            "-serial",
+            "-startdate",
+            "-enddate",
+        ])
+        .args(["-fingerprint", "-sha256", "-text", "-dateopt", "iso_8601"])
+        .args(["-nameopt", "RFC2253,utf8,-esc_msb,-esc_ctrl"])
+        .args(["-certopt", "no_sigdump,no_aux"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let mut input = openssl.stdin.take().unwrap();
+    input.write_all(pem(der).as_bytes()).unwrap();
+    drop(input);
+    let output = openssl.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let after = |start: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(start));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    // The line below a heading.
+    let below = |heading: &str| {
+        let mut lines = text
+            .lines()
+            .skip_while(|line| !line.trim().starts_with(heading));
+        lines.nth(1).unwrap_or_default().trim().to_owned()
+    };
+    let fields = [
+        ("subject", after("subject=")),
+        ("issuer", after("issuer=")),
+        ("serial", after("serial=").to_lowercase()),
+        ("from", after("notBefore=").replace(' ', "T")),
+        ("until", after("notAfter=").replace(' ', "T")),
+        (
+            "sha256",
+            after("sha256 Fingerprint=").replace(':', "").to_lowercase(),
+        ),
+        (
+            "version",
+            after("Version: ").split(' ').next().unwrap().to_owned(),
+        ),
+        ("key", after("Public Key Algorithm: ")),
+        ("bits", after("Public-Key: (").replace(" bit)", "")),
+        ("curve", after("ASN1 OID: ")),
+        ("signature", after("Signature Algorithm: ")),
+        ("constraints", below("X509v3 Basic Constraints")),
+        ("usage", below("X509v3 Key Usage")),
+        ("purposes", below("X509v3 Extended Key Usage")),
+        ("names", below("X509v3 Subject Alternative Name")),
+        ("crl", after("URI:")),
+    ];
+    Some(listed(&fields))
+}
+
+/// The same from the facts.
+fn as_openssl(facts: &Certificate) -> String {
+    let facts = facts.clone();
+    let key = match facts.key.as_deref().unwrap() {
+        "RSA" => "rsaEncryption",
+        "EC" => "id-ecPublicKey",
+        "Ed25519" => "ED25519",
+        other => other,
+    };
+    let curve = match facts.key_curve.as_deref() {
+        Some("secp256r1") => "prime256v1",
+        other => other.unwrap_or_default(),
+    };
+    let bits = match key {
+        "ED25519" => String::new(),
+        _ => facts.key_bits.unwrap().to_string(),
+    };
+    let constraints = match (facts.ca, facts.path_length) {
+        (Some(true), Some(length)) => format!("CA:TRUE, pathlen:{length}"),
+        (Some(true), None) => "CA:TRUE".to_owned(),
+        _ => String::new(),
+    };
+    let usages = words(
+        facts.key_usage.unwrap_or_default(),
+        &[
+            ("digitalSignature", "Digital Signature"),
+            ("nonRepudiation", "Non Repudiation"),
+            ("keyEncipherment", "Key Encipherment"),
+            ("keyCertSign", "Certificate Sign"),
+            ("cRLSign", "CRL Sign"),
+        ],
+    );
+    let purposes = words(
+        facts.extended_key_usage.unwrap_or_default(),
+        &[
+            ("serverAuth", "TLS Web Server Authentication"),
+            ("clientAuth", "TLS Web Client Authentication"),
+            ("OCSPSigning", "OCSP Signing"),
+        ],
+    );
+    let names = facts.names.unwrap_or_default().into_iter().map(|name| {
+        match name.parse::<std::net::IpAddr>() {
+            Ok(std::net::IpAddr::V6(v6)) => {
+                let groups = v6.segments().map(|group| format!("{group:X}"));
+                format!("IP Address:{}", groups.join(":"))
+            }
+            Ok(v4) => format!("IP Address:{v4}"),
+            Err(_) if name.starts_with("email:") => name,
+            Err(_) => match name.strip_prefix("directory:") {
+                Some(name) => {
+                    let parts = name.split(',').rev().collect::<Vec<_>>();
+                    format!("DirName:/{}", parts.join("/"))
+                }
+                None => format!("DNS:{name}"),
+            },
+        }
+    });
+    let signature = match facts.signature_algorithm.as_deref().unwrap() {
+        "Ed25519" => "ED25519",
+        other => other,
+    };
+    listed(&[
+        ("subject", facts.subject.unwrap()),
+        ("issuer", facts.issuer.unwrap()),
+        ("serial", facts.serial.unwrap()),
+        ("from", facts.not_before.unwrap()),
+        ("until", facts.not_after.unwrap()),
+        ("sha256", facts.sha256.unwrap()),
+        ("version", facts.version.unwrap().to_string()),
+        ("key", key.to_owned()),
+        ("bits", bits),
+        ("curve", curve.to_owned()),
+        ("signature", signature.to_owned()),
+        ("constraints", constraints),
+        ("usage", usages),
+        ("purposes", purposes),
+        ("names", names.collect::<Vec<_>>().join(", ")),
+        (
+            "crl",
+            facts
+                .crl_urls
+                .unwrap_or_default()
+                .first()
+                .cloned()
+                .unwrap_or_default(),
+        ),
+    ])
+}
+
+fn words(ours: Vec<String>, theirs: &[(&str, &str)]) -> String {
+    let words = ours.iter().map(|our| {
+        let found = theirs.iter().find(|(word, _)| word == our);
+        found.map_or(our.as_str(), |(_, their)| their)
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn listed(fields: &[(&str, String)]) -> String {
+    fields.iter().fold(String::new(), |mut out, (name, value)| {
+        writeln!(out, "{name}={value}").unwrap();
+        out
+    })
+}

@@ -1,0 +1,268 @@
+//! Stapled OCSP responses, made by hand.
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use rcgen::{ExtendedKeyUsagePurpose, SigningKey as _};
+use rustls_pki_types::CertificateDer;
+use tlsweep::cert::Problem::{self, Revoked, UnknownIssuer};
+use tlsweep::cert::{Judge, Ocsp, Presented, Signature, Status, Wanted};
+
+use crate::support::certs::{Entity, ca, children, element, example, judge, now, valid};
+
+struct Setting {
+    issuer: Entity,
+    leaf: Entity,
+    judge: Judge,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let root = Entity::root("root");
+        let issuer = root.issue(ca("issuer"));
+        let leaf = issuer.issue(example());
+        let judge = judge(&[&root.der]);
+        Self {
+            issuer,
+            leaf,
+            judge,
+        }
+    }
+
+    fn examine(&self, staple: &[u8]) -> (Ocsp, Vec<Problem>) {
+        let chain = [self.leaf.der.clone(), self.issuer.der.clone()];
+        examine(&self.judge, &chain, staple)
+    }
+
+    /// A current response that says this of the leaf, signed by its issuer.
+    fn staple(&self, status: &[u8]) -> Vec<u8> {
+        let answer = answer(&self.leaf.der, &self.issuer, status, -1, Some(1));
+        response(&self.issuer, &[answer], None)
+    }
+}
+
+fn examine(judge: &Judge, chain: &[CertificateDer<'_>], staple: &[u8]) -> (Ocsp, Vec<Problem>) {
+    let presented = Presented {
+        chain,
+        name: None,
+        ocsp: staple,
+    };
+    let examined = judge.examine(presented, now(), Wanted::default());
+    (examined.ocsp.unwrap(), examined.trust.unwrap().problems)
+}
+
+const GOOD: &[u8] = &[0x80, 0];
+const UNKNOWN: &[u8] = &[0x82, 0];
+
+/// Revoked at the start of 2024.
+fn revoked() -> Vec<u8> {
+    element(0xa1, &[element(0x18, &[b"20240101000000Z".to_vec()])])
+}
+
+#[test]
+fn statuses_are_told() {
+    let setting = Setting::new();
+    for (said, status, problems) in [
+        (GOOD, Status::Good, &[][..]),
+        (&revoked(), Status::Revoked, &[Revoked]),
+        (UNKNOWN, Status::Unknown, &[]),
+    ] {
+        let (ocsp, found) = setting.examine(&setting.staple(said));
+        assert_eq!(ocsp.status, status);
+        assert_eq!(ocsp.signature, Some(Signature::Valid));
+        assert_eq!(ocsp.current, Some(true));
+        assert_eq!(ocsp.responder.as_deref(), Some("CN=issuer"));
+        assert!(ocsp.produced_at.is_some() && ocsp.next_update.is_some());
+        assert_eq!(found, problems, "{status:?}");
+        let since = ocsp.revoked_at.as_deref();
+        assert_eq!(
+            since,
+            (status == Status::Revoked).then_some("2024-01-01T00:00:00Z")
+        );
+    }
+    for (code, status) in [
+        (1, Status::MalformedRequest),
+        (2, Status::InternalError),
+        (3, Status::TryLater),
+        (5, Status::SigRequired),
+        (6, Status::Unauthorized),
+    ] {
+        let refusal = element(0x30, &[vec![0x0a, 1, code]]);
+        assert_eq!(setting.examine(&refusal).0.status, status);
+    }
+}
+
+#[test]
+fn a_stale_or_early_response_revokes_nothing() {
+    let setting = Setting::new();
+    for (from, until, current) in [(-2, Some(-1), false), (1, Some(2), false), (-2, None, true)] {
+        let answer = answer(&setting.leaf.der, &setting.issuer, &revoked(), from, until);
+        let staple = response(&setting.issuer, &[answer], None);
+        let (ocsp, found) = setting.examine(&staple);
+        assert_eq!(ocsp.current, Some(current));
+        assert_eq!(found.contains(&Revoked), current);
+    }
+}
+
+#[test]
+fn a_response_that_others_signed_is_not_believed() {
+    let setting = Setting::new();
+    let stranger = Entity::self_signed(setting.issuer.params.clone());
+    let answer = answer(&setting.leaf.der, &setting.issuer, &revoked(), -1, Some(1));
+    let answers = std::slice::from_ref(&answer);
+    let (ocsp, found) = setting.examine(&response(&stranger, answers, None));
+    assert_eq!(ocsp.signature, Some(Signature::Invalid));
+    assert_eq!(found, []);
+
+    let mut responder = valid(ca("responder"), 2020, 2090);
+    responder.is_ca = rcgen::IsCa::NoCa;
+    let unauthorised = setting.issuer.issue(responder.clone());
+    let by = |responder: &Entity| {
+        let staple = response(responder, answers, Some(&responder.der));
+        setting.examine(&staple).0.signature
+    };
+    assert_eq!(by(&unauthorised), Some(Signature::Invalid));
+    responder.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+    assert_eq!(
+        by(&setting.issuer.issue(responder.clone())),
+        Some(Signature::Valid)
+    );
+    assert_eq!(
+        by(&stranger.issue(responder.clone())),
+        Some(Signature::Invalid)
+    );
+    let expired = valid(responder, 2020, 2021);
+    assert_eq!(by(&setting.issuer.issue(expired)), Some(Signature::Invalid));
+}
+
+#[test]
+fn a_response_about_others_is_no_match() {
+    let setting = Setting::new();
+    let other = setting.issuer.issue(example());
+    let answer_for_other = answer(&other.der, &setting.issuer, &revoked(), -1, Some(1));
+    let staple = response(
+        &setting.issuer,
+        std::slice::from_ref(&answer_for_other),
+        None,
+    );
+    let (ocsp, found) = setting.examine(&staple);
+    assert_eq!((ocsp.status, ocsp.signature), (Status::Mismatch, None));
+    assert_eq!(found, []);
+
+    let answer_for_leaf = answer(&setting.leaf.der, &setting.issuer, GOOD, -1, Some(1));
+    let staple = response(&setting.issuer, &[answer_for_other, answer_for_leaf], None);
+    assert_eq!(setting.examine(&staple).0.status, Status::Good);
+
+    let stranger = Entity::root("stranger");
+    let answer = answer(&setting.leaf.der, &stranger, &revoked(), -1, Some(1));
+    let (ocsp, _) = setting.examine(&response(&setting.issuer, &[answer], None));
+    assert_eq!(ocsp.status, Status::Mismatch);
+}
+
+#[test]
+fn without_the_issuer_nothing_is_proven() {
+    let setting = Setting::new();
+    let chain = [setting.leaf.der.clone()];
+    let (ocsp, found) = examine(&setting.judge, &chain, &setting.staple(&revoked()));
+    assert_eq!(
+        (ocsp.status, ocsp.signature),
+        (Status::Revoked, Some(Signature::Unchecked))
+    );
+    assert_eq!(found, [UnknownIssuer]);
+}
+
+#[test]
+fn garbage_is_malformed() {
+    let setting = Setting::new();
+    let staple = setting.staple(GOOD);
+    for garbage in [&b"x"[..], &[0x30, 0], &[0x30, 3, 0x0a, 1, 4], &[0; 99]] {
+        assert_eq!(setting.examine(garbage).0.status, Status::Malformed);
+    }
+    for length in 1..staple.len() {
+        assert_eq!(
+            setting.examine(&staple[..length]).0.status,
+            Status::Malformed
+        );
+    }
+    for at in 0..staple.len() {
+        let mut wrong = staple.clone();
+        wrong[at] ^= 0xff;
+        let (ocsp, _) = setting.examine(&wrong);
+        let said = (ocsp.status, ocsp.signature);
+        assert_ne!(said, (Status::Revoked, Some(Signature::Valid)), "byte {at}");
+    }
+}
+
+/// What is said of a certificate, from and until so many days from now.
+fn answer(
+    leaf: &CertificateDer<'_>,
+    issuer: &Entity,
+    status: &[u8],
+    from: i64,
+    until: Option<i64>,
+) -> Vec<u8> {
+    let fields = children(&children(&issuer.der)[0]);
+    let serial = children(&children(leaf)[0])[1].clone();
+    let key = children(&fields[6])[1].clone();
+    let sha1 = [0x2b, 0x0e, 3, 2, 0x1a];
+    let hashed = |bytes: &[u8]| digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref().to_vec();
+    let id = element(
+        0x30,
+        &[
+            element(0x30, &[element(6, &[sha1.to_vec()])]),
+            element(4, &[hashed(&fields[5])]),
+            // Behind the header and the count of unused bits.
+            element(4, &[hashed(&key[3..])]),
+            serial,
+        ],
+    );
+    let next = until.map(|days| element(0xa0, &[time(days)]));
+    element(
+        0x30,
+        &[id, status.to_vec(), time(from), next.unwrap_or_default()],
+    )
+}
+
+/// A response by this responder, by name.
+fn response(
+    responder: &Entity,
+    answers: &[Vec<u8>],
+    certificate: Option<&CertificateDer<'_>>,
+) -> Vec<u8> {
+    let subject = children(&children(&responder.der)[0])[5].clone();
+    let data = element(
+        0x30,
+        &[element(0xa1, &[subject]), time(0), element(0x30, answers)],
+    );
+    let ecdsa_sha256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let signature = responder.key.sign(&data).unwrap();
+    let certificates = certificate
+        .map(|der| element(0xa0, &[element(0x30, &[der.to_vec()])]))
+        .unwrap_or_default();
+    let basic = element(
+        0x30,
+        &[
+            data,
+            element(0x30, &[element(6, &[ecdsa_sha256.to_vec()])]),
+            element(3, &[vec![0], signature]),
+            certificates,
+        ],
+    );
+    let id_basic = [0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
+    let bytes = element(
+        0x30,
+        &[element(6, &[id_basic.to_vec()]), element(4, &[basic])],
+    );
+    element(0x30, &[vec![0x0a, 1, 0], element(0xa0, &[bytes])])
+}
+
+/// A GeneralizedTime so many days from now.
+fn time(days: i64) -> Vec<u8> {
+    let day = Duration::from_secs(86_400 * days.unsigned_abs());
+    let moment: SystemTime = match days < 0 {
+        true => now() - day,
+        false => now() + day,
+    };
+    let text = humantime::format_rfc3339_seconds(moment).to_string();
+    element(0x18, &[text.replace(['-', ':', 'T'], "").into_bytes()])
+}
