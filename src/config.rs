@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::cert::Wanted;
 use crate::deadline::Limits;
 use crate::feed::target::Sni;
 use crate::tls::drain::Goodbye;
@@ -51,6 +52,10 @@ pub struct Config {
     pub sni: Sni,
     /// What the hello offers.
     pub offer: Offer,
+    /// What to work out of a chain.
+    pub wanted: Wanted,
+    /// Whether the facts of a certificate contain its PEM.
+    pub pem: bool,
     /// When to say `close_notify`.
     pub goodbye: Goodbye,
     /// Bytes read off the wire after the handshake.

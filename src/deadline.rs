@@ -8,6 +8,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Kind, Stage};
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// The longest that each wait may last. Totals for their stage, except `connect`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -172,6 +174,13 @@ impl Clock {
     /// The time of day.
     pub fn now(&self) -> SystemTime {
         self.time + self.start.elapsed()
+    }
+
+    /// The time of day by which certificates are judged: it moves on by the hour, so that verdicts
+    /// can be kept.
+    pub fn hour(&self) -> SystemTime {
+        let hours = self.start.elapsed().as_secs() / HOUR.as_secs();
+        self.time + HOUR * u32::try_from(hours).unwrap_or(u32::MAX)
     }
 }
 

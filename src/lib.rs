@@ -13,6 +13,7 @@
 //!                       │ dial::connect    addresses ──► TcpStream, watched by dial::tap
 //!                       │ tls::handshake   TcpStream ──► Session; accepts any certificate
 //!                       │ tls::drain       Session ──► ReadEnd; goodbye first, then to the end
+//!                       │ cert             chain ──► facts, verdict; after the clock has stopped
 //!                       ▼
 //!                     report::record       any step may end in failure::Failure instead
 //!    ┌──────────────────┘
@@ -35,6 +36,8 @@ pub mod feed;
 pub mod dial;
 
 pub mod tls;
+
+pub mod cert;
 
 pub mod report;
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::time::Instant;
 
+use crate::cert::{self, Judge, Presented, Problem, Roots, Wanted};
 use crate::config::Config;
 use crate::deadline::{Clock, Deadline, Wait};
 use crate::dial::connect::{Connection, connect};
@@ -13,9 +14,11 @@ use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
 use crate::feed::pace::Turn;
 use crate::feed::target::{Host, ServerIdentity, Target};
+use crate::report::check::Checks;
 use crate::report::record::{Record, Tls, milliseconds};
 use crate::tls::drain::{End, drain};
 use crate::tls::handshake::{Client, Hello, Session, Unfinished};
+use crate::tls::recorder::{Seen, SignatureState};
 
 /// Everything that the targets of a sweep share.
 pub struct Prober {
@@ -23,6 +26,8 @@ pub struct Prober {
     clock: Clock,
     resolver: Resolver,
     client: Client,
+    judge: Judge,
+    checks: Checks,
 }
 
 /// A target in work.
@@ -47,7 +52,12 @@ impl Prober {
     ///
     /// # Errors
     /// The configured offer makes no hello.
-    pub fn new(config: Config, clock: Clock) -> Result<Self, rustls::Error> {
+    pub fn new(
+        config: Config,
+        roots: Roots,
+        checks: Checks,
+        clock: Clock,
+    ) -> Result<Self, rustls::Error> {
         let resolver = Resolver::new(Settings {
             servers: config.resolvers.clone(),
             in_flight: config.lookups,
@@ -56,6 +66,8 @@ impl Prober {
         });
         Ok(Self {
             client: Client::new(&config.offer)?,
+            judge: Judge::new(roots),
+            checks,
             resolver,
             clock,
             config,
@@ -69,32 +81,34 @@ impl Prober {
 
     /// The record of a line on which nobody works any more, for the given reason.
     pub fn unfinished(&self, line: &Line, failure: Failure) -> Record {
-        match parse(line) {
+        let record = match parse(line) {
             Ok(target) => Record {
                 error: Some(failure),
                 ..self.begin(line, &target)
             },
             Err(_) => Record::of_line(line, failure, self.clock.now()),
-        }
+        };
+        self.checked(record)
     }
 
     /// Works on a line until there is a record of it.
     pub async fn probe(&self, line: &Line, turn: &mut Turn) -> Record {
-        let target = match parse(line) {
-            Ok(target) => target,
-            Err(failure) => return Record::of_line(line, failure, self.clock.now()),
+        let record = match parse(line) {
+            Ok(target) => self.work(line, &target, turn).await,
+            Err(failure) => Record::of_line(line, failure, self.clock.now()),
         };
-        let mut record = self.begin(line, &target);
+        self.checked(record)
+    }
+
+    async fn work(&self, line: &Line, target: &Target, turn: &mut Turn) -> Record {
+        let mut record = self.begin(line, target);
         let identity = target.server_name(&self.config.sni);
         record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
 
         let mut deadline = Deadline::start(self.config.limits);
         let resolved = match &target.host {
             Host::Address(address) => Ok(vec![*address]),
-            Host::Name(_) => {
-                self.resolve(&target, turn, &mut deadline, &mut record)
-                    .await
-            }
+            Host::Name(_) => self.resolve(target, turn, &mut deadline, &mut record).await,
         };
         let result = match resolved {
             Ok(addresses) => {
@@ -115,6 +129,14 @@ impl Prober {
         record.ok = result.is_ok();
         record.error = result.err();
         record.ms.total = milliseconds(deadline.elapsed());
+        record
+    }
+
+    /// The record with the conditions that it meets.
+    fn checked(&self, mut record: Record) -> Record {
+        if !self.checks.is_empty() {
+            record.failed_checks = Some(self.checks.met_by(&record));
+        }
         record
     }
 
@@ -167,6 +189,14 @@ impl Prober {
         };
         let second = self.dial_once(Hello::Classical, work, Some(until)).await;
         match second {
+            // Half a limit of silence is no timeout yet: what the second dial met is the truth.
+            Err(second)
+                if first.failure.kind == Kind::Timeout
+                    && second.failure.stage == Stage::Handshake
+                    && !second.answered =>
+            {
+                Err(second.failure)
+            }
             Err(second) if !second.answered => Err(first.failure),
             answered => {
                 work.record.tls.get_or_insert_default().pq_intolerant = Some(true);
@@ -266,12 +296,14 @@ impl Prober {
         work.record.ms.handshake = Some(milliseconds(start.elapsed()));
         match handshake {
             Ok(mut session) => {
-                self.note_session(&session, work.record);
+                work.record.tls = Tls::observed(Some(&session.agreed), &session.seen);
                 self.read(&mut session, work).await;
+                self.judge(&session.seen, work);
                 Ok(())
             }
             Err(Unfinished { failure, seen }) => {
                 work.record.tls = Tls::observed(None, &seen);
+                self.judge(&seen, work);
                 tap.take_in_what_came();
                 Err(Unanswered {
                     failure: failure.in_view_of(tap.first()),
@@ -280,10 +312,6 @@ impl Prober {
                 })
             }
         }
-    }
-
-    fn note_session(&self, session: &Session<'_>, record: &mut Record) {
-        record.tls = Tls::observed(Some(&session.agreed), &session.seen);
     }
 
     async fn read(&self, session: &mut Session<'_>, work: &mut Work<'_>) {
@@ -297,6 +325,50 @@ impl Prober {
         work.record.read = Some(read);
         work.record.ms.read = Some(milliseconds(start.elapsed()));
     }
+
+    /// What the chain is worth; not asked when the peer could not prove that it is its own.
+    fn judge(&self, seen: &Seen, work: &mut Work<'_>) {
+        if seen.chain.is_empty() {
+            return;
+        }
+        let is_proven = seen
+            .signature
+            .as_ref()
+            .is_none_or(|s| s.state != SignatureState::False);
+        let presented = Presented {
+            chain: &seen.chain,
+            name: Some(&work.identity.checked),
+            ocsp: &seen.ocsp,
+        };
+        let wanted = Wanted {
+            trust: self.config.wanted.trust && is_proven,
+            ..self.config.wanted
+        };
+        let mut examined = self.judge.examine(presented, self.clock.hour(), wanted);
+        if let Some(problem) = weak_handshake(seen) {
+            examined.trust = examined.trust.map(|trust| trust.with(problem));
+        }
+        if self.config.pem {
+            let facts = examined
+                .cert
+                .iter_mut()
+                .chain(examined.chain.iter_mut().flatten());
+            let leaf_and_all = seen.chain.iter().take(1).chain(&seen.chain);
+            let skip = usize::from(!self.config.wanted.cert);
+            for (facts, der) in facts.zip(leaf_and_all.skip(skip)) {
+                facts.pem = Some(cert::pem(der));
+            }
+        }
+        work.record.set_examined(examined);
+    }
+}
+
+/// What a strict client would say to the signature over the handshake, where that is more than
+/// what it says to the chain.
+fn weak_handshake(seen: &Seen) -> Option<Problem> {
+    let signature = seen.signature.as_ref()?;
+    let is_sha1 = matches!(signature.scheme, 0x0201 | 0x0203);
+    is_sha1.then_some(Problem::WeakSignature)
 }
 
 /// What the line asks for.

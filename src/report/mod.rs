@@ -1,5 +1,6 @@
 //! From facts to lines.
 
+pub mod check;
 pub mod output;
 pub mod record;
 pub mod schema;

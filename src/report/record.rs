@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cert::{Certificate, Examined, Ocsp, Trust};
 use crate::failure::Failure;
 use crate::feed::input::{Line, echo};
 use crate::feed::target::Target;
@@ -54,9 +55,18 @@ pub struct Record {
     /// The TLS session, as far as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// The leaf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert: Option<Certificate>,
     /// The chain as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Chain>,
+    /// What a strict client would say to the chain, fetching nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
+    /// What the stapled OCSP response says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocsp: Option<Ocsp>,
     /// What came after the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadEnd>,
@@ -71,6 +81,9 @@ pub struct Record {
     /// Dials made for this target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// The conditions of `--fail-on` that this target met; absent when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_checks: Option<Vec<String>>,
 }
 
 /// A TLS session, as far as it came.
@@ -118,8 +131,14 @@ pub struct Tls {
 pub struct Chain {
     /// Certificates in it.
     pub length: usize,
+    /// Certificates besides the leaf in which a path to a root was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub considered: Option<usize>,
     /// Their SHA-256.
     pub sha256: Vec<String>,
+    /// The facts of every one of them, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Vec<Certificate>>,
 }
 
 /// How long the steps took, in milliseconds; of the last dial, but for `total`.
@@ -180,13 +199,30 @@ impl Record {
             ok: false,
             error: None,
             tls: None,
+            cert: None,
             chain: None,
+            trust: None,
+            ocsp: None,
             read: None,
             sent: None,
             received: None,
             ms: Milliseconds::default(),
             attempts: None,
+            failed_checks: None,
         }
+    }
+
+    /// Takes in what the chain came to.
+    pub fn set_examined(&mut self, examined: Examined) {
+        self.cert = examined.cert;
+        self.chain = Some(Chain {
+            length: examined.sha256.len(),
+            considered: examined.considered,
+            sha256: examined.sha256,
+            certificates: examined.chain,
+        });
+        self.trust = examined.trust;
+        self.ocsp = examined.ocsp;
     }
 
     /// `ok`, or stage and kind of the failure: `connect/refused`.

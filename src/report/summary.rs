@@ -1,7 +1,6 @@
 //! What a sweep came to: counts, and the exit code that follows from them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use crate::failure::{Kind, Stage};
@@ -12,6 +11,7 @@ use crate::report::record::Record;
 pub struct Summary {
     ok: u64,
     failed: BTreeMap<(Stage, Kind), u64>,
+    met: BTreeMap<String, u64>,
 }
 
 impl Summary {
@@ -23,9 +23,17 @@ impl Summary {
                 *self
                     .failed
                     .entry((failure.stage, failure.kind))
-                    .or_default() += 1
+                    .or_default() += 1;
             }
         }
+        for check in record.failed_checks.iter().flatten() {
+            *self.met.entry(check.clone()).or_default() += 1;
+        }
+    }
+
+    /// Whether some target met a condition of `--fail-on`.
+    pub fn has_failed_checks(&self) -> bool {
+        !self.met.is_empty()
     }
 
     /// Records counted.
@@ -49,23 +57,27 @@ impl Summary {
             self.ok,
             self.total() - self.ok,
         );
-        if !self.failed.is_empty() {
-            line.push_str(&format!(" ({})", Failures(&self.failed)));
+        let failed = self.failed.iter();
+        let failed =
+            failed.map(|((stage, kind), n)| (format!("{}/{}", stage.word(), kind.word()), *n));
+        if let Some(list) = most_frequent_first(failed) {
+            line.push_str(&format!(" ({list})"));
+        }
+        let met = self.met.iter().map(|(check, n)| (check.clone(), *n));
+        if let Some(list) = most_frequent_first(met) {
+            line.push_str(&format!("; met: {list}"));
         }
         line
     }
 }
 
-struct Failures<'a>(&'a BTreeMap<(Stage, Kind), u64>);
-
-impl fmt::Display for Failures<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut failures: Vec<_> = self.0.iter().collect();
-        failures.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        for (i, ((stage, kind), count)) in failures.into_iter().enumerate() {
-            let separator = if i == 0 { "" } else { ", " };
-            write!(f, "{separator}{} {}/{}", count, stage.word(), kind.word())?;
-        }
-        Ok(())
-    }
+/// `3 this, 1 that`; nothing when there is nothing.
+fn most_frequent_first(counts: impl Iterator<Item = (String, u64)>) -> Option<String> {
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }

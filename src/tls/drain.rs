@@ -68,10 +68,21 @@ pub async fn drain(
     let until = deadline.of(Wait::Read);
     let mut bytes = 0;
     let reading = async {
-        if goodbye == Goodbye::First {
-            say_goodbye(session).await;
+        let said = match goodbye {
+            Goodbye::First => say_goodbye(session).await,
+            Goodbye::Last => Ok(()),
+        };
+        let read = read_to_end(session, &mut bytes).await;
+        // A reset is reported once: when the write has met it, the read sees a mere end.
+        match (said, &read) {
+            (Err(reset), Err(end))
+                if reset.kind() == io::ErrorKind::ConnectionReset
+                    && end.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                Err(reset)
+            }
+            _ => read,
         }
-        read_to_end(session, &mut bytes).await
     };
     let result = deadline.run_until(Wait::Read, until, reading).await;
     if goodbye == Goodbye::Last {
@@ -88,10 +99,9 @@ pub async fn drain(
     ReadEnd { bytes, end, alert }
 }
 
-/// A goodbye that cannot be sent is no finding: what the peer sent says how it ended.
-async fn say_goodbye(session: &mut Session<'_>) {
+async fn say_goodbye(session: &mut Session<'_>) -> io::Result<()> {
     session.stream.get_mut().1.send_close_notify();
-    let _unsent = session.stream.flush().await;
+    session.stream.flush().await
 }
 
 async fn read_to_end(session: &mut Session<'_>, bytes: &mut u64) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, NamedGroup, SupportedCipherSuite};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, SupportedCipherSuite};
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -30,12 +30,19 @@ static SUITES: [SupportedCipherSuite; 9] = [
     cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 ];
 
-/// The groups that are known, in the order in which they are offered.
+/// The groups that are offered unless told otherwise, in this order.
 static GROUPS: [&dyn SupportedKxGroup; 4] = [
     kx_group::X25519MLKEM768,
     kx_group::X25519,
     kx_group::SECP256R1,
     kx_group::SECP384R1,
+];
+
+/// Groups that are offered when asked for.
+static MORE_GROUPS: [&dyn SupportedKxGroup; 3] = [
+    kx_group::SECP256R1MLKEM768,
+    kx_group::MLKEM768,
+    kx_group::MLKEM1024,
 ];
 
 /// What a ClientHello offers.
@@ -45,8 +52,8 @@ pub struct Offer {
     pub versions: Versions,
     /// The protocols of the ALPN extension, in order; none: no extension.
     pub alpn: Vec<Vec<u8>>,
-    /// The groups, in order; none: all that are known.
-    pub groups: Vec<NamedGroup>,
+    /// The numbers of the groups, in order; none: the default ones.
+    pub groups: Vec<u16>,
 }
 
 /// The protocol versions that a ClientHello offers.
@@ -122,7 +129,7 @@ impl Client {
         let (post_quantum, classical): (Vec<_>, Vec<_>) = groups
             .iter()
             .copied()
-            .partition(|group| is_post_quantum(group.name()));
+            .partition(|group| is_post_quantum(group.name().into()));
         let has_both = !post_quantum.is_empty() && !classical.is_empty();
         Ok(Self {
             offered: connector(offer, groups)?,
@@ -216,21 +223,26 @@ impl Agreed {
     }
 }
 
-/// Whether a group is, or contains, a post-quantum key exchange.
-pub fn is_post_quantum(group: NamedGroup) -> bool {
-    matches!(u16::from(group), 0x0200..=0x0202 | 0x11eb..=0x11ed)
+/// Whether a group is, or contains, a post-quantum key exchange: ML-KEM and its hybrids, and the
+/// drafts of them that were deployed.
+pub fn is_post_quantum(group: u16) -> bool {
+    matches!(group, 0x0200..=0x0202 | 0x11eb..=0x11ed | 0x6399 | 0x639a)
 }
 
-/// The numbers of the groups that can be offered, in the default order.
-pub fn known_groups() -> impl Iterator<Item = NamedGroup> {
-    GROUPS.iter().map(|group| group.name())
+/// The numbers of the groups that can be offered, the default ones first.
+pub fn known_groups() -> impl Iterator<Item = u16> {
+    GROUPS
+        .iter()
+        .chain(&MORE_GROUPS)
+        .map(|group| group.name().into())
 }
 
-fn groups(wanted: &[NamedGroup]) -> Vec<&'static dyn SupportedKxGroup> {
+fn groups(wanted: &[u16]) -> Vec<&'static dyn SupportedKxGroup> {
     if wanted.is_empty() {
         return GROUPS.to_vec();
     }
-    let known = |name: &NamedGroup| GROUPS.iter().find(|group| group.name() == *name).copied();
+    let all = || GROUPS.iter().chain(&MORE_GROUPS).copied();
+    let known = |number: &u16| all().find(|group| u16::from(group.name()) == *number);
     wanted.iter().filter_map(known).collect()
 }
 

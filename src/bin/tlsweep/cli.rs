@@ -12,14 +12,17 @@ use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Parser, ValueEnum};
+use tlsweep::cert::{Problem, Wanted};
 use tlsweep::config::{self, Config};
 use tlsweep::deadline::Limits;
 use tlsweep::dial::resolve;
 use tlsweep::feed::target::Sni;
+use tlsweep::names;
+use tlsweep::report::check::{CHECKS, Checks};
 use tlsweep::report::output::{COLUMNS, FORMATS, Layout};
 use tlsweep::report::schema::Fields;
 use tlsweep::tls::drain::Goodbye;
-use tlsweep::tls::handshake::{Offer, Versions};
+use tlsweep::tls::handshake::{Offer, Versions, known_groups};
 
 /// How long the demo waits for its silent server.
 const DEMO_HANDSHAKE: Duration = Duration::from_secs(1);
@@ -94,6 +97,10 @@ pub(crate) struct Cli {
     #[arg(long = "tls", value_name = "VERSION", value_enum, help_heading = "TLS")]
     tls_version: Option<Version>,
 
+    /// Key-exchange groups to offer, in order, as X25519MLKEM768,P-256
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = group, help_heading = "TLS")]
+    groups: Vec<u16>,
+
     /// Application protocols to offer, in order; - offers none
     #[arg(long, value_name = "LIST", default_value = config::ALPN, allow_hyphen_values = true, help_heading = "TLS")]
     alpn: String,
@@ -105,6 +112,26 @@ pub(crate) struct Cli {
     /// Bytes to read off the wire after the handshake, as 4096, 64KiB or 1MiB
     #[arg(long, value_name = "BYTES", default_value_t = Bytes(config::READ_LIMIT), help_heading = "TLS")]
     read_limit: Bytes,
+
+    /// PEM file of roots instead of the built-in ones (Mozilla's); repeatable
+    #[arg(long, value_name = "FILE", help_heading = "Certificates")]
+    pub(crate) roots: Vec<PathBuf>,
+
+    /// Trust this machine's roots as well
+    #[arg(long, help_heading = "Certificates")]
+    pub(crate) system_roots: bool,
+
+    /// Facts of every certificate of the chain, not only of the leaf (JSON)
+    #[arg(long, help_heading = "Certificates")]
+    chain: bool,
+
+    /// The PEM of every certificate whose facts are written (JSON and CSV)
+    #[arg(long, help_heading = "Certificates")]
+    pem: bool,
+
+    /// Conditions that make the exit code 1 when a target meets one: see the end of --help
+    #[arg(long, value_name = "COND[,COND]", help_heading = "Checks")]
+    fail_on: Vec<String>,
 
     /// How to write the records
     #[arg(long, value_parser = PossibleValuesParser::new(FORMATS.iter().map(|(name, _)| *name)), default_value = "text", help_heading = "Output")]
@@ -205,6 +232,25 @@ impl Cli {
         if self.json { "json" } else { &self.format }
     }
 
+    /// The conditions of `--fail-on`.
+    pub(crate) fn checks(&self) -> Result<Checks> {
+        Checks::parse(self.fail_on.iter().map(String::as_str)).context("--fail-on")
+    }
+
+    /// What to work out of a chain: only what will be looked at.
+    fn wanted(&self) -> Wanted {
+        let is_wanted = |room: &str| match &self.fields {
+            Some(fields) => fields.names().iter().any(|name| name.starts_with(room)),
+            None => true,
+        };
+        Wanted {
+            cert: is_wanted("cert.") || !self.fail_on.is_empty(),
+            chain: self.chain && is_wanted("chain."),
+            trust: is_wanted("trust.") || is_wanted("chain.considered") || !self.fail_on.is_empty(),
+            ocsp: is_wanted("ocsp."),
+        }
+    }
+
     /// What the sweep is to do.
     ///
     /// # Errors
@@ -237,8 +283,10 @@ impl Cli {
                     Some(Version::Tls13) => Versions::Tls13,
                 },
                 alpn: alpn(&self.alpn)?,
-                groups: Vec::new(),
+                groups: self.groups.clone(),
             },
+            wanted: self.wanted(),
+            pem: self.pem,
             goodbye: match self.goodbye {
                 When::First => Goodbye::First,
                 When::Last => Goodbye::Last,
@@ -250,6 +298,19 @@ impl Cli {
             grace: config::GRACE,
         })
     }
+}
+
+fn group(name: &str) -> Result<u16> {
+    let number = names::group_by_name(name.trim());
+    number
+        .filter(|number| known_groups().any(|known| known == *number))
+        .with_context(|| {
+            let known: Vec<_> = known_groups().map(names::group).collect();
+            format!(
+                "not a group that can be offered; these can: {}",
+                known.join(" ")
+            )
+        })
 }
 
 fn alpn(list: &str) -> Result<Vec<Vec<u8>>> {
@@ -339,7 +400,7 @@ impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exact = UNITS
             .iter()
-            .find(|(_, factor)| self.0.is_multiple_of(*factor));
+            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         let (name, factor) = exact.unwrap_or(&("", 1));
         write!(f, "{}{name}", self.0 / factor)
     }
@@ -347,13 +408,25 @@ impl fmt::Display for Bytes {
 
 fn after_help() -> String {
     let columns: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
+    let checks = CHECKS
+        .iter()
+        .map(|row| format!("  {:<16} {}\n", row.usage(), row.help));
+    let problems: Vec<_> = Problem::ALL
+        .iter()
+        .map(|problem| problem.as_str())
+        .collect();
     format!(
         "Text columns: {}.\n\
          Aligned on a terminal, separated by tabs elsewhere; a column that does not apply is -.\n\n\
-         Exit codes: 0 complete (dead hosts are results) · 2 usage, or an unusable input · \
-         3 output could not be written, or targets ended in local/resource or local/internal · \
-         130, 143 stopped by SIGINT, SIGTERM.",
-        columns.join("  ")
+         Conditions of --fail-on (what was not observed meets none but `error`):\n{}  \
+         and every problem of the verdict, gravest first: {}\n\n\
+         Exit codes: 0 complete (dead hosts are results) · 1 complete, and a --fail-on condition \
+         was met · 2 usage, or an input or roots file that cannot be used · 3 output could not be \
+         written, or targets ended in local/resource or local/internal · 130, 143 stopped by \
+         SIGINT, SIGTERM.",
+        columns.join("  "),
+        checks.collect::<String>(),
+        problems.join(" "),
     )
 }
 

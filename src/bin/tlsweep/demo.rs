@@ -6,26 +6,37 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use tlsweep::cert::Roots;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// A year, for the dates of certificates.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+use crate::cli::Cli;
+
+/// From today back to when the certificates begin, and on to when they end.
+const YEAR: Duration = Duration::from_secs(365 * DAY.as_secs());
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A fatal handshake_failure, as a plaintext record (RFC 8446, section 6).
 const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
-/// The servers, until the process ends; their names end in `.localhost`, which is this machine
-/// (RFC 6761, section 6.3).
-pub(crate) struct Demo {
-    targets: Vec<OsString>,
-    /// Bound but not listening, so that its port is taken and refuses.
-    _refusing: TcpSocket,
+/// Starts the demo's servers, if they are asked for, and trusts their CA; their names, which end in
+/// `.localhost`, are those of this machine (RFC 6761, section 6.3).
+///
+/// # Errors
+/// No certificate could be made, or no port was free.
+pub(crate) async fn start(cli: &Cli, roots: &mut Roots) -> Result<Option<Vec<OsString>>> {
+    if !cli.is_demo() {
+        return Ok(None);
+    }
+    servers(roots)
+        .await
+        .context("the demo cannot start")
+        .map(Some)
 }
 
 /// What a server does with a connection.
@@ -37,42 +48,36 @@ enum Behaviour {
     Alert,
 }
 
-impl Demo {
-    /// Makes the certificates and starts the servers.
-    pub(crate) async fn start() -> Result<Self> {
-        let authority = authority()?;
-        let good = issued("good.localhost", &authority, YEAR)?;
-        let expired = issued("expired.localhost", &authority, Duration::ZERO)?;
-        let behaviours = [
-            ("good", Behaviour::Tls(good)),
-            ("expired", Behaviour::Tls(expired)),
-            (
-                "self-signed",
-                Behaviour::Tls(self_signed("self-signed.localhost")?),
-            ),
-            ("silent", Behaviour::Silent),
-            ("plain-http", Behaviour::PlainHttp),
-            ("alert", Behaviour::Alert),
-        ];
-        let mut targets = Vec::new();
-        for (name, behaviour) in behaviours {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-            targets.push(target(name, listener.local_addr()?.port()));
-            tokio::spawn(serve(listener, behaviour));
-        }
-        let refusing = TcpSocket::new_v4()?;
-        refusing.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        targets.push(target("refused", refusing.local_addr()?.port()));
-        Ok(Self {
-            targets,
-            _refusing: refusing,
-        })
+async fn servers(roots: &mut Roots) -> Result<Vec<OsString>> {
+    #[expect(clippy::disallowed_methods, reason = "certificates are made for today")]
+    let today = SystemTime::now();
+    let authority = authority()?;
+    roots.add(authority.der())?;
+    let good = issued("good.localhost", &authority, today + YEAR)?;
+    let expired = issued("expired.localhost", &authority, today)?;
+    let behaviours = [
+        ("good", Behaviour::Tls(good)),
+        ("expired", Behaviour::Tls(expired)),
+        (
+            "self-signed",
+            Behaviour::Tls(self_signed("self-signed.localhost", today + YEAR)?),
+        ),
+        ("silent", Behaviour::Silent),
+        ("plain-http", Behaviour::PlainHttp),
+        ("alert", Behaviour::Alert),
+    ];
+    let mut targets = Vec::new();
+    for (name, behaviour) in behaviours {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        targets.push(target(name, listener.local_addr()?.port()));
+        tokio::spawn(serve(listener, behaviour));
     }
-
-    /// What to sweep.
-    pub(crate) fn targets(&self) -> Vec<OsString> {
-        self.targets.clone()
-    }
+    // Bound but not listening: its port is taken, and refuses.
+    let refusing = TcpSocket::new_v4()?;
+    refusing.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    targets.push(target("refused", refusing.local_addr()?.port()));
+    std::mem::forget(refusing);
+    Ok(targets)
 }
 
 fn target(name: &str, port: u16) -> OsString {
@@ -124,25 +129,23 @@ fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
 fn issued(
     name: &str,
     authority: &CertifiedIssuer<'static, KeyPair>,
-    remaining: Duration,
+    not_after: SystemTime,
 ) -> Result<TlsAcceptor> {
     let key = KeyPair::generate()?;
-    let certificate = params(name, remaining)?.signed_by(&key, authority)?;
+    let certificate = params(name, not_after)?.signed_by(&key, authority)?;
     acceptor(certificate.der().clone(), &key)
 }
 
-fn self_signed(name: &str) -> Result<TlsAcceptor> {
+fn self_signed(name: &str, not_after: SystemTime) -> Result<TlsAcceptor> {
     let key = KeyPair::generate()?;
-    let certificate = params(name, YEAR)?.self_signed(&key)?;
+    let certificate = params(name, not_after)?.self_signed(&key)?;
     acceptor(certificate.der().clone(), &key)
 }
 
-fn params(name: &str, remaining: Duration) -> Result<CertificateParams> {
-    #[expect(clippy::disallowed_methods, reason = "certificates are made for today")]
-    let now = SystemTime::now();
+fn params(name: &str, not_after: SystemTime) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(vec![name.to_owned()])?;
-    params.not_before = (now - YEAR).into();
-    params.not_after = (now + remaining).into();
+    params.not_before = (not_after - YEAR - YEAR).into();
+    params.not_after = not_after.into();
     Ok(params)
 }
 

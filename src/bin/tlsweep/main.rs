@@ -1,10 +1,11 @@
 //! The command: arguments in, exit code out. What it does is in the library.
 
 mod cli;
-#[cfg(feature = "demo")]
+#[cfg_attr(not(feature = "demo"), path = "no_demo.rs")]
 mod demo;
 mod preflight;
 mod progress;
+mod roots;
 mod run;
 mod term;
 

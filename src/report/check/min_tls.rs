@@ -1,0 +1,32 @@
+//! `min-tls=1.3`: the protocol version is an older one.
+
+use super::Row;
+use crate::names;
+
+/// The versions by the numbers that people use, in order.
+const VERSIONS: [(&str, u16); 4] = [
+    ("1.0", 0x0301),
+    ("1.1", 0x0302),
+    ("1.2", 0x0303),
+    ("1.3", 0x0304),
+];
+
+pub(super) const ROW: Row = Row {
+    name: "min-tls",
+    value: Some("1.3"),
+    help: "the protocol version is older",
+    make: |value| {
+        let (_, least) = VERSIONS
+            .iter()
+            .find(|(name, _)| *name == value)
+            .ok_or_else(|| "not a version; write 1.0, 1.1, 1.2 or 1.3".to_owned())?;
+        Ok(Box::new(|record| {
+            let version = record.tls.as_ref().and_then(|tls| tls.version.as_deref());
+            version.is_some_and(|version| {
+                let good = VERSIONS.iter().filter(|(_, number)| number >= least);
+                good.map(|(_, number)| names::version(*number))
+                    .all(|name| name != version)
+            })
+        }))
+    },
+};

@@ -1,0 +1,160 @@
+//! The conditions of `--fail-on`: pure functions on the record.
+//!
+//! A condition about something that was not observed is not met: only `error` speaks of targets
+//! without a finished handshake.
+
+mod error;
+mod expires_in;
+mod min_tls;
+mod no_pq;
+mod no_staple;
+mod pin;
+mod problem;
+mod untrusted;
+mod weak;
+
+use std::fmt;
+
+use crate::report::record::Record;
+
+/// The conditions, but for the problem words, each of which is one as well.
+pub const CHECKS: &[Row] = &[
+    error::ROW,
+    untrusted::ROW,
+    expires_in::ROW,
+    min_tls::ROW,
+    weak::ROW,
+    no_pq::ROW,
+    no_staple::ROW,
+    pin::ROW,
+];
+
+/// One kind of condition.
+#[derive(Debug)]
+pub struct Row {
+    /// The word, before the `=` where there is one.
+    pub name: &'static str,
+    /// What comes after the `=`, as an example; none where nothing does.
+    pub value: Option<&'static str>,
+    /// When it is met, in a few words.
+    pub help: &'static str,
+    /// Makes the condition from what comes after the `=`.
+    make: fn(&str) -> Result<Condition, String>,
+}
+
+/// Whether a record meets a condition.
+type Condition = Box<dyn Fn(&Record) -> bool + Send + Sync>;
+
+/// A set of conditions.
+#[derive(Default)]
+pub struct Checks(Vec<(String, Condition)>);
+
+/// A condition that there is not, or not like this.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InvalidCheck(String);
+
+impl Checks {
+    /// The conditions in `lists`, each a list of words separated by commas.
+    ///
+    /// Several pins are one condition: the key is none of them.
+    ///
+    /// # Errors
+    /// The first word that is no condition, with the nearest that is.
+    pub fn parse<'a>(lists: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidCheck> {
+        let mut checks = Self::default();
+        let mut pins = Vec::new();
+        for word in lists
+            .into_iter()
+            .flat_map(|list| list.split(','))
+            .map(str::trim)
+        {
+            let (name, value) = word
+                .split_once('=')
+                .map_or((word, None), |(n, v)| (n, Some(v)));
+            let name = name.replace('_', "-").to_ascii_lowercase();
+            let Some(row) = CHECKS.iter().find(|row| row.name == name) else {
+                let condition = problem::condition(&name).filter(|_| value.is_none());
+                checks.add(name.clone(), condition.ok_or_else(|| unknown(word, &name))?);
+                continue;
+            };
+            if row.value.is_some() != value.is_some_and(|value| !value.is_empty()) {
+                return Err(InvalidCheck(format!("`{word}`: write `{}`", row.usage())));
+            }
+            let value = value.unwrap_or_default();
+            if row.name == pin::ROW.name {
+                pins.push(value);
+                continue;
+            }
+            let condition = (row.make)(value);
+            let condition = condition.map_err(|why| InvalidCheck(format!("`{word}`: {why}")))?;
+            let name = if value.is_empty() {
+                name
+            } else {
+                format!("{name}={value}")
+            };
+            checks.add(name, condition);
+        }
+        if !pins.is_empty() {
+            let condition = (pin::ROW.make)(&pins.join(","));
+            let condition = condition.map_err(|why| InvalidCheck(format!("`pin`: {why}")))?;
+            checks.add(pin::ROW.name.to_owned(), condition);
+        }
+        Ok(checks)
+    }
+
+    /// Whether there is any condition.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The conditions that `record` meets.
+    pub fn met_by(&self, record: &Record) -> Vec<String> {
+        let met = self.0.iter().filter(|(_, condition)| condition(record));
+        met.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn add(&mut self, name: String, condition: Condition) {
+        if self.0.iter().all(|(known, _)| *known != name) {
+            self.0.push((name, condition));
+        }
+    }
+}
+
+impl Row {
+    /// How the condition is written.
+    pub fn usage(&self) -> String {
+        match self.value {
+            Some(value) => format!("{}={value}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+}
+
+fn unknown(word: &str, name: &str) -> InvalidCheck {
+    let known = CHECKS.iter().map(Row::usage).chain(problem::words());
+    let bare = |usage: &str| usage.split('=').next().unwrap_or_default().to_owned();
+    let nearest = known.min_by_key(|usage| strsim::levenshtein(&bare(usage), name));
+    InvalidCheck(format!(
+        "there is no condition `{word}`; did you mean `{}`?",
+        nearest.unwrap_or_default()
+    ))
+}
+
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
+}
+
+impl fmt::Display for InvalidCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for InvalidCheck {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! `no-pq`: the key exchange is not post-quantum.
+
+use super::Row;
+use crate::names;
+use crate::tls::handshake::is_post_quantum;
+
+pub(super) const ROW: Row = Row {
+    name: "no-pq",
+    value: None,
+    help: "the key exchange is not post-quantum",
+    make: |_value| {
+        Ok(Box::new(|record| {
+            let group = record.tls.as_ref().and_then(|tls| tls.group.as_deref());
+            group.is_some_and(|name| !names::group_by_name(name).is_some_and(is_post_quantum))
+        }))
+    },
+};

@@ -1,0 +1,122 @@
+use std::time::SystemTime;
+
+use super::*;
+use crate::cert::{Certificate, Problem, Trust, Verdict};
+use crate::report::record::Tls;
+
+const PIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A record that meets no condition but `no-staple`.
+fn record() -> Record {
+    let target = "192.0.2.1".parse().unwrap();
+    let mut record = Record::of_target(1, &target, 443, SystemTime::UNIX_EPOCH);
+    record.ok = true;
+    record.tls = Some(Tls {
+        version: Some("TLSv1.3".to_owned()),
+        group: Some("X25519MLKEM768".to_owned()),
+        ocsp_stapled: Some(true),
+        ..Tls::default()
+    });
+    let mut leaf = Certificate::default();
+    leaf.not_after = Some("1970-02-01T00:00:00Z".to_owned());
+    leaf.spki_sha256 = Some(PIN.to_owned());
+    record.cert = Some(leaf);
+    record.trust = Some(trust(&[]));
+    record
+}
+
+fn trust(problems: &[Problem]) -> Trust {
+    let verdict = match problems.first() {
+        Some(gravest) => Verdict::Untrusted(*gravest),
+        None => Verdict::Trusted(crate::cert::Trusted::Trusted),
+    };
+    Trust {
+        verdict,
+        problems: problems.to_vec(),
+        name_ok: None,
+        anchor: None,
+    }
+}
+
+fn met(list: &str, record: &Record) -> Vec<String> {
+    Checks::parse([list]).unwrap().met_by(record)
+}
+
+#[test]
+fn each_condition_is_met_by_what_it_names_and_by_nothing_else() {
+    type Change = fn(&mut Record);
+    let cases: [(&str, Change); 10] = [
+        ("error", |r| r.ok = false),
+        ("untrusted", |r| {
+            r.trust = Some(trust(&[Problem::UnknownIssuer]))
+        }),
+        ("self-signed", |r| {
+            r.trust = Some(trust(&[Problem::SelfSigned]))
+        }),
+        ("expires-in=30d", |r| {
+            r.cert.as_mut().unwrap().not_after = Some("1970-01-30T23:59:59Z".to_owned());
+        }),
+        ("min-tls=1.3", |r| {
+            r.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned())
+        }),
+        ("min-tls=1.0", |r| {
+            r.tls.as_mut().unwrap().version = Some("SSLv3".to_owned())
+        }),
+        ("weak", |r| {
+            r.trust = Some(trust(&[Problem::Expired, Problem::WeakKey]))
+        }),
+        ("no-pq", |r| {
+            r.tls.as_mut().unwrap().group = Some("x25519".to_owned())
+        }),
+        ("no-staple", |r| {
+            r.tls.as_mut().unwrap().ocsp_stapled = Some(false)
+        }),
+        ("pin", |r| {
+            r.cert.as_mut().unwrap().spki_sha256 = Some("ff".repeat(32))
+        }),
+    ];
+    for (name, change) in cases {
+        let written = if name == "pin" {
+            format!("pin={PIN}")
+        } else {
+            name.to_owned()
+        };
+        let mut record = record();
+        assert!(met(&written, &record).is_empty(), "{name}");
+        change(&mut record);
+        assert_eq!(met(&written, &record), [name]);
+    }
+}
+
+#[test]
+fn what_was_not_observed_meets_nothing() {
+    let mut record = record();
+    (record.tls, record.cert, record.trust) = (None, None, None);
+    let all = "untrusted,expires-in=1d,min-tls=1.3,weak,no-pq,no-staple,expired,name_mismatch";
+    assert!(met(&format!("{all},pin={PIN}"), &record).is_empty());
+}
+
+#[test]
+fn several_pins_are_one_condition() {
+    let other = "AA:".repeat(31) + "aa";
+    assert!(met(&format!("pin={other},pin={PIN}"), &record()).is_empty());
+    assert_eq!(met(&format!("pin={other}"), &record()), ["pin"]);
+}
+
+#[test]
+fn a_wrong_word_names_the_right_one() {
+    for (word, hint) in [
+        ("untrustd", "`untrusted`"),
+        ("self_singed", "`self-signed`"),
+        ("expires=3d", "`expired`"),
+        ("expires-in", "`expires-in=30d`"),
+        ("expires-in=soon", "30d or 36h"),
+        ("error=1", "`error`"),
+        ("min-tls=1.4", "1.3"),
+        ("pin=abc", "64"),
+        ("", "did you mean"),
+    ] {
+        let error = Checks::parse([word]).unwrap_err().to_string();
+        assert!(error.contains(hint), "{word}: {error}");
+    }
+}
