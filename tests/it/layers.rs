@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 30] = [
     "escape",
     "names",
     "failure",
@@ -24,6 +24,7 @@ const ORDER: [&str; 29] = [
     "cert",
     "report::record",
     "report::schema",
+    "report::check",
     "report::status",
     "report::summary",
     "report::output",

@@ -1,10 +1,34 @@
-//! wip
+//! Tests of the library and of the binary, against servers on loopback. One theme a file.
+
 #![allow(
-    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test may panic"
+    clippy::print_stderr,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may panic, and a skipped one says so"
 )]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cert_facts;
+mod cert_hostile;
+mod cert_limbo;
+mod cert_ocsp;
+mod cert_openssl;
+mod cert_problems;
+mod demo;
+mod dns;
 mod engine;
+mod input;
 mod layers;
+mod local;
+mod output;
+mod process;
+mod real;
+mod volume;
 mod words;
+mod zoo;

@@ -222,9 +222,9 @@ fn sweep_all_together(concurrency: &str) {
             "--connect-timeout",
             "2s",
             "--handshake-timeout",
-            "6s",
+            "10s",
         ])
-        .args(["--read-timeout", "2s", "--timeout", FAR])
+        .args(["--read-timeout", "5s", "--timeout", FAR])
         .start();
     run.write(
         &input

@@ -190,10 +190,6 @@ impl Running {
         stdin.flush().unwrap();
     }
 
-    pub(crate) fn close_stdin(&mut self) {
-        self.stdin = None;
-    }
-
     /// Closes the reading end of stdout.
     pub(crate) fn close_stdout(&mut self) {
         self.stdout = Stdout::Elsewhere;
@@ -226,6 +222,10 @@ impl Running {
         );
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The peak of the resident set so far, in KiB.
     pub(crate) fn peak_rss(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
@@ -236,20 +236,14 @@ impl Running {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    pub(crate) fn open_descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid))
-            .unwrap()
-            .count()
-    }
-
     /// Closes stdin and waits for the end.
-    pub(crate) fn finish(self) -> Outcome {
-        self.finish_within(LIMIT)
+    pub(crate) fn finish(mut self) -> Outcome {
+        self.stdin = None;
+        self.ends_within(LIMIT)
     }
 
-    /// The same under a limit of its own.
-    pub(crate) fn finish_within(mut self, limit: Duration) -> Outcome {
-        self.close_stdin();
+    /// Waits for the end, with stdin as it is.
+    pub(crate) fn ends_within(mut self, limit: Duration) -> Outcome {
         if !matches!(self.stdout, Stdout::Elsewhere) {
             let deadline = Instant::now() + limit;
             loop {
@@ -290,7 +284,10 @@ impl Running {
                 let mut stdout = BufReader::new(stdout);
                 let mut line = Vec::new();
                 while stdout.read_until(b'\n', &mut line).unwrap() > 0 {
-                    _ = report.send(std::mem::take(&mut line));
+                    if report.send(std::mem::take(&mut line)).is_err() {
+                        // Nobody reads any more: close the pipe.
+                        return;
+                    }
                 }
             });
         }

@@ -1,1 +1,318 @@
-//! stub
+//! A name server whose every behaviour has a label of its own: `servfail.test` fails.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinSet;
+
+use super::peer::RUNTIME;
+use super::script::pause;
+
+const A: u16 = 1;
+const CNAME: u16 = 5;
+const AAAA: u16 = 28;
+
+const NO_ERROR: u8 = 0;
+const SERVER_FAILURE: u8 = 2;
+const NAME_ERROR: u8 = 3;
+const REFUSED: u8 = 5;
+
+/// How many addresses `many.test` has: too many for a datagram, few enough for a message.
+pub(crate) const MANY: u16 = 1500;
+
+/// Longer than any limit that it is set against.
+const SLOW: Duration = Duration::from_secs(20);
+
+/// A running name server on one port of UDP and TCP; it stops when it is dropped.
+pub(crate) struct NameServer {
+    addr: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl NameServer {
+    pub(crate) fn start() -> Self {
+        let (udp, tcp) = RUNTIME.block_on(bind_both());
+        let addr = udp.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = JoinSet::new();
+        let _guard = RUNTIME.enter();
+        tasks.spawn(serve_udp(Arc::new(udp), asked.clone()));
+        tasks.spawn(serve_tcp(tcp, asked.clone()));
+        Self {
+            addr,
+            asked,
+            _tasks: tasks,
+        }
+    }
+
+    /// Its address, for `--resolver`.
+    pub(crate) fn address(&self) -> String {
+        self.addr.to_string()
+    }
+
+    /// The names that it was asked for so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn bind_both() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        // Somebody else may have the port on TCP.
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
+    }
+}
+
+async fn serve_udp(socket: Arc<UdpSocket>, asked: Arc<Mutex<Vec<String>>>) {
+    let mut answers = JoinSet::new();
+    let mut buffer = [0; 1500];
+    loop {
+        // An earlier answer's client may be gone, which the kernel reports here.
+        let Ok((length, client)) = socket.recv_from(&mut buffer).await else {
+            continue;
+        };
+        let Some(query) = Query::parse(&buffer[..length]) else {
+            continue;
+        };
+        asked.lock().unwrap().push(query.name.clone());
+        let socket = socket.clone();
+        answers.spawn(async move {
+            if let Some(answer) = answer(&query, Transport::Udp).await {
+                _ = socket.send_to(&answer, client).await;
+            }
+        });
+        while answers.try_join_next().is_some() {}
+    }
+}
+
+async fn serve_tcp(listener: TcpListener, asked: Arc<Mutex<Vec<String>>>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener
+            .accept()
+            .await
+            .expect("the test has descriptors left");
+        let asked = asked.clone();
+        connections.spawn(async move {
+            _ = answer_over_tcp(stream, &asked).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn answer_over_tcp(mut stream: TcpStream, asked: &Mutex<Vec<String>>) -> io::Result<()> {
+    loop {
+        let length = stream.read_u16().await?;
+        let mut message = vec![0; length.into()];
+        stream.read_exact(&mut message).await?;
+        let query = Query::parse(&message).ok_or(io::ErrorKind::InvalidData)?;
+        asked.lock().unwrap().push(query.name.clone());
+        if let Some(answer) = answer(&query, Transport::Tcp).await {
+            stream.write_u16(answer.len().try_into().unwrap()).await?;
+            stream.write_all(&answer).await?;
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Udp,
+    Tcp,
+}
+
+struct Query {
+    id: [u8; 2],
+    /// In lower case, without the final dot.
+    name: String,
+    kind: u16,
+    /// The question as it came.
+    question: Vec<u8>,
+}
+
+impl Query {
+    fn parse(message: &[u8]) -> Option<Self> {
+        let mut labels = Vec::new();
+        let mut at = 12;
+        loop {
+            let length = usize::from(*message.get(at)?);
+            at += 1;
+            if length == 0 {
+                break;
+            }
+            let label = message.get(at..at + length)?;
+            labels.push(String::from_utf8_lossy(label).to_lowercase());
+            at += length;
+        }
+        let question = message.get(12..at + 4)?.to_vec();
+        let kind = u16::from_be_bytes(message.get(at..at + 2)?.try_into().ok()?);
+        let id = message.get(..2)?.try_into().ok()?;
+        Some(Self {
+            id,
+            name: labels.join("."),
+            kind,
+            question,
+        })
+    }
+}
+
+/// What the first label asks for; any that is not here is a name at 127.0.0.1.
+async fn answer(query: &Query, transport: Transport) -> Option<Vec<u8>> {
+    let label = query.name.split('.').next().unwrap_or_default();
+    let answer = match label {
+        "nxdomain" => Answer::of(NAME_ERROR, &[]),
+        "empty" => Answer::of(NO_ERROR, &[]),
+        "servfail" => Answer::of(SERVER_FAILURE, &[]),
+        "refused" => Answer::of(REFUSED, &[]),
+        "silent" => return None,
+        "slow" => {
+            pause(SLOW).await;
+            Answer::at_home(query)
+        }
+        "garbage" => return Some([&query.id[..], &[0xff; 40]].concat()),
+        "wrong-id" => {
+            let mut message = Answer::at_home(query).encode(query);
+            message[0] ^= 0xff;
+            return Some(message);
+        }
+        "truncated" if transport == Transport::Udp => Answer {
+            truncated: true,
+            ..Answer::default()
+        },
+        "many" if transport == Transport::Udp => Answer {
+            truncated: true,
+            ..Answer::default()
+        },
+        "many" if query.kind == A => {
+            let address = |number: u16| [127, 3, (number / 250) as u8, (number % 250) as u8 + 1];
+            let records = (0..MANY).map(|number| Record::new(&query.name, A, &address(number)));
+            Answer {
+                records: records.collect(),
+                ..Answer::default()
+            }
+        }
+        "chain" => {
+            let mut names = vec![query.name.clone()];
+            names.extend((1..=7).map(|link| format!("link{link}.test")));
+            let mut records: Vec<_> = names
+                .windows(2)
+                .map(|pair| Record::new(&pair[0], CNAME, &wire_name(&pair[1])))
+                .collect();
+            records.extend(Record::at_home(&names[7], query.kind));
+            Answer {
+                records,
+                ..Answer::default()
+            }
+        }
+        "loop" => Answer::of(
+            NO_ERROR,
+            &[Record::new(&query.name, CNAME, &wire_name("pool.test"))],
+        ),
+        "pool" => Answer::of(
+            NO_ERROR,
+            &[Record::new(&query.name, CNAME, &wire_name("loop.test"))],
+        ),
+        "dual" if query.kind == AAAA => Answer::of(
+            NO_ERROR,
+            &[Record::new(
+                &query.name,
+                AAAA,
+                &Ipv6Addr::LOCALHOST.octets(),
+            )],
+        ),
+        _ => Answer::at_home(query),
+    };
+    Some(answer.encode(query))
+}
+
+#[derive(Default)]
+struct Answer {
+    code: u8,
+    truncated: bool,
+    records: Vec<Record>,
+}
+
+impl Answer {
+    fn of(code: u8, records: &[Record]) -> Self {
+        Self {
+            code,
+            records: records.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    fn at_home(query: &Query) -> Self {
+        let records = Record::at_home(&query.name, query.kind)
+            .into_iter()
+            .collect();
+        Self {
+            records,
+            ..Self::default()
+        }
+    }
+
+    fn encode(&self, query: &Query) -> Vec<u8> {
+        // An answer; recursion was desired and is available.
+        let flags = [0x81 | u8::from(self.truncated) << 1, 0x80 | self.code];
+        let count = u16::try_from(self.records.len()).unwrap().to_be_bytes();
+        let counts = [&[0, 1], &count[..], &[0, 0, 0, 0]].concat();
+        let mut message = [&query.id[..], &flags, &counts, &query.question].concat();
+        for record in &self.records {
+            message.extend_from_slice(&record.encode());
+        }
+        message
+    }
+}
+
+#[derive(Clone)]
+struct Record {
+    name: String,
+    kind: u16,
+    data: Vec<u8>,
+}
+
+impl Record {
+    fn new(name: &str, kind: u16, data: &[u8]) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            data: data.to_vec(),
+        }
+    }
+
+    /// 127.0.0.1, and no IPv6.
+    fn at_home(name: &str, kind: u16) -> Option<Self> {
+        (kind == A).then(|| Self::new(name, A, &Ipv4Addr::LOCALHOST.octets()))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let class_and_ttl = [0, 1, 0, 0, 0, 60];
+        let length = u16::try_from(self.data.len()).unwrap().to_be_bytes();
+        let kind = self.kind.to_be_bytes();
+        [
+            &wire_name(&self.name)[..],
+            &kind,
+            &class_and_ttl,
+            &length,
+            &self.data,
+        ]
+        .concat()
+    }
+}
+
+fn wire_name(name: &str) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for label in name.split('.') {
+        wire.push(u8::try_from(label.len()).unwrap());
+        wire.extend_from_slice(label.as_bytes());
+    }
+    wire.push(0);
+    wire
+}

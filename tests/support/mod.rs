@@ -1,5 +1,6 @@
 //! What the tests stand on: hostile and well-behaved servers, and a runner for the binary.
 
+pub(crate) mod certs;
 pub(crate) mod cmd;
 pub(crate) mod dns;
 pub(crate) mod peer;

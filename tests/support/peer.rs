@@ -1,5 +1,6 @@
 //! Servers on loopback, inside the test's own process, each with one way of (mis)behaving.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -104,11 +105,17 @@ impl Spec {
     }
 
     pub(crate) fn start(self) -> Peer {
-        self.start_on_port(0)
+        let socket = self.place.bind(0).unwrap();
+        self.start_at(socket)
     }
 
-    pub(crate) fn start_on_port(self, port: u16) -> Peer {
-        let socket = self.place.bind(port);
+    /// Starts on the port that another peer has on another address, if it is free there.
+    pub(crate) fn start_beside(self, other: &Peer) -> Option<Peer> {
+        let socket = self.place.bind(other.addr.port()).ok()?;
+        Some(self.start_at(socket))
+    }
+
+    fn start_at(self, socket: Socket) -> Peer {
         let addr = socket.local_addr().unwrap().as_socket().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let mut peer = Peer {
@@ -154,18 +161,18 @@ impl Spec {
 }
 
 impl Place {
-    fn bind(self, port: u16) -> Socket {
+    fn bind(self, port: u16) -> io::Result<Socket> {
         let (domain, ip): (_, IpAddr) = match self {
             Self::V4 => (Domain::IPV4, Ipv4Addr::LOCALHOST.into()),
             Self::V6 => (Domain::IPV6, Ipv6Addr::LOCALHOST.into()),
             Self::AllOfLoopback => (Domain::IPV4, Ipv4Addr::UNSPECIFIED.into()),
         };
-        let socket = Socket::new(domain, Type::STREAM, None).unwrap();
+        let socket = Socket::new(domain, Type::STREAM, None)?;
         if matches!(self, Self::AllOfLoopback) {
-            socket.bind_device(Some(b"lo")).unwrap();
+            socket.bind_device(Some(b"lo"))?;
         }
-        socket.bind(&SocketAddr::from((ip, port)).into()).unwrap();
-        socket
+        socket.bind(&SocketAddr::from((ip, port)).into())?;
+        Ok(socket)
     }
 }
 
@@ -215,7 +222,7 @@ impl Peer {
     }
 }
 
-async fn converse(acceptor: TlsAcceptor, stream: TcpStream) -> std::io::Result<()> {
+async fn converse(acceptor: TlsAcceptor, stream: TcpStream) -> io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await? > 0 {}

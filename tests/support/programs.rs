@@ -1,1 +1,152 @@
-//! stub
+//! Programs that somebody else wrote: servers to sweep, and tools that make the machine fail.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Says that a test did not look. Where everything is installed, that is a failure.
+pub(crate) fn skip(why: &str) {
+    assert!(
+        std::env::var_os("TLSWEEP_REAL_SERVERS").is_none_or(|value| value != "1"),
+        "{why}"
+    );
+    eprintln!("SKIPPED: {why}");
+}
+
+pub(crate) struct Program(PathBuf);
+
+impl Program {
+    /// None, after `skip`, when it is not installed.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        // Servers are where only root's PATH leads.
+        let sbin = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+        let found = std::env::split_paths(&path)
+            .chain(sbin)
+            .map(|dir| dir.join(name))
+            .find(|file| file.is_file());
+        if found.is_none() {
+            skip(&format!("{name} is not installed"));
+        }
+        found.map(Self)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
+        Command::new(&self.0)
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Starts a server and waits until it listens on the port.
+    pub(crate) fn serve<S: AsRef<OsStr>>(
+        &self,
+        port: u16,
+        args: impl IntoIterator<Item = S>,
+    ) -> Server {
+        let mut command = Command::new(&self.0);
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut server = Server {
+            child: command.spawn().unwrap(),
+            addr,
+        };
+        server.wait_until_listening(&self.0);
+        server
+    }
+}
+
+/// A running server; it is killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Server {
+    /// Another program does not tell when it listens: knock until it does.
+    fn wait_until_listening(&mut self, program: &Path) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(self.addr).is_err() {
+            let ended = self.child.try_wait().unwrap();
+            if ended.is_some() || Instant::now() > deadline {
+                _ = self.child.kill();
+                let mut stderr = String::new();
+                self.child
+                    .stderr
+                    .take()
+                    .unwrap()
+                    .read_to_string(&mut stderr)
+                    .unwrap();
+                panic!(
+                    "{} does not listen ({ended:?}): {stderr}",
+                    program.display()
+                );
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// A port for a program that cannot take port 0.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// What a program said, for a message.
+pub(crate) fn shown(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!(
+        "{}: {}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+/// Runs the body in a network namespace of its own, which `setup`, a shell script, prepares: the
+/// test runs itself there once more. `test` is the full name of the calling test.
+pub(crate) fn in_network_namespace(test: &str, setup: &str, body: impl FnOnce()) {
+    const INSIDE: &str = "TLSWEEP_INSIDE_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let (Some(unshare), Some(ip)) = (Program::find("unshare"), Program::find("ip")) else {
+        return;
+    };
+    if !unshare.run(["-n", "true"]).status.success() {
+        return skip(&format!("{test}: no right to make a network namespace"));
+    }
+    let me = std::env::current_exe().unwrap();
+    let script = format!(
+        "{} link set lo up; {setup}; {INSIDE}=1 exec {} --exact {test} --nocapture",
+        ip.path(),
+        me.display(),
+    );
+    let output = unshare.run(["-n", "sh", "-ec", &script]);
+    assert!(output.status.success(), "{}", shown(&output));
+}

@@ -112,6 +112,12 @@ pub(crate) async fn play(script: &[Step], stream: TcpStream) -> io::Result<()> {
     stage.flush().await
 }
 
+/// The only wait for time in the peers: part of what is played, never a guess that something else
+/// will have happened by then.
+pub(crate) async fn pause(length: Duration) {
+    tokio::time::sleep(length).await;
+}
+
 struct Stage {
     stream: TcpStream,
     unsent: Vec<u8>,
@@ -171,7 +177,7 @@ impl Stage {
             }
             Step::Say(msg) => self.say(msg, |_| ()).await,
             Step::Patched(msg, offset, bytes) => {
-                let patch = |said: &mut Vec<u8>| {
+                let patch = |said: &mut [u8]| {
                     said[*offset..*offset + bytes.len()].copy_from_slice(bytes);
                 };
                 self.say(msg, patch).await
@@ -211,7 +217,7 @@ impl Stage {
         Ok(())
     }
 
-    async fn say(&mut self, msg: &Msg, spoil: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+    async fn say(&mut self, msg: &Msg, spoil: impl FnOnce(&mut [u8])) -> io::Result<()> {
         for record in self.session().say(msg, spoil) {
             self.send_record(&record).await?;
         }
@@ -261,11 +267,9 @@ impl Stage {
         self.flush().await
     }
 
-    /// The only wait for time in the peers: part of what is played, never a guess that something
-    /// else will have happened by then.
     async fn pause(&mut self, length: Duration) -> io::Result<()> {
         self.flush().await?;
-        tokio::time::sleep(length).await;
+        pause(length).await;
         Ok(())
     }
 
@@ -319,7 +323,7 @@ impl Stage {
 
 const RECORD_HEADER: usize = 5;
 
-fn spoil(bytes: &mut Vec<u8>) {
+fn spoil(bytes: &mut [u8]) {
     if let Some(last) = bytes.last_mut() {
         *last ^= 1;
     }

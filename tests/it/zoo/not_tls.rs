@@ -21,7 +21,7 @@ cases! {
     postgres_n: answer("N", Hold) => "handshake/not_tls", Fast;
     garbage: answer([0xd7; 400], Hold) => "handshake/not_tls", Fast;
     zeros: answer([0; 400], Hold) => "handshake/not_tls", Fast;
-    chargen: Spec::script([ReadHello, Forever(vec![send(&CHARGEN[..])])]) => "handshake/not_tls", Fast;
+    chargen: Spec::script([ReadHello, Forever(vec![send(CHARGEN)])]) => "handshake/not_tls", Fast;
     sslv2_hello: answer(SSLV2_HELLO, Hold) => "handshake/not_tls", Fast;
     control_and_bidi_in_evidence: answer("\u{1b}[31m\u{202e}evil\r\n\t\"", Hold) => "handshake/not_tls", Fast;
 

@@ -156,20 +156,17 @@ fn certificate13(chain: Chain) -> Vec<u8> {
     // An empty context, three bytes of list length, and of each entry three of length and two of
     // extensions stand around the certificates.
     const AROUND: usize = 1 + 3 + 3 + 2;
-    let entries: Vec<u8> = ders(chain, AROUND)
+    let entries: Vec<_> = ders(chain, AROUND)
         .iter()
-        .flat_map(|der| [vec24(der), vec![0, 0]].concat())
+        .map(|der| [vec24(der), vec![0, 0]].concat())
         .collect();
-    [vec![0], vec24(&entries)].concat()
+    [vec![0], vec24(&entries.concat())].concat()
 }
 
 fn certificate12(chain: Chain) -> Vec<u8> {
     const AROUND: usize = 3 + 3;
-    let entries: Vec<u8> = ders(chain, AROUND)
-        .iter()
-        .flat_map(|der| vec24(der))
-        .collect();
-    vec24(&entries)
+    let entries: Vec<_> = ders(chain, AROUND).iter().map(|der| vec24(der)).collect();
+    vec24(&entries.concat())
 }
 
 fn ders(chain: Chain, around: usize) -> Vec<Vec<u8>> {

@@ -51,7 +51,7 @@ impl Session {
     }
 
     /// The records that carry a message, `spoil` having had its way with the message's bytes.
-    pub(crate) fn say(&mut self, msg: &Msg, spoil: impl FnOnce(&mut Vec<u8>)) -> Vec<Vec<u8>> {
+    pub(crate) fn say(&mut self, msg: &Msg, spoil: impl FnOnce(&mut [u8])) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
         if matches!(msg, Msg::Finished12) {
             records.push(self.record(CHANGE_CIPHER_SPEC, &[1]));

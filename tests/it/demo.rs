@@ -1,0 +1,47 @@
+//! `--demo`: the first thing that a new user runs.
+
+use crate::support::cmd::{Tlsweep, sorted, verdict};
+
+#[test]
+fn the_demo_shows_every_kind_of_line() {
+    let outcome = Tlsweep::json().args(["--demo"]).run("");
+    outcome.assert_complete();
+    let seen = sorted(outcome.records.iter().map(|record| match verdict(record) {
+        ok if ok.starts_with("ok") => "ok".to_owned(),
+        alert if alert.starts_with("handshake/alert") => "handshake/alert".to_owned(),
+        failure => failure,
+    }));
+    for (word, least) in [
+        ("ok", 3),
+        ("handshake/timeout", 1),
+        ("connect/refused", 1),
+        ("handshake/not_tls", 1),
+        ("handshake/alert", 1),
+    ] {
+        let count = seen.iter().filter(|verdict| *verdict == word).count();
+        assert!(count >= least, "{count} of {word}: {seen:?}");
+    }
+    // It is to end within two seconds; a busy machine has some more.
+    assert!(outcome.elapsed.as_secs() < 8, "{:?}", outcome.elapsed);
+}
+
+#[test]
+fn the_demo_respects_a_limit_that_is_given() {
+    let outcome = Tlsweep::json()
+        .args(["--demo", "--handshake-timeout", "3s"])
+        .run("");
+    let silent = outcome.assert_complete().records.iter();
+    let silent = silent.filter(|record| verdict(record) == "handshake/timeout");
+    for record in silent {
+        assert!(
+            record["ms"]["total"].as_f64().unwrap() >= 3000.0,
+            "{record:#}"
+        );
+    }
+}
+
+#[test]
+fn the_demo_is_readable() {
+    let outcome = Tlsweep::new().args(["--demo"]).run("");
+    assert!(outcome.assert_complete().text().lines().count() >= 7);
+}

@@ -1,0 +1,246 @@
+//! 6.5: names, and what a name server can do.
+
+use std::net::UdpSocket;
+
+use serde_json::Value;
+
+use crate::support::cmd::{Outcome, Tlsweep, verdict};
+use crate::support::dns::NameServer;
+use crate::support::peer::{Peer, Spec};
+
+const LIMIT_MS: f64 = 300.0;
+/// How late a machine with other things to do may be.
+const LATE_MS: f64 = 10_000.0;
+
+#[test]
+fn nxdomain() {
+    assert_eq!(resolved_fast("nxdomain.test"), "resolve/not_found");
+}
+
+#[test]
+fn empty_answer() {
+    assert_eq!(resolved_fast("empty.test"), "resolve/not_found");
+}
+
+#[test]
+fn servfail() {
+    assert_eq!(resolved_fast("servfail.test"), "resolve/server_failure");
+}
+
+#[test]
+fn refused() {
+    assert_eq!(resolved_fast("refused.test"), "resolve/server_failure");
+}
+
+#[test]
+fn garbage() {
+    let outcome = sweep(
+        "garbage.test",
+        &Spec::good().start(),
+        ["--resolve-timeout", "2s"],
+    );
+    assert_eq!(verdict(outcome.only_record()), "resolve/server_failure");
+}
+
+#[test]
+fn wrong_id() {
+    assert_times_out("wrong-id.test");
+}
+
+#[test]
+fn silent() {
+    assert_times_out("silent.test");
+}
+
+#[test]
+fn slow() {
+    assert_times_out("slow.test");
+}
+
+#[test]
+fn nobody_listens() {
+    // The port is taken on another address, so that nobody else gets it on this one.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("127.9.9.9:{}", socket.local_addr().unwrap().port());
+    let outcome = Tlsweep::json()
+        .args(["--resolver", &nobody, "--resolve-timeout", "300ms"])
+        .sweep(["good.test:443"]);
+    assert_eq!(verdict(outcome.only_record()), "resolve/timeout");
+    assert!(total_ms(outcome.only_record()) < LATE_MS);
+}
+
+#[test]
+fn chain_of_seven() {
+    assert_eq!(resolved_fast("chain.test"), "ok close_notify");
+}
+
+#[test]
+fn chain_without_end() {
+    let verdict = resolved_fast("loop.test");
+    assert!(
+        ["resolve/not_found", "resolve/server_failure"].contains(&verdict.as_str()),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn truncated_then_tcp() {
+    assert_eq!(resolved_fast("truncated.test"), "ok close_notify");
+}
+
+#[test]
+fn fifteen_hundred_addresses() {
+    let peer = Spec::good().on_all_of_loopback().start();
+    let outcome = sweep("many.test", &peer, ["--resolve-timeout", "30s"]);
+    assert_eq!(verdict(outcome.only_record()), "ok close_notify");
+}
+
+#[test]
+fn first_address_refuses() {
+    let (v6, _v4) = on_one_port(&Spec::good().on_v6(), &Spec::refusing());
+    let outcome = sweep("dual.test", &v6, ["--connect-timeout", "30s"]);
+    let record = outcome.only_record();
+    assert_eq!(verdict(record), "ok close_notify");
+    assert!(
+        record["addr"].as_str().unwrap().contains("::1"),
+        "{record:#}"
+    );
+    assert!(total_ms(record) < LATE_MS);
+}
+
+#[test]
+fn first_address_is_a_blackhole() {
+    let (v6, _v4) = on_one_port(&Spec::good().on_v6(), &Spec::blackhole());
+    let outcome = sweep("dual.test", &v6, ["--connect-timeout", "300ms"]);
+    let record = outcome.only_record();
+    assert_eq!(verdict(record), "ok close_notify");
+    assert!(
+        (LIMIT_MS..LATE_MS).contains(&total_ms(record)),
+        "{record:#}"
+    );
+}
+
+#[test]
+fn a_thousand_names_and_a_dead_resolver() {
+    let server = NameServer::start();
+    let good = Spec::good().on_all_of_loopback().start();
+    let names = (0..1000).map(|number| format!("silent.n{number}.test:443"));
+    let addresses = (1..=50).map(|last| format!("127.0.0.{last}:{}", good.addr.port()));
+    let outcome = Tlsweep::json()
+        .args([
+            "--resolver",
+            &server.address(),
+            "--resolve-timeout",
+            "4s",
+            "-c",
+            "1100",
+        ])
+        .sweep(names.chain(addresses));
+    outcome.assert_complete();
+    assert_eq!(outcome.records.len(), 1050);
+    let mut last_address = 0;
+    let mut first_name = usize::MAX;
+    for (place, record) in outcome.records.iter().enumerate() {
+        if record["target"].as_str().unwrap().starts_with("silent") {
+            assert_eq!(verdict(record), "resolve/timeout", "{record:#}");
+            first_name = first_name.min(place);
+        } else {
+            assert_eq!(verdict(record), "ok close_notify", "{record:#}");
+            last_address = last_address.max(place);
+        }
+    }
+    assert!(
+        last_address < first_name + 50,
+        "addresses waited for names: {last_address}, {first_name}"
+    );
+    // Two rounds at most, if lookups in flight have a cap of their own.
+    assert!(
+        outcome.elapsed.as_secs_f64() < 16.0,
+        "{:?}",
+        outcome.elapsed
+    );
+}
+
+#[test]
+fn the_hosts_file_needs_no_name_server() {
+    let peer = Spec::good().start();
+    let outcome = sweep("localhost", &peer, ["--resolve-timeout", "300ms"]);
+    assert_eq!(verdict(outcome.only_record()), "ok close_notify");
+}
+
+#[test]
+fn names_are_asked_for_as_they_are_on_the_wire() {
+    let server = NameServer::start();
+    let port = Spec::good().start();
+    let lines = [
+        "bücher.test",
+        "UPPER.test",
+        "under_score.test",
+        "dotted.test.",
+    ];
+    let outcome = Tlsweep::json()
+        .args([
+            "--resolver",
+            &server.address(),
+            "--port",
+            &port.addr.port().to_string(),
+        ])
+        .sweep(lines);
+    outcome.assert_complete();
+    for record in &outcome.records {
+        assert_eq!(verdict(record), "ok close_notify", "{record:#}");
+    }
+    let mut asked = server.asked();
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(
+        asked,
+        [
+            "dotted.test",
+            "under_score.test",
+            "upper.test",
+            "xn--bcher-kva.test"
+        ]
+    );
+}
+
+fn resolved_fast(name: &str) -> String {
+    let outcome = sweep(name, &Spec::good().start(), ["--resolve-timeout", "30s"]);
+    let record = outcome.only_record();
+    assert!(total_ms(record) < LATE_MS, "late: {record:#}");
+    verdict(record)
+}
+
+fn assert_times_out(name: &str) {
+    let outcome = sweep(name, &Spec::good().start(), ["--resolve-timeout", "300ms"]);
+    let record = outcome.only_record();
+    assert_eq!(verdict(record), "resolve/timeout");
+    assert!(
+        (LIMIT_MS..LATE_MS).contains(&total_ms(record)),
+        "{record:#}"
+    );
+}
+
+/// Sweeps one name, which leads to the peer if it leads anywhere.
+fn sweep(name: &str, peer: &Peer, limits: [&str; 2]) -> Outcome {
+    let server = NameServer::start();
+    Tlsweep::json()
+        .args(["--resolver", &server.address()])
+        .args(limits)
+        .sweep([format!("{name}:{}", peer.addr.port())])
+}
+
+/// Two peers on the same port of different addresses.
+fn on_one_port(one: &Spec, other: &Spec) -> (Peer, Peer) {
+    loop {
+        let first = one.clone().start();
+        // Somebody else may have the port there.
+        if let Some(second) = other.clone().start_beside(&first) {
+            return (first, second);
+        }
+    }
+}
+
+fn total_ms(record: &Value) -> f64 {
+    record["ms"]["total"].as_f64().unwrap()
+}

@@ -1,0 +1,326 @@
+//! 6.6: faults of our own machine, which are never blamed on a target.
+//!
+//! They take tools and rights that are not everywhere; what is missing is skipped, loudly.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::cmd::{BINARY, Outcome, Tlsweep, verdict};
+use crate::support::dns::NameServer;
+use crate::support::peer::{Peer, Spec};
+use crate::support::programs::{Program, in_network_namespace, shown, skip};
+use crate::support::script::{Step, send};
+
+const AT_ONCE_MS: f64 = 4000.0;
+
+#[test]
+fn few_descriptors_bend_the_concurrency() {
+    let Some(prlimit) = Program::find("prlimit") else {
+        return;
+    };
+    let peers = Mixture::start();
+    let outcome = Tlsweep::json_under(prlimit.path(), ["--nofile=64"])
+        .args(["-c", "500", "--handshake-timeout", "30s"])
+        .sweep(peers.targets(300));
+    peers.check(&outcome, 300);
+    let notices = outcome
+        .stderr
+        .lines()
+        .filter(|line| line.contains("concurrency"))
+        .count();
+    assert_eq!(notices, 1, "said once: {}", outcome.stderr);
+}
+
+#[test]
+fn descriptors_that_vanish_in_mid_sweep_are_waited_for() {
+    let Some(prlimit) = Program::find("prlimit") else {
+        return;
+    };
+    let peers = Mixture::start();
+    let mut run = Tlsweep::json()
+        .args(["-c", "500", "--handshake-timeout", "30s"])
+        .start();
+    run.write(&format!("{}\n", peers.good.target()));
+    assert_eq!(run.next_record()["ok"], true);
+    let limited = prlimit.run([format!("--pid={}", run.pid()), "--nofile=40".to_owned()]);
+    assert!(limited.status.success(), "{}", shown(&limited));
+    let input: String = peers.targets(300).map(|target| target + "\n").collect();
+    run.write(&input);
+    let outcome = run.finish();
+    peers.check(&outcome, 301);
+}
+
+#[test]
+fn no_descriptors_at_all_is_our_own_fault() {
+    let peer = Spec::good().start();
+    let Some(outcome) = sweep_with_fault("socket:error=EMFILE", "1s", &peer) else {
+        return;
+    };
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    assert_eq!(verdict(&outcome.records[0]), "local/resource");
+}
+
+#[test]
+fn no_buffers_for_a_while() {
+    for fault in [
+        "connect:error=ENOBUFS:when=2..3",
+        "connect:error=ENOMEM:when=2..3",
+    ] {
+        let Some(outcome) = sweep_with_fault(fault, "20s", &Spec::good().start()) else {
+            return;
+        };
+        assert_eq!(verdict(outcome.only_record()), "ok close_notify", "{fault}");
+    }
+}
+
+#[test]
+fn no_buffers_ever() {
+    for error in ["ENOBUFS", "ENOMEM"] {
+        let fault = format!("connect:error={error}");
+        let Some(outcome) = sweep_with_fault(&fault, "1s", &Spec::good().start()) else {
+            return;
+        };
+        assert_eq!(outcome.code, Some(3), "{error}: {}", outcome.stderr);
+        assert_eq!(verdict(&outcome.records[0]), "local/resource", "{error}");
+        let total = total_ms(&outcome.records[0]);
+        assert!(
+            total >= 900.0,
+            "{error}: retried inside the total, not {total} ms"
+        );
+    }
+}
+
+#[test]
+fn no_permission() {
+    for error in ["EACCES", "EPERM"] {
+        let fault = format!("connect:error={error}");
+        let Some(outcome) = sweep_with_fault(&fault, "30s", &Spec::good().start()) else {
+            return;
+        };
+        assert_eq!(outcome.code, Some(3), "{error}: {}", outcome.stderr);
+        assert_eq!(verdict(&outcome.records[0]), "local/resource", "{error}");
+        assert!(
+            total_ms(&outcome.records[0]) < AT_ONCE_MS,
+            "{error}: not retried"
+        );
+    }
+}
+
+/// Sweeps a peer while strace makes system calls fail; None where strace cannot.
+fn sweep_with_fault(fault: &str, total: &str, peer: &Peer) -> Option<Outcome> {
+    let strace = Program::find("strace")?;
+    let trial = strace.run(["-f", "-o", "/dev/null", "true"]);
+    if !trial.status.success() {
+        skip(&format!("strace may not trace: {}", shown(&trial)));
+        return None;
+    }
+    let (call, _) = fault.split_once(':').unwrap();
+    let only = format!("trace={call}");
+    let inject = format!("inject={fault}");
+    let run = Tlsweep::json_under(
+        strace.path(),
+        ["-f", "-o", "/dev/null", "-e", &only, "-e", &inject],
+    );
+    Some(run.args(["--timeout", total]).sweep([peer.target()]))
+}
+
+#[test]
+fn ports_that_are_gone_are_waited_for() {
+    in_network_namespace(
+        "local::ports_that_are_gone_are_waited_for",
+        FEW_PORTS,
+        || {
+            let crowded = Spec::script([Step::ReadHello, send("HTTP/1.1 400"), Step::Hold]).start();
+            let free = Spec::good().start();
+            let held = take_all_ports_to(crowded.addr);
+            let mut run = Tlsweep::json().args(["--timeout", "30s"]).start();
+            run.write(&format!("{}\n{}\n", crowded.target(), free.target()));
+            assert_eq!(verdict(&run.next_record()), "ok close_notify");
+            drop(held);
+            let outcome = run.finish();
+            assert_eq!(
+                verdict(&outcome.records[1]),
+                "handshake/not_tls",
+                "it was reached after all"
+            );
+        },
+    );
+}
+
+#[test]
+fn ports_that_stay_gone_are_our_own_fault() {
+    in_network_namespace(
+        "local::ports_that_stay_gone_are_our_own_fault",
+        FEW_PORTS,
+        || {
+            let crowded = Spec::deaf().start();
+            let free = Spec::good().start();
+            let _held = take_all_ports_to(crowded.addr);
+            let outcome = Tlsweep::json()
+                .args(["--timeout", "5s"])
+                .sweep([crowded.target(), free.target()]);
+            assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+            for record in &outcome.records {
+                let expect = if record["target"] == free.target() {
+                    "ok close_notify"
+                } else {
+                    "local/resource"
+                };
+                assert_eq!(verdict(record), expect, "{record:#}");
+            }
+        },
+    );
+}
+
+const FEW_PORTS: &str = "echo 40000 40019 > /proc/sys/net/ipv4/ip_local_port_range";
+
+/// Connections to one address from every port that there is; they are reset when dropped.
+fn take_all_ports_to(addr: SocketAddr) -> Vec<TcpStream> {
+    let mut held = Vec::new();
+    loop {
+        match TcpStream::connect(addr) {
+            Ok(stream) => {
+                // Or the port would stay taken for a minute after the end.
+                socket2::SockRef::from(&stream)
+                    .set_linger(Some(Duration::ZERO))
+                    .unwrap();
+                held.push(stream);
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::AddrNotAvailable);
+                return held;
+            }
+        }
+    }
+}
+
+#[test]
+fn no_ipv6_on_the_machine() {
+    let setup = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
+    in_network_namespace("local::no_ipv6_on_the_machine", setup, || {
+        let good = Spec::good().start();
+        let server = NameServer::start();
+        let name = format!("dual.test:{}", good.addr.port());
+        let outcome = Tlsweep::json()
+            .args(["--resolver", &server.address()])
+            .sweep(["[::1]:443", "[2001:db8::1]:443", &name]);
+        outcome.assert_complete();
+        for record in &outcome.records {
+            let literal = record["target"].as_str().unwrap().starts_with('[');
+            let expect = if literal {
+                "connect/unreachable"
+            } else {
+                "ok close_notify"
+            };
+            assert_eq!(verdict(record), expect, "{record:#}");
+            assert!(total_ms(record) < AT_ONCE_MS, "undelayed: {record:#}");
+        }
+    });
+}
+
+#[test]
+fn a_disk_that_fills_up_keeps_whole_lines() {
+    let Some(unshare) = Program::find("unshare") else {
+        return;
+    };
+    if !unshare.run(["-m", "true"]).status.success() {
+        return skip("no right to mount");
+    }
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().display();
+    let peer = Spec::refusing().on_all_of_loopback().start();
+    let script = format!(
+        "mount -t tmpfs -o size=64k tmpfs {path}
+         seq 1 250 | sed 's/.*/127.0.&.1:{port}\\n127.0.&.2:{port}\\n127.0.&.3:{port}/' |
+             {BINARY} -j > {path}/out && code=0 || code=$?
+         cat {path}/out; exit $code",
+        port = peer.addr.port(),
+    );
+    let output = unshare.run(["-m", "sh", "-ec", &script]);
+    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (whole, _torn) = text.rsplit_once('\n').unwrap();
+    assert!(whole.lines().count() > 20, "{text}");
+    for line in whole.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
+}
+
+#[test]
+fn a_wall_clock_that_races_moves_no_deadline() {
+    let Some(faketime) = Program::find("faketime") else {
+        return;
+    };
+    let silent = Spec::script([Step::Hold]).start();
+    let good = Spec::good().start();
+    // One that runs a thousand times too fast, and one that lags behind.
+    for clock in ["+0 x1000", "-10d"] {
+        let outcome = Tlsweep::json_under(faketime.path(), ["-f", clock])
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .args(["--handshake-timeout", "2s"])
+            .sweep([silent.target(), good.target()]);
+        outcome.assert_complete();
+        for record in &outcome.records {
+            let total = total_ms(record);
+            if record["target"] == good.target() {
+                assert_eq!(verdict(record), "ok close_notify", "{clock}: {record:#}");
+                assert!(total >= 0.0, "{clock}: {record:#}");
+            } else {
+                assert_eq!(verdict(record), "handshake/timeout", "{clock}: {record:#}");
+                assert!((2000.0..10_000.0).contains(&total), "{clock}: {record:#}");
+            }
+        }
+    }
+}
+
+/// Good and refusing targets in turn.
+struct Mixture {
+    good: Peer,
+    refusing: Peer,
+}
+
+impl Mixture {
+    fn start() -> Self {
+        Self {
+            good: Spec::good().on_all_of_loopback().start(),
+            refusing: Spec::refusing().on_all_of_loopback().start(),
+        }
+    }
+
+    fn targets(&self, count: usize) -> impl Iterator<Item = String> {
+        let ports = [self.good.addr.port(), self.refusing.addr.port()];
+        (0..count).map(move |number| {
+            format!(
+                "127.5.{}.{}:{}",
+                number / 250,
+                number % 250 + 1,
+                ports[number % 2]
+            )
+        })
+    }
+
+    fn check(&self, outcome: &Outcome, count: usize) {
+        outcome.assert_complete();
+        assert_eq!(outcome.records.len(), count, "lost or doubled lines");
+        let good = format!(":{}", self.good.addr.port());
+        for record in &outcome.records {
+            let is_good = record["target"].as_str().unwrap().ends_with(&good);
+            let expect = if is_good {
+                "ok close_notify"
+            } else {
+                "connect/refused"
+            };
+            assert_eq!(verdict(record), expect, "{record:#}");
+        }
+    }
+}
+
+fn total_ms(record: &Value) -> f64 {
+    record["ms"]["total"].as_f64().unwrap()
+}

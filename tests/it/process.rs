@@ -1,0 +1,284 @@
+//! The manners of the process: exit codes, pipes, a full disk, signals.
+
+use std::fs::File;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::cmd::{BINARY, Running, Tlsweep, sorted, verdict};
+use crate::support::peer::{Peer, Spec};
+use crate::support::programs::{Program, shown};
+use crate::support::script::Step;
+
+/// An end that should come at once may take this long on a busy machine; far less than any limit
+/// or grace that it is set against.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
+#[test]
+fn empty_input_is_no_lines_and_success() {
+    let outcome = Tlsweep::json().run("");
+    assert!(outcome.assert_complete().stdout.is_empty());
+}
+
+#[test]
+fn dead_hosts_are_results_and_not_errors() {
+    let outcome = Tlsweep::json().sweep([Spec::refusing().start().target()]);
+    assert_eq!(verdict(outcome.only_record()), "connect/refused");
+}
+
+#[test]
+fn bad_arguments_exit_2_with_a_message() {
+    let cases: [&[&str]; 8] = [
+        &["--no-such-flag"],
+        &["--concurrency", "0"],
+        &["--concurrency", "many"],
+        &["--handshake-timeout", "banana"],
+        &["--format", "xml"],
+        &["--tls", "1.1"],
+        &["--fields", "no.such.field"],
+        &["--port", "65536"],
+    ];
+    for args in cases {
+        let outcome = Tlsweep::new().args(args).run("127.0.0.1:1\n");
+        assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stdout.is_empty(), "{args:?}");
+        assert!(!outcome.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn unusable_files_exit_2_and_nothing_is_dialled() {
+    let dir = TempDir::new().unwrap();
+    let directory = dir.path().to_str().unwrap();
+    let peer = Spec::good().start();
+    for (flag, path) in [
+        ("--file", "/no/such/file"),
+        ("--file", directory),
+        ("--roots", "/no/such/root.pem"),
+        ("--roots", "/dev/null"),
+    ] {
+        let outcome = Tlsweep::new().args([flag, path, &peer.target()]).run("");
+        assert_eq!(outcome.code, Some(2), "{flag} {path}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(path),
+            "{flag} {path}: {}",
+            outcome.stderr
+        );
+    }
+    assert_eq!(peer.accepted(), 0);
+}
+
+#[test]
+fn nothing_given_on_a_terminal_is_a_usage_error() {
+    // `script` gives its command a terminal, and its exit code back.
+    let Some(script) = Program::find("script") else {
+        return;
+    };
+    let outcome = script.run(["-qec", BINARY, "/dev/null"]);
+    assert_eq!(outcome.status.code(), Some(2), "{}", shown(&outcome));
+}
+
+#[test]
+fn the_summary_is_one_line_unless_quiet() {
+    let peer = Spec::good().start();
+    let outcome = Tlsweep::json().sweep([peer.target()]);
+    assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    let quiet = Tlsweep::json().args(["-q"]).sweep([peer.target()]);
+    assert_eq!(quiet.stderr, "");
+}
+
+#[test]
+fn arguments_leave_stdin_alone() {
+    let peer = Spec::good().start();
+    let outcome = Tlsweep::json()
+        .args([peer.target()])
+        .start()
+        .ends_within(AT_ONCE);
+    assert_eq!(verdict(outcome.only_record()), "ok close_notify");
+}
+
+#[test]
+fn results_flow_while_stdin_stays_open() {
+    let peer = Spec::good().start();
+    let mut run = Tlsweep::json().start();
+    for number in 1..=3 {
+        run.write(&format!("{}\n", peer.target()));
+        assert_eq!(run.next_record()["line"], number);
+    }
+    run.finish().assert_complete();
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let peer = Spec::good().start();
+    let line = format!("{}\n", peer.target());
+    let mut run = Tlsweep::new().start();
+    let _endless = run.feed_for_ever(move |_| line.clone().into_bytes());
+    run.next_line();
+    run.close_stdout();
+    let outcome = run.ends_within(AT_ONCE);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        !outcome.stderr.to_lowercase().contains("broken pipe"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_full_disk_exits_3_with_a_message() {
+    let peer = Spec::good().start();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let outcome = Tlsweep::new().stdout(full).sweep([peer.target()]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("No space left on device"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_full_disk_stops_a_sweep_that_never_ends() {
+    let peer = Spec::good().start();
+    let line = format!("{}\n", peer.target());
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut run = Tlsweep::new().stdout(full).start();
+    let _endless = run.feed_for_ever(move |_| line.clone().into_bytes());
+    assert_eq!(run.ends_within(AT_ONCE).code, Some(3));
+}
+
+#[test]
+fn sigint_lets_nothing_get_lost() {
+    interrupted_by("INT", 130);
+}
+
+#[test]
+fn sigterm_lets_nothing_get_lost() {
+    interrupted_by("TERM", 143);
+}
+
+fn interrupted_by(signal: &str, code: i32) {
+    let HalfDone {
+        run,
+        input,
+        peers: _peers,
+    } = HalfDone::start();
+    run.signal(signal);
+    // The grace is 5 s.
+    let outcome = run.ends_within(Duration::from_secs(5) + AT_ONCE);
+    assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
+    assert_eq!(
+        outcome.targets(),
+        sorted(input),
+        "every line taken in has its line"
+    );
+    let count = |word: &str| {
+        outcome
+            .records
+            .iter()
+            .filter(|record| verdict(record) == word)
+            .count()
+    };
+    assert_eq!(count("ok close_notify"), 100);
+    assert_eq!(count("local/interrupted"), 100);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let HalfDone {
+        run, peers: _peers, ..
+    } = HalfDone::start();
+    // Two of the same kind could arrive as one.
+    run.signal("TERM");
+    run.signal("INT");
+    let outcome = run.ends_within(AT_ONCE);
+    assert!(
+        matches!(outcome.code, Some(130 | 143)),
+        "{:?}: {}",
+        outcome.code,
+        outcome.stderr
+    );
+    let finished = outcome
+        .records
+        .iter()
+        .filter(|record| record["ok"] == true)
+        .count();
+    assert_eq!(finished, 100);
+}
+
+#[test]
+fn a_signal_ends_it_while_stdin_is_idle() {
+    let peer = Spec::good().start();
+    let mut run = Tlsweep::json().start();
+    run.write(&format!("{}\n", peer.target()));
+    run.next_record();
+    run.signal("INT");
+    assert_eq!(run.ends_within(AT_ONCE).code, Some(130));
+}
+
+#[test]
+fn what_is_in_flight_may_finish_within_the_grace() {
+    let slow = [
+        Step::ReadHello,
+        Step::Pause(Duration::from_millis(1500)),
+        Step::Handshake,
+        Step::Fin,
+    ];
+    let slow = Spec::script(slow).start();
+    let good = Spec::good().start();
+    let mut run = Tlsweep::json().start();
+    run.write(&format!("{}\n{}\n", slow.target(), good.target()));
+    assert_eq!(run.next_record()["target"], good.target());
+    run.signal("INT");
+    let outcome = run.ends_within(Duration::from_secs(5) + AT_ONCE);
+    assert_eq!(outcome.code, Some(130));
+    assert_eq!(verdict(&outcome.records[1]), "ok eof");
+}
+
+#[test]
+fn a_kill_loses_no_line_that_was_finished() {
+    let HalfDone {
+        run, peers: _peers, ..
+    } = HalfDone::start();
+    run.signal("KILL");
+    let outcome = run.ends_within(AT_ONCE);
+    assert_eq!(outcome.code, None);
+    assert_eq!(outcome.records.len(), 100);
+}
+
+/// A run with 100 good targets, whose lines are there, and 100 silent ones, whose are not.
+struct HalfDone {
+    run: Running,
+    input: Vec<String>,
+    peers: [Peer; 2],
+}
+
+impl HalfDone {
+    fn start() -> Self {
+        let good = Spec::good().on_all_of_loopback().start();
+        let silent = Spec::script([Step::Hold]).on_all_of_loopback().start();
+        let input: Vec<String> = (1..=100)
+            .flat_map(|number| {
+                [&good, &silent].map(|peer| format!("127.0.0.{number}:{}", peer.addr.port()))
+            })
+            .collect();
+        let mut run = Tlsweep::json()
+            .args(["--handshake-timeout", "60s", "--timeout", "60s"])
+            .start();
+        run.write(
+            &input
+                .iter()
+                .flat_map(|line| [line, "\n"])
+                .collect::<String>(),
+        );
+        for _ in 0..100 {
+            assert_eq!(run.next_record()["ok"], true);
+        }
+        Self {
+            run,
+            input,
+            peers: [good, silent],
+        }
+    }
+}
