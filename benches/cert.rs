@@ -34,11 +34,7 @@ fn judging(criterion: &mut Criterion) {
         }
         let host = ServerName::try_from("www.example.com").unwrap();
         let now = SystemTime::now();
-        let presented = Presented {
-            chain: &chain,
-            name: Some(&host),
-            ocsp: &[],
-        };
+        let presented = Presented { chain: &chain, name: Some(&host), ocsp: &[] };
         group.bench_function(format!("{name}, cold"), |bencher| {
             bencher.iter_batched_ref(
                 || Judge::new(roots.clone()),
@@ -55,10 +51,7 @@ fn judging(criterion: &mut Criterion) {
             bencher.iter_batched_ref(
                 || [leaf(&intermediate), intermediate.der().clone()],
                 |chain| {
-                    let presented = Presented {
-                        chain: &chain[..],
-                        ..presented
-                    };
+                    let presented = Presented { chain: &chain[..], ..presented };
                     judge.examine(presented, now, Wanted::default())
                 },
                 BatchSize::SmallInput,

@@ -12,11 +12,7 @@ use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::record::Record;
 
 fn parse(c: &mut Criterion) {
-    for line in [
-        "192.0.2.1:443",
-        "www.example.com:8443,other.example.com,tag",
-        "bücher.example",
-    ] {
+    for line in ["192.0.2.1:443", "www.example.com:8443,other.example.com,tag", "bücher.example"] {
         c.bench_function(&format!("parse {line}"), |b| {
             b.iter(|| black_box(line).parse::<Target>().unwrap());
         });

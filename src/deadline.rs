@@ -65,11 +65,7 @@ impl Deadline {
     /// The deadline of a target whose work begins now.
     pub fn start(limits: Limits) -> Self {
         let start = Instant::now();
-        Self {
-            limits,
-            start,
-            end: start + limits.total,
-        }
+        Self { limits, start, end: start + limits.total }
     }
 
     /// When a wait that begins now must end: at its own limit or at the target's, the earlier.
@@ -98,15 +94,7 @@ impl Deadline {
         let until = until.min(self.end);
         timeout_at(until, future).await.map_err(|_elapsed| {
             let whole = until == self.end;
-            Expired {
-                wait,
-                limit: if whole {
-                    self.limits.total
-                } else {
-                    self.limit(wait)
-                },
-                whole,
-            }
+            Expired { wait, limit: if whole { self.limits.total } else { self.limit(wait) }, whole }
         })
     }
 
@@ -122,10 +110,7 @@ impl Deadline {
 
     /// The same deadline for a target that had to wait for `waited` in a queue of ours.
     pub fn later_by(self, waited: Duration) -> Self {
-        Self {
-            end: self.end + waited,
-            ..self
-        }
+        Self { end: self.end + waited, ..self }
     }
 
     /// True when the target's time is over.
@@ -165,10 +150,7 @@ pub struct Clock {
 impl Clock {
     /// A clock that shows `time` now.
     pub fn start(time: SystemTime) -> Self {
-        Self {
-            time,
-            start: Instant::now(),
-        }
+        Self { time, start: Instant::now() }
     }
 
     /// The time of day.
@@ -237,14 +219,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_stage_limit_strikes_and_names_its_stage() {
         let deadline = Deadline::start(LIMITS);
-        let expired = deadline
-            .run(Wait::Connect, std::future::pending::<()>())
-            .await;
+        let expired = deadline.run(Wait::Connect, std::future::pending::<()>()).await;
         let failure = Failure::from(expired.unwrap_err());
-        assert_eq!(
-            (failure.stage, failure.kind),
-            (Stage::Connect, Kind::Timeout)
-        );
+        assert_eq!((failure.stage, failure.kind), (Stage::Connect, Kind::Timeout));
         assert_eq!(deadline.elapsed(), LIMITS.connect);
     }
 
@@ -252,9 +229,7 @@ mod tests {
     async fn the_total_strikes_inside_a_stage_and_names_that_stage() {
         let deadline = Deadline::start(LIMITS);
         assert!(deadline.pause(Duration::from_secs(7)).await);
-        let expired = deadline
-            .run(Wait::Handshake, std::future::pending::<()>())
-            .await;
+        let expired = deadline.run(Wait::Handshake, std::future::pending::<()>()).await;
         let expired = expired.unwrap_err();
         assert!(expired.whole);
         assert_eq!(Failure::from(expired).stage, Stage::Handshake);

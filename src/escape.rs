@@ -84,10 +84,7 @@ mod tests {
 
     #[test]
     fn plain_text_stays() {
-        assert_eq!(
-            escaped("bücher \u{1f512} \\ \"x\""),
-            "bücher \u{1f512} \\ \"x\""
-        );
+        assert_eq!(escaped("bücher \u{1f512} \\ \"x\""), "bücher \u{1f512} \\ \"x\"");
     }
 
     #[test]

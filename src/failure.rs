@@ -102,13 +102,7 @@ pub enum Kind {
 impl Failure {
     /// A failure with a detail and nothing else.
     pub fn new(stage: Stage, kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
-            stage,
-            kind,
-            alert: None,
-            detail: detail.into(),
-            evidence: None,
-        }
+        Self { stage, kind, alert: None, detail: detail.into(), evidence: None }
     }
 
     /// What an error of a socket means when it strikes in `stage`.
@@ -140,13 +134,7 @@ impl Failure {
             Some(alert) => format!("the peer sent the alert {alert}"),
             None => error.to_string(),
         };
-        Self {
-            stage,
-            kind,
-            alert,
-            detail,
-            evidence: None,
-        }
+        Self { stage, kind, alert, detail, evidence: None }
     }
 
     /// Reconsiders the failure in the light of the first bytes that the peer sent.
@@ -156,10 +144,7 @@ impl Failure {
     /// wrote makes the write fail, although it said why.
     pub fn in_view_of(self, first: &[u8]) -> Self {
         match (self.kind, first) {
-            (Kind::NotTls, [20..=24, ..]) => Self {
-                kind: Kind::Protocol,
-                ..self
-            },
+            (Kind::NotTls, [20..=24, ..]) => Self { kind: Kind::Protocol, ..self },
             (Kind::Eof | Kind::Reset, [21, 3, _, 0, 2, 2, alert, ..]) => {
                 Self::from_tls(self.stage, &rustls::Error::AlertReceived((*alert).into()))
             }
@@ -223,13 +208,7 @@ impl Kind {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}/{}: {}",
-            self.stage.word(),
-            self.kind.word(),
-            self.detail
-        )
+        write!(f, "{}/{}: {}", self.stage.word(), self.kind.word(), self.detail)
     }
 }
 

@@ -43,9 +43,7 @@ pub fn alert(number: u8) -> Cow<'static, str> {
 
 fn named<N: Ord + Copy>(table: &[(N, &'static str)], number: N) -> Option<&'static str> {
     let row = table.binary_search_by_key(&number, |(number, _)| *number);
-    row.ok()
-        .and_then(|row| table.get(row))
-        .map(|(_, name)| *name)
+    row.ok().and_then(|row| table.get(row)).map(|(_, name)| *name)
 }
 
 fn hex(number: u16) -> Cow<'static, str> {

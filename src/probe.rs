@@ -82,10 +82,7 @@ impl Prober {
     /// The record of a line on which nobody works any more, for the given reason.
     pub fn unfinished(&self, line: &Line, failure: Failure) -> Record {
         let record = match parse(line) {
-            Ok(target) => Record {
-                error: Some(failure),
-                ..self.begin(line, &target)
-            },
+            Ok(target) => Record { error: Some(failure), ..self.begin(line, &target) },
             Err(_) => Record::of_line(line, failure, self.clock.now()),
         };
         self.checked(record)
@@ -114,10 +111,7 @@ impl Prober {
             Ok(addresses) => {
                 let port = record.port.unwrap_or(self.config.port);
                 let mut work = Work {
-                    addresses: addresses
-                        .into_iter()
-                        .map(|ip| SocketAddr::new(ip, port))
-                        .collect(),
+                    addresses: addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
                     identity: &identity,
                     deadline,
                     record: &mut record,
@@ -181,9 +175,7 @@ impl Prober {
         let met_with_silence = !first.answered
             && first.failure.stage == Stage::Handshake
             && matches!(first.failure.kind, Kind::Reset | Kind::Eof | Kind::Timeout);
-        let Some(until) = first
-            .until
-            .filter(|_| met_with_silence && self.client.has_classical())
+        let Some(until) = first.until.filter(|_| met_with_silence && self.client.has_classical())
         else {
             return Err(first.failure);
         };
@@ -238,19 +230,10 @@ impl Prober {
         until: Option<Instant>,
     ) -> Result<Connection, Unanswered> {
         let mut dials = 0;
-        let connecting = connect(
-            &work.addresses,
-            self.config.source,
-            &work.deadline,
-            &mut dials,
-        );
+        let connecting = connect(&work.addresses, self.config.source, &work.deadline, &mut dials);
         let connected = match until {
             // A second dial must fit into the handshake limit of the first.
-            Some(until) => {
-                work.deadline
-                    .run_until(Wait::Handshake, until, connecting)
-                    .await
-            }
+            Some(until) => work.deadline.run_until(Wait::Handshake, until, connecting).await,
             None => Ok(connecting.await),
         };
         let record = &mut *work.record;
@@ -270,11 +253,7 @@ impl Prober {
             }
             Err(expired) => expired.into(),
         };
-        Err(Unanswered {
-            failure,
-            answered: false,
-            until: None,
-        })
+        Err(Unanswered { failure, answered: false, until: None })
     }
 
     /// The handshake and what comes after it, over one connection.
@@ -316,11 +295,7 @@ impl Prober {
 
     async fn read(&self, session: &mut Session<'_>, work: &mut Work<'_>) {
         let start = Instant::now();
-        let Config {
-            goodbye,
-            read_limit,
-            ..
-        } = self.config;
+        let Config { goodbye, read_limit, .. } = self.config;
         let read = drain(session, goodbye, read_limit, &work.deadline).await;
         work.record.read = Some(read);
         work.record.ms.read = Some(milliseconds(start.elapsed()));
@@ -331,28 +306,16 @@ impl Prober {
         if seen.chain.is_empty() {
             return;
         }
-        let is_proven = seen
-            .signature
-            .as_ref()
-            .is_none_or(|s| s.state != SignatureState::False);
-        let presented = Presented {
-            chain: &seen.chain,
-            name: Some(&work.identity.checked),
-            ocsp: &seen.ocsp,
-        };
-        let wanted = Wanted {
-            trust: self.config.wanted.trust && is_proven,
-            ..self.config.wanted
-        };
+        let is_proven = seen.signature.as_ref().is_none_or(|s| s.state != SignatureState::False);
+        let presented =
+            Presented { chain: &seen.chain, name: Some(&work.identity.checked), ocsp: &seen.ocsp };
+        let wanted = Wanted { trust: self.config.wanted.trust && is_proven, ..self.config.wanted };
         let mut examined = self.judge.examine(presented, self.clock.hour(), wanted);
         if let Some(problem) = weak_handshake(seen) {
             examined.trust = examined.trust.map(|trust| trust.with(problem));
         }
         if self.config.pem {
-            let facts = examined
-                .cert
-                .iter_mut()
-                .chain(examined.chain.iter_mut().flatten());
+            let facts = examined.cert.iter_mut().chain(examined.chain.iter_mut().flatten());
             let leaf_and_all = seen.chain.iter().take(1).chain(&seen.chain);
             let skip = usize::from(!self.config.wanted.cert);
             for (facts, der) in facts.zip(leaf_and_all.skip(skip)) {
@@ -375,9 +338,9 @@ fn weak_handshake(seen: &Seen) -> Option<Problem> {
 fn parse(line: &Line) -> Result<Target, Failure> {
     let invalid = |reason| Failure::new(Stage::Input, Kind::InvalidTarget, reason);
     match &line.text {
-        Ok(text) => text
-            .parse()
-            .map_err(|error: crate::feed::target::InvalidTarget| invalid(error.0)),
+        Ok(text) => {
+            text.parse().map_err(|error: crate::feed::target::InvalidTarget| invalid(error.0))
+        }
         Err(bad) => Err(invalid(bad.reason.clone())),
     }
 }

@@ -131,15 +131,10 @@ async fn run<W: Work>(
     mut turn: Turn,
     records: mpsc::Sender<Record>,
 ) {
-    let record = AssertUnwindSafe(work.work(&pending.line, &mut turn))
-        .catch_unwind()
-        .await;
+    let record = AssertUnwindSafe(work.work(&pending.line, &mut turn)).catch_unwind().await;
     let record = record.unwrap_or_else(|panic| {
         let detail = format!("a defect of tlsweep: {}", panic_message(panic.as_ref()));
-        work.give_up(
-            &pending.line,
-            Failure::new(Stage::Local, Kind::Internal, detail),
-        )
+        work.give_up(&pending.line, Failure::new(Stage::Local, Kind::Internal, detail))
     });
     if let Ok(place) = records.reserve().await {
         pending.done = true;
@@ -161,8 +156,7 @@ async fn finish(tasks: &mut JoinSet<()>) {
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }
 
 /// The lines whose tasks were dropped before they had delivered a record.
@@ -178,11 +172,7 @@ struct Pending {
 
 impl Unfinished {
     fn take_on(&self, line: Line) -> Pending {
-        Pending {
-            line,
-            done: false,
-            unfinished: self.clone(),
-        }
+        Pending { line, done: false, unfinished: self.clone() }
     }
 
     fn into_lines(self) -> Vec<Line> {

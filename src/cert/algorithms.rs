@@ -43,20 +43,14 @@ impl Algorithms {
                 .signature_verification_algorithms
                 .all
                 .iter()
-                .map(|&algorithm| Remembering {
-                    algorithm,
-                    good: Arc::clone(&good),
-                })
+                .map(|&algorithm| Remembering { algorithm, good: Arc::clone(&good) })
                 .collect(),
         )
     }
 
     /// As webpki takes them.
     pub(super) fn all(&self) -> Vec<&dyn SignatureVerificationAlgorithm> {
-        self.0
-            .iter()
-            .map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm)
-            .collect()
+        self.0.iter().map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm).collect()
     }
 
     /// Checks one signature; key and algorithm are given with their headers.
@@ -131,8 +125,7 @@ impl SignatureVerificationAlgorithm for Remembering {
         if self.good.get(&key).is_some() {
             return Ok(());
         }
-        self.algorithm
-            .verify_signature(public_key, message, signature)?;
+        self.algorithm.verify_signature(public_key, message, signature)?;
         self.good.insert(key, ());
         Ok(())
     }
@@ -161,30 +154,17 @@ pub(super) fn lenient<'a>(
     faults: Problems,
     originals: &'a Originals<'a>,
 ) -> Vec<Lenient<'a>> {
-    let entry = |public_key, signature, rule| Lenient {
-        public_key,
-        signature,
-        rule,
-        originals,
-    };
+    let entry = |public_key, signature, rule| Lenient { public_key, signature, rule, originals };
     if faults.contains(Problem::BadSignature) {
         // Mending has given every key and signature this algorithm.
-        return vec![entry(
-            alg_id::ECDSA_P256,
-            alg_id::ECDSA_SHA256,
-            Rule::Anything,
-        )];
+        return vec![entry(alg_id::ECDSA_P256, alg_id::ECDSA_SHA256, Rule::Anything)];
     }
     let provider = strict.0.iter().map(|algorithm| {
         let rule = match faults.contains(Problem::WeakKey) {
             true => Rule::SmallKeys(algorithm),
             false => Rule::Strict(algorithm),
         };
-        entry(
-            algorithm.public_key_alg_id(),
-            algorithm.signature_alg_id(),
-            rule,
-        )
+        entry(algorithm.public_key_alg_id(), algorithm.signature_alg_id(), rule)
     });
     let obsolete = OBSOLETE
         .iter()
@@ -275,11 +255,7 @@ fn rsa(
     }
 }
 
-type Obsolete = (
-    AlgorithmIdentifier,
-    AlgorithmIdentifier,
-    Option<&'static RsaParameters>,
-);
+type Obsolete = (AlgorithmIdentifier, AlgorithmIdentifier, Option<&'static RsaParameters>);
 
 const OBSOLETE: [Obsolete; 6] = [
     (

@@ -30,10 +30,7 @@ impl Hashes {
         for hash in &certificates {
             chain.update(hash);
         }
-        Self {
-            certificates,
-            chain: chain.finalize().into(),
-        }
+        Self { certificates, chain: chain.finalize().into() }
     }
 }
 
@@ -62,13 +59,11 @@ impl Memory {
     /// The path that is remembered for this moment, or else is found.
     pub(super) fn path(&self, chain: &Hashes, now: i64, find: impl FnOnce() -> Path) -> Arc<Path> {
         let known = self.paths.get(&chain.chain);
-        known
-            .filter(|path| path.holds.contains(&now))
-            .unwrap_or_else(|| {
-                let path = Arc::new(find());
-                self.paths.insert(chain.chain, Arc::clone(&path));
-                path
-            })
+        known.filter(|path| path.holds.contains(&now)).unwrap_or_else(|| {
+            let path = Arc::new(find());
+            self.paths.insert(chain.chain, Arc::clone(&path));
+            path
+        })
     }
 }
 

@@ -52,11 +52,7 @@ impl<'a> Reader<'a> {
         let (whole, rest) = self.rest.split_at_checked(end)?;
         let value = whole.get(header.size..)?;
         self.rest = rest;
-        Some(Element {
-            tag: header.tag,
-            whole,
-            value,
-        })
+        Some(Element { tag: header.tag, whole, value })
     }
 
     /// The next element, when it has this tag. Otherwise nothing is taken.
@@ -99,20 +95,14 @@ impl Header {
             return None;
         }
         if first < 0x80 {
-            return Some(Self {
-                tag,
-                size: 2,
-                length: usize::from(first),
-            });
+            return Some(Self { tag, size: 2, length: usize::from(first) });
         }
         let count = usize::from(first & 0x7f);
         let digits = rest.get(..count).filter(|_| (1..=4).contains(&count))?;
         Some(Self {
             tag,
             size: 2 + count,
-            length: digits
-                .iter()
-                .fold(0, |length, &digit| length << 8 | usize::from(digit)),
+            length: digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit)),
         })
     }
 }

@@ -121,14 +121,9 @@ impl Certificate {
 
     /// The same, where the certificate's SHA-256 is known already.
     pub(super) fn hashed(der: &[u8], sha256: &[u8; 32]) -> Self {
-        let facts = contain(|| Self::read(der)).unwrap_or_else(|| Self {
-            unreadable: true,
-            ..Self::default()
-        });
-        Self {
-            sha256: Some(hex(sha256)),
-            ..facts
-        }
+        let facts = contain(|| Self::read(der))
+            .unwrap_or_else(|| Self { unreadable: true, ..Self::default() });
+        Self { sha256: Some(hex(sha256)), ..facts }
     }
 
     /// The same facts with the days that are left at this moment (seconds since 1970).
@@ -136,9 +131,7 @@ impl Certificate {
     pub fn as_of(&self, now: i64) -> Self {
         const DAY: i64 = 86_400;
         let mut facts = self.clone();
-        facts.days_left = self
-            .expires
-            .map(|expires| expires.saturating_sub(now).div_euclid(DAY));
+        facts.days_left = self.expires.map(|expires| expires.saturating_sub(now).div_euclid(DAY));
         facts
     }
 
@@ -160,11 +153,7 @@ impl Certificate {
                 .flatten()
                 .map(|text| size_of::<String>() + text.capacity())
                 .sum::<usize>()
-            + texts
-                .into_iter()
-                .flatten()
-                .map(String::capacity)
-                .sum::<usize>()
+            + texts.into_iter().flatten().map(String::capacity).sum::<usize>()
     }
 
     fn read(der: &[u8]) -> Self {
@@ -348,12 +337,7 @@ fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
     .into_iter()
     .filter(|&(is_set, _)| is_set)
     .map(|(_, purpose)| purpose.to_owned())
-    .chain(
-        usage
-            .other
-            .iter()
-            .map(|other| oid::numbered(other.as_bytes()).into_owned()),
-    )
+    .chain(usage.other.iter().map(|other| oid::numbered(other.as_bytes()).into_owned()))
     .collect()
 }
 
@@ -381,10 +365,7 @@ mod tests {
 
     #[test]
     fn days_left_are_rounded_down() {
-        let facts = Certificate {
-            expires: Some(86_400),
-            ..Certificate::default()
-        };
+        let facts = Certificate { expires: Some(86_400), ..Certificate::default() };
         for (now, days) in [(0, 1), (1, 0), (86_400, 0), (86_401, -1), (172_801, -2)] {
             assert_eq!(facts.as_of(now).days_left, Some(days));
         }
@@ -395,10 +376,7 @@ mod tests {
         let facts = Certificate::new(b"garbage");
         assert_eq!(
             facts,
-            Certificate {
-                sha256: Some(hex(&sha256(b"garbage"))),
-                ..Certificate::default()
-            }
+            Certificate { sha256: Some(hex(&sha256(b"garbage"))), ..Certificate::default() }
         );
     }
 }

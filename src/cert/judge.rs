@@ -52,12 +52,7 @@ pub struct Wanted {
 impl Default for Wanted {
     /// What a record shows unless asked otherwise.
     fn default() -> Self {
-        Self {
-            cert: true,
-            chain: false,
-            trust: true,
-            ocsp: true,
-        }
+        Self { cert: true, chain: false, trust: true, ocsp: true }
     }
 }
 
@@ -83,11 +78,7 @@ pub struct Examined {
 impl Judge {
     /// A judge who trusts these roots.
     pub fn new(roots: Roots) -> Self {
-        Self {
-            roots,
-            algorithms: Algorithms::new(MAX_SIGNATURES),
-            memory: Memory::new(),
-        }
+        Self { roots, algorithms: Algorithms::new(MAX_SIGNATURES), memory: Memory::new() }
     }
 
     /// Works out what is wanted, as of this moment.
@@ -114,9 +105,7 @@ impl Judge {
         let ocsp = looks_at_staple
             .then(|| Ocsp::new(presented.ocsp, chain, &self.roots, &self.algorithms, now));
         let path = wanted.trust.then(|| {
-            self.memory.path(&hashes, now, || {
-                Path::find(chain, &self.roots, &self.algorithms, now)
-            })
+            self.memory.path(&hashes, now, || Path::find(chain, &self.roots, &self.algorithms, now))
         });
         let trust = path.as_ref().map(|path| {
             let name_ok = presented.name.and_then(|name| is_for_name(leaf, name));

@@ -53,10 +53,7 @@ pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems) -> M
         ],
     );
     let signature = certificate.signature.unwrap_or_default();
-    let der = write(
-        tag::SEQUENCE,
-        &[&tbs, algorithm, &write(tag::BIT_STRING, &[&[0], signature])],
-    );
+    let der = write(tag::SEQUENCE, &[&tbs, algorithm, &write(tag::BIT_STRING, &[&[0], signature])]);
     Mended { tbs, der }
 }
 
@@ -82,10 +79,7 @@ fn version(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
     };
     match number {
         1 => Vec::new(),
-        _ => write(
-            tag::context(0),
-            &[&write(tag::INTEGER, &[&[number.saturating_sub(1)]])],
-        ),
+        _ => write(tag::context(0), &[&write(tag::INTEGER, &[&[number.saturating_sub(1)]])]),
     }
 }
 
@@ -166,13 +160,9 @@ fn written(extension: &Extension<'_>, faults: Problems) -> Vec<u8> {
 }
 
 fn rewrites_basic_constraints(faults: Problems) -> bool {
-    [
-        Problem::IssuerNotCa,
-        Problem::PathLength,
-        Problem::BadEncoding,
-    ]
-    .into_iter()
-    .any(|fault| faults.contains(fault))
+    [Problem::IssuerNotCa, Problem::PathLength, Problem::BadEncoding]
+        .into_iter()
+        .any(|fault| faults.contains(fault))
 }
 
 fn basic_constraints(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
@@ -189,10 +179,7 @@ fn basic_constraints(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
     let value = write(tag::SEQUENCE, &[&[tag::BOOLEAN, 1, 0xff], &path_length]);
     write(
         tag::SEQUENCE,
-        &[
-            &write(tag::OID, &[id::BASIC_CONSTRAINTS]),
-            &write(tag::OCTET_STRING, &[&value]),
-        ],
+        &[&write(tag::OID, &[id::BASIC_CONSTRAINTS]), &write(tag::OCTET_STRING, &[&value])],
     )
 }
 
@@ -232,11 +219,7 @@ mod tests {
             let der = mended.der.into();
             assert!(EndEntityCert::try_from(&der).is_ok(), "{fault}");
         }
-        let nothing = mend(
-            &Reading::new(b""),
-            Role::Leaf,
-            Problems::from_iter(Problem::ALL),
-        );
+        let nothing = mend(&Reading::new(b""), Role::Leaf, Problems::from_iter(Problem::ALL));
         assert!(EndEntityCert::try_from(&nothing.der.into()).is_ok());
     }
 }

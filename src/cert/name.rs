@@ -118,13 +118,7 @@ fn string(value: Element<'_>) -> Option<Vec<Piece>> {
                 .collect(),
         ),
         // As OpenSSL and browsers read it: Latin-1.
-        T61 => Some(
-            value
-                .value
-                .iter()
-                .map(|&byte| Piece::Char(byte.into()))
-                .collect(),
-        ),
+        T61 => Some(value.value.iter().map(|&byte| Piece::Char(byte.into())).collect()),
         BMP => {
             let (units, []) = value.value.as_chunks::<2>() else {
                 return None;
@@ -188,10 +182,7 @@ mod tests {
     const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 
     fn attribute(kind: &[u8], string: u8, value: &[u8]) -> Vec<u8> {
-        write(
-            tag::SEQUENCE,
-            &[&write(tag::OID, &[kind]), &write(string, &[value])],
-        )
+        write(tag::SEQUENCE, &[&write(tag::OID, &[kind]), &write(string, &[value])])
     }
 
     fn name(sets: &[&[u8]]) -> Option<String> {
@@ -220,10 +211,7 @@ mod tests {
             (b"a\0b", r"CN=a\00b"),
             (b"a\xffb", r"CN=a\ffb"),
         ] {
-            assert_eq!(
-                name(&[&attribute(COMMON_NAME, 0x0c, raw)]).unwrap(),
-                escaped
-            );
+            assert_eq!(name(&[&attribute(COMMON_NAME, 0x0c, raw)]).unwrap(), escaped);
         }
     }
 

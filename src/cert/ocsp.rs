@@ -154,18 +154,10 @@ fn issuers(leaf: &Reading<'_>, others: &[CertificateDer<'_>], roots: &Roots) -> 
         let reading = Reading::new(der);
         (reading.subject == Some(name)).then_some(reading.spki?.to_vec())
     });
-    let inside = Reader::new(name)
-        .element()
-        .map_or(&[][..], |name| name.value);
-    let trusted = roots
-        .named(inside)
-        .map(|anchor| write(tag::SEQUENCE, &[&anchor.subject_public_key_info]));
-    sent.chain(trusted)
-        .map(|spki| Issuer {
-            name: name.to_vec(),
-            spki,
-        })
-        .collect()
+    let inside = Reader::new(name).element().map_or(&[][..], |name| name.value);
+    let trusted =
+        roots.named(inside).map(|anchor| write(tag::SEQUENCE, &[&anchor.subject_public_key_info]));
+    sent.chain(trusted).map(|spki| Issuer { name: name.to_vec(), spki }).collect()
 }
 
 enum Response<'a> {
@@ -247,11 +239,9 @@ impl<'a> Basic<'a> {
         let responder = data.element()?;
         let responder = match responder.tag {
             0xa1 => Responder::Name(responder.value),
-            0xa2 => Responder::KeyHash(
-                Reader::new(responder.value)
-                    .expect(tag::OCTET_STRING)?
-                    .value,
-            ),
+            0xa2 => {
+                Responder::KeyHash(Reader::new(responder.value).expect(tag::OCTET_STRING)?.value)
+            }
             _ => return None,
         };
         let produced_at = moment(data.element()?);
@@ -353,10 +343,7 @@ impl<'a> Basic<'a> {
     ) -> bool {
         let check = || {
             let spki = certificate.spki?;
-            let own = Issuer {
-                name: certificate.subject?.to_vec(),
-                spki: spki.to_vec(),
-            };
+            let own = Issuer { name: certificate.subject?.to_vec(), spki: spki.to_vec() };
             let usage = certificate.extension(id::EXTENDED_KEY_USAGE)?;
             let (_, usage) = ExtendedKeyUsage::from_der(usage.value).ok()?;
             let is_valid =
@@ -390,10 +377,7 @@ impl<'a> Answer<'a> {
         let status = answer.element()?;
         let (status, revoked_at) = match status.tag {
             0x80 => (Status::Good, None),
-            0xa1 => (
-                Status::Revoked,
-                Reader::new(status.value).element().and_then(moment),
-            ),
+            0xa1 => (Status::Revoked, Reader::new(status.value).element().and_then(moment)),
             0x82 => (Status::Unknown, None),
             _ => return None,
         };

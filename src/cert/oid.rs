@@ -163,10 +163,7 @@ mod tests {
     #[test]
     fn numbers_have_dots() {
         assert_eq!(numbered(&[0x55, 4, 3]), "2.5.4.3");
-        assert_eq!(
-            numbered(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]),
-            "1.2.840.113549"
-        );
+        assert_eq!(numbered(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]), "1.2.840.113549");
         assert_eq!(numbered(&[0x88, 0x37, 1]), "2.999.1");
         assert_eq!(numbered(&[]), "#");
         assert_eq!(numbered(&[0x2a, 0x86]), "#2a86");
@@ -174,11 +171,7 @@ mod tests {
 
     #[test]
     fn weak_algorithms_are_known() {
-        assert!(is_weak_signature(&[
-            0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5
-        ]));
-        assert!(!is_weak_signature(&[
-            0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11
-        ]));
+        assert!(is_weak_signature(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5]));
+        assert!(!is_weak_signature(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11]));
     }
 }

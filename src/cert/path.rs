@@ -81,10 +81,7 @@ impl<'a> Search<'a> {
         algorithms: &'a Algorithms,
         now: i64,
     ) -> Self {
-        let leaf = Link {
-            der: leaf,
-            reading: Reading::new(leaf),
-        };
+        let leaf = Link { der: leaf, reading: Reading::new(leaf) };
         let related = related(&leaf, others);
         let count = related.len();
         let issuers = bounded(related);
@@ -92,14 +89,7 @@ impl<'a> Search<'a> {
             true => issuers.len(),
             false => others.len(),
         };
-        Self {
-            leaf,
-            issuers,
-            considered,
-            roots,
-            algorithms,
-            now,
-        }
+        Self { leaf, issuers, considered, roots, algorithms, now }
     }
 
     fn run(&self) -> Path {
@@ -152,15 +142,10 @@ impl<'a> Search<'a> {
             CertificateDer::from(der)
         };
         let leaf = mended(&self.leaf, Role::Leaf);
-        let intermediates = self
-            .issuers
-            .iter()
-            .map(|link| mended(link, Role::Issuer))
-            .collect::<Vec<_>>();
-        let mut anchors = self
-            .anchors()
-            .map(|anchor| mended_anchor(anchor, faults))
-            .collect::<Vec<_>>();
+        let intermediates =
+            self.issuers.iter().map(|link| mended(link, Role::Issuer)).collect::<Vec<_>>();
+        let mut anchors =
+            self.anchors().map(|anchor| mended_anchor(anchor, faults)).collect::<Vec<_>>();
         if is_unrooted(faults) {
             // Beyond the missing root, the path may have other faults.
             let tops = self.issuers.iter().zip(&intermediates);
@@ -207,10 +192,8 @@ impl<'a> Search<'a> {
 
     /// The roots that one of the certificates names as its issuer.
     fn anchors(&self) -> impl Iterator<Item = TrustAnchor<'a>> {
-        let mut issuers = self
-            .links()
-            .filter_map(|link| inside(link.reading.issuer?))
-            .collect::<Vec<_>>();
+        let mut issuers =
+            self.links().filter_map(|link| inside(link.reading.issuer?)).collect::<Vec<_>>();
         issuers.sort_unstable();
         issuers.dedup();
         let roots = self.roots;
@@ -224,10 +207,7 @@ impl<'a> Search<'a> {
     /// Whether nothing that was sent stands above this certificate.
     fn is_top(&self, link: &Link<'_>) -> bool {
         link.reading.self_issued() == Some(true)
-            || !self
-                .issuers
-                .iter()
-                .any(|other| other.reading.subject == link.reading.issuer)
+            || !self.issuers.iter().any(|other| other.reading.subject == link.reading.issuer)
     }
 
     /// The word for what webpki says.
@@ -295,30 +275,16 @@ impl<'a> Search<'a> {
         let leaf = &self.leaf.reading;
         let ca = leaf.basic_constraints().map(|(ca, _)| ca);
         // RFC 5280 section 4.2.1.3. webpki does not look at key usages.
-        let signs_without_ca = ca == Some(false)
-            && leaf
-                .key_usage()
-                .is_some_and(|usage| usage & KEY_CERT_SIGN != 0);
+        let signs_without_ca =
+            ca == Some(false) && leaf.key_usage().is_some_and(|usage| usage & KEY_CERT_SIGN != 0);
         [
-            (
-                leaf.version.is_some_and(|version| version != 3),
-                Problem::UnsupportedVersion,
-            ),
+            (leaf.version.is_some_and(|version| version != 3), Problem::UnsupportedVersion),
             (ca == Some(true), Problem::CaAsLeaf),
             (signs_without_ca, Problem::BadPurpose),
-            (
-                leaf.algorithm.is_some_and(is_weak_signature),
-                Problem::WeakSignature,
-            ),
+            (leaf.algorithm.is_some_and(is_weak_signature), Problem::WeakSignature),
             (leaf.spki.is_some_and(is_weak_key), Problem::WeakKey),
-            (
-                leaf.not_after.is_some_and(|until| until.seconds < self.now),
-                Problem::Expired,
-            ),
-            (
-                leaf.not_before.is_some_and(|from| from.seconds > self.now),
-                Problem::NotYetValid,
-            ),
+            (leaf.not_after.is_some_and(|until| until.seconds < self.now), Problem::Expired),
+            (leaf.not_before.is_some_and(|from| from.seconds > self.now), Problem::NotYetValid),
         ]
         .into_iter()
         .filter_map(|(applies, fault)| applies.then_some(fault))
@@ -342,22 +308,17 @@ impl<'a> Search<'a> {
     }
 
     fn has_other_version(&self) -> bool {
-        self.links()
-            .any(|link| link.reading.version.is_some_and(|version| version != 3))
+        self.links().any(|link| link.reading.version.is_some_and(|version| version != 3))
     }
 
     fn has_weak_issuer_key(&self) -> bool {
         let sent = self.issuers.iter().filter_map(|link| link.reading.spki);
         sent.into_iter().any(is_weak_key)
-            || self
-                .anchors()
-                .any(|anchor| is_weak_key(&webpki::spki_for_anchor(&anchor)))
+            || self.anchors().any(|anchor| is_weak_key(&webpki::spki_for_anchor(&anchor)))
     }
 
     fn ends_before_now(&self) -> bool {
-        self.links()
-            .filter_map(|link| link.reading.not_after)
-            .any(|until| until.seconds < self.now)
+        self.links().filter_map(|link| link.reading.not_after).any(|until| until.seconds < self.now)
     }
 
     /// From the last to the next moment at which some certificate begins or ends.
@@ -367,11 +328,9 @@ impl<'a> Search<'a> {
             let ended = link.reading.not_after.map(|until| until.seconds + 1);
             begins.into_iter().chain(ended)
         });
-        moments.fold(i64::MIN..i64::MAX, |holds, moment| {
-            match moment <= self.now {
-                true => holds.start.max(moment)..holds.end,
-                false => holds.start..holds.end.min(moment),
-            }
+        moments.fold(i64::MIN..i64::MAX, |holds, moment| match moment <= self.now {
+            true => holds.start.max(moment)..holds.end,
+            false => holds.start..holds.end.min(moment),
         })
     }
 }
@@ -397,20 +356,14 @@ fn related<'a>(leaf: &Link<'a>, others: &'a [CertificateDer<'a>]) -> Vec<Link<'a
     let mut at = 0;
     while let Some(&name) = wanted.get(at) {
         at += 1;
-        let bearers = candidates
-            .iter()
-            .filter(|link| link.reading.subject == Some(name));
+        let bearers = candidates.iter().filter(|link| link.reading.subject == Some(name));
         for issuer in bearers.filter_map(|link| link.reading.issuer) {
             if !wanted.contains(&issuer) {
                 wanted.push(issuer);
             }
         }
     }
-    candidates.retain(|link| {
-        link.reading
-            .subject
-            .is_some_and(|subject| wanted.contains(&subject))
-    });
+    candidates.retain(|link| link.reading.subject.is_some_and(|subject| wanted.contains(&subject)));
     candidates
 }
 
@@ -418,9 +371,8 @@ fn related<'a>(leaf: &Link<'a>, others: &'a [CertificateDer<'a>]) -> Vec<Link<'a
 fn bounded(related: Vec<Link<'_>>) -> Vec<Link<'_>> {
     let mut bounded = Vec::<Link<'_>>::new();
     for link in related {
-        let namesakes = bounded
-            .iter()
-            .filter(|other| other.reading.subject == link.reading.subject);
+        let namesakes =
+            bounded.iter().filter(|other| other.reading.subject == link.reading.subject);
         if bounded.len() < MAX_INTERMEDIATES && namesakes.count() < MAX_NAMESAKES {
             bounded.push(link);
         }

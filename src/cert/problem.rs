@@ -170,10 +170,7 @@ impl Problems {
 
     /// Gravest first.
     pub(super) fn to_vec(self) -> Vec<Problem> {
-        Problem::ALL
-            .into_iter()
-            .filter(|&problem| self.contains(problem))
-            .collect()
+        Problem::ALL.into_iter().filter(|&problem| self.contains(problem)).collect()
     }
 
     fn bit(problem: Problem) -> u32 {
@@ -205,10 +202,7 @@ mod tests {
         }
         let trusted = Verdict::Trusted(Trusted::Trusted);
         assert_eq!(serde_json::to_value(trusted).unwrap(), "trusted");
-        assert_eq!(
-            serde_json::from_str::<Verdict>("\"trusted\"").unwrap(),
-            trusted
-        );
+        assert_eq!(serde_json::from_str::<Verdict>("\"trusted\"").unwrap(), trusted);
     }
 
     #[test]

@@ -88,10 +88,7 @@ impl<'a> Reading<'a> {
         self.not_after = validity.element().and_then(moment);
         self.subject = Some(tbs.expect(tag::SEQUENCE)?.whole);
         self.spki = Some(tbs.expect(tag::SEQUENCE)?.whole);
-        while tbs
-            .peek()
-            .is_some_and(|found| matches!(found, 0x81 | 0x82 | 0xa1 | 0xa2))
-        {
+        while tbs.peek().is_some_and(|found| matches!(found, 0x81 | 0x82 | 0xa1 | 0xa2)) {
             tbs.element()?;
         }
         if tbs.is_empty() {
@@ -111,10 +108,7 @@ impl<'a> Reading<'a> {
 
     /// The first extension with this OID.
     pub(super) fn extension(&self, id: &[u8]) -> Option<Extension<'a>> {
-        self.extensions
-            .iter()
-            .find(|extension| extension.id == id)
-            .copied()
+        self.extensions.iter().find(|extension| extension.id == id).copied()
     }
 
     /// Whether subject and issuer are the same name.
@@ -128,9 +122,7 @@ impl<'a> Reading<'a> {
             return self.extensions_complete.then_some((false, None));
         };
         let mut fields = Reader::new(Reader::new(extension.value).expect(tag::SEQUENCE)?.value);
-        let ca = fields
-            .expect(tag::BOOLEAN)
-            .is_some_and(|flag| flag.value != [0]);
+        let ca = fields.expect(tag::BOOLEAN).is_some_and(|flag| flag.value != [0]);
         let path_length = fields
             .expect(tag::INTEGER)
             .filter(|length| length.value.len() <= 4)
@@ -142,10 +134,7 @@ impl<'a> Reading<'a> {
     pub(super) fn key_usage(&self) -> Option<u16> {
         let extension = self.extension(id::KEY_USAGE)?;
         let bits = Reader::new(extension.value).expect(tag::BIT_STRING)?.value;
-        let octet = |at: usize| {
-            bits.get(at)
-                .map_or(0, |bits| u16::from(bits.reverse_bits()))
-        };
+        let octet = |at: usize| bits.get(at).map_or(0, |bits| u16::from(bits.reverse_bits()));
         Some(octet(1) | octet(2) << 8)
     }
 }
@@ -179,9 +168,8 @@ pub(super) fn rsa_bits(spki: &[u8]) -> Option<u32> {
 
 /// The modulus of an RSAPublicKey in bits.
 pub(super) fn modulus_bits(key: &[u8]) -> Option<u32> {
-    let modulus = Reader::new(Reader::new(key).expect(tag::SEQUENCE)?.value)
-        .expect(tag::INTEGER)?
-        .value;
+    let modulus =
+        Reader::new(Reader::new(key).expect(tag::SEQUENCE)?.value).expect(tag::INTEGER)?.value;
     let leading = modulus.iter().take_while(|&&digit| digit == 0).count();
     let significant = modulus.get(leading..)?;
     let first = significant.first().copied().unwrap_or_default();
@@ -204,26 +192,19 @@ fn version(explicit: Element<'_>) -> Option<u8> {
 /// A UTCTime or GeneralizedTime.
 pub(super) fn moment(element: Element<'_>) -> Option<Moment<'_>> {
     let (_, time) = ASN1Time::from_der(element.whole).ok()?;
-    Some(Moment {
-        seconds: time.timestamp(),
-        whole: element.whole,
-    })
+    Some(Moment { seconds: time.timestamp(), whole: element.whole })
 }
 
 fn extension(found: Element<'_>) -> Option<Extension<'_>> {
     let mut fields = Reader::new(found.value);
     Some(Extension {
         id: fields.expect(tag::OID)?.value,
-        critical: fields
-            .expect(tag::BOOLEAN)
-            .is_some_and(|flag| flag.value != [0]),
+        critical: fields.expect(tag::BOOLEAN).is_some_and(|flag| flag.value != [0]),
         value: fields.expect(tag::OCTET_STRING)?.value,
         whole: found.whole,
     })
 }
 
 fn number(digits: &[u8]) -> u32 {
-    digits
-        .iter()
-        .fold(0, |number, &digit| number << 8 | u32::from(digit))
+    digits.iter().fold(0, |number, &digit| number << 8 | u32::from(digit))
 }

@@ -101,14 +101,8 @@ impl Roots {
     }
 
     fn add_anchor(&mut self, anchor: TrustAnchor<'static>) {
-        let same_name = self
-            .by_subject
-            .entry(anchor.subject.as_ref().to_vec())
-            .or_default();
-        if same_name
-            .iter()
-            .any(|&at| self.anchors.get(at) == Some(&anchor))
-        {
+        let same_name = self.by_subject.entry(anchor.subject.as_ref().to_vec()).or_default();
+        if same_name.iter().any(|&at| self.anchors.get(at) == Some(&anchor)) {
             return;
         }
         same_name.push(self.anchors.len());
@@ -149,10 +143,7 @@ mod tests {
         assert_eq!(Roots::from_pem(b"").unwrap_err(), RootsError::Empty);
         assert_eq!(Roots::from_pem(b"junk\n").unwrap_err(), RootsError::Empty);
         let broken = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-        assert!(matches!(
-            Roots::from_pem(broken),
-            Err(RootsError::Certificate(1, _))
-        ));
+        assert!(matches!(Roots::from_pem(broken), Err(RootsError::Certificate(1, _))));
         let cut = b"-----BEGIN CERTIFICATE-----\nMAA=\n";
         assert!(matches!(Roots::from_pem(cut), Err(RootsError::Pem(1, _))));
     }

@@ -34,10 +34,7 @@ impl Trust {
         if let Err(place) = self.problems.binary_search(&problem) {
             self.problems.insert(place, problem);
         }
-        self.verdict = self
-            .problems
-            .first()
-            .map_or(self.verdict, |&p| Verdict::Untrusted(p));
+        self.verdict = self.problems.first().map_or(self.verdict, |&p| Verdict::Untrusted(p));
         self
     }
 
@@ -56,9 +53,7 @@ impl Trust {
         Self {
             verdict: problems
                 .first()
-                .map_or(Verdict::Trusted(Trusted::Trusted), |&gravest| {
-                    Verdict::Untrusted(gravest)
-                }),
+                .map_or(Verdict::Trusted(Trusted::Trusted), |&gravest| Verdict::Untrusted(gravest)),
             problems,
             name_ok,
             anchor: path.anchor.clone(),

@@ -53,20 +53,12 @@ pub async fn connect(
         let start = Instant::now();
         let failure = match dial(address, source, deadline).await {
             Ok(stream) => {
-                return Ok(Connection {
-                    stream,
-                    address,
-                    took: start.elapsed(),
-                });
+                return Ok(Connection { stream, address, took: start.elapsed() });
             }
             Err(failure) => failure,
         };
         let is_ours = failure.stage == Stage::Local;
-        let failed = NotConnected {
-            failure,
-            address: Some(address),
-            took: start.elapsed(),
-        };
+        let failed = NotConnected { failure, address: Some(address), took: start.elapsed() };
         if is_ours {
             return Err(failed);
         }
@@ -76,11 +68,7 @@ pub async fn connect(
         }
     }
     Err(first.unwrap_or_else(|| NotConnected {
-        failure: Failure::new(
-            Stage::Connect,
-            Kind::Unreachable,
-            "there is no address to dial",
-        ),
+        failure: Failure::new(Stage::Connect, Kind::Unreachable, "there is no address to dial"),
         address: None,
         took: Duration::ZERO,
     }))
@@ -93,10 +81,7 @@ async fn dial(
     deadline: &Deadline,
 ) -> Result<TcpStream, Failure> {
     loop {
-        let error = match deadline
-            .run(Wait::Connect, request(address, source))
-            .await?
-        {
+        let error = match deadline.run(Wait::Connect, request(address, source)).await? {
             Ok(stream) if is_connected_to_itself(&stream, address) => {
                 return Err(Failure::new(
                     Stage::Connect,
@@ -137,10 +122,7 @@ async fn request(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpS
 /// for all destinations at once, and there are only some 28,000.
 fn bind_without_port(socket: &TcpSocket, source: IpAddr) -> io::Result<()> {
     let on: libc::c_int = 1;
-    #[expect(
-        unsafe_code,
-        reason = "no crate has this option; the pointer and its size agree"
-    )]
+    #[expect(unsafe_code, reason = "no crate has this option; the pointer and its size agree")]
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -169,7 +151,5 @@ fn has_source_for(address: SocketAddr, source: Option<IpAddr>) -> bool {
         (None, SocketAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
         (None, SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    UdpSocket::bind((any, 0))
-        .and_then(|socket| socket.connect(address))
-        .is_ok()
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address)).is_ok()
 }

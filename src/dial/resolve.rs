@@ -56,11 +56,7 @@ struct Backend {
 impl Resolver {
     /// A resolver that reads the system's configuration when the first name comes.
     pub fn new(settings: Settings) -> Self {
-        Self {
-            slots: Semaphore::new(settings.in_flight),
-            settings,
-            backend: OnceLock::new(),
-        }
+        Self { slots: Semaphore::new(settings.in_flight), settings, backend: OnceLock::new() }
     }
 
     /// Waits for a place among the lookups in flight.
@@ -79,9 +75,7 @@ impl Resolver {
         name: &DnsName<'_>,
         deadline: &Deadline,
     ) -> Result<Vec<IpAddr>, Failure> {
-        deadline
-            .run(Wait::Resolve, self.ask(name, deadline))
-            .await?
+        deadline.run(Wait::Resolve, self.ask(name, deadline)).await?
     }
 
     async fn ask(&self, name: &DnsName<'_>, deadline: &Deadline) -> Result<Vec<IpAddr>, Failure> {
@@ -91,11 +85,7 @@ impl Resolver {
             return Ok(addresses);
         }
         let dns = backend.dns.as_ref().map_err(|reason| {
-            Failure::new(
-                Stage::Local,
-                Kind::Resource,
-                format!("no resolver: {reason}"),
-            )
+            Failure::new(Stage::Local, Kind::Resource, format!("no resolver: {reason}"))
         })?;
         loop {
             match both_families(dns, &name, self.settings.ipv6).await {
@@ -124,10 +114,7 @@ impl Backend {
         for family in families(ipv6) {
             let query = Query::query(name.clone(), *family);
             if let Some(lookup) = self.hosts.lookup_static_host(&query) {
-                let found = lookup
-                    .answers()
-                    .iter()
-                    .filter_map(|record| record.data.ip_addr());
+                let found = lookup.answers().iter().filter_map(|record| record.data.ip_addr());
                 addresses.extend(found);
             }
         }
@@ -176,11 +163,7 @@ fn name_servers(servers: &[SocketAddr]) -> ResolverConfig {
 /// An absolute name: the search list of the system is for people, not for target lists.
 fn absolute(name: &DnsName<'_>) -> Result<Name, Failure> {
     let mut name = Name::from_ascii(name.as_ref()).map_err(|error| {
-        Failure::new(
-            Stage::Resolve,
-            Kind::NotFound,
-            format!("no name for the DNS: {error}"),
-        )
+        Failure::new(Stage::Resolve, Kind::NotFound, format!("no name for the DNS: {error}"))
     })?;
     name.set_fqdn(true);
     Ok(name)
@@ -236,21 +219,11 @@ async fn one_family(
     name: &Name,
     family: RecordType,
 ) -> Result<Vec<IpAddr>, Failure> {
-    let lookup = dns
-        .lookup(name.clone(), family)
-        .await
-        .map_err(|error| of_dns(&error))?;
-    let found = lookup
-        .answers()
-        .iter()
-        .filter_map(|record| record.data.ip_addr());
+    let lookup = dns.lookup(name.clone(), family).await.map_err(|error| of_dns(&error))?;
+    let found = lookup.answers().iter().filter_map(|record| record.data.ip_addr());
     let addresses: Vec<IpAddr> = found.collect();
     if addresses.is_empty() {
-        return Err(Failure::new(
-            Stage::Resolve,
-            Kind::NotFound,
-            "the name has no address",
-        ));
+        return Err(Failure::new(Stage::Resolve, Kind::NotFound, "the name has no address"));
     }
     Ok(addresses)
 }

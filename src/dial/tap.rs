@@ -28,13 +28,7 @@ pub struct ReadLimitReached;
 impl Tap {
     /// Observes `stream` from now on.
     pub fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            sent: 0,
-            received: 0,
-            first: Vec::new(),
-            limit: u64::MAX,
-        }
+        Self { stream, sent: 0, received: 0, first: Vec::new(), limit: u64::MAX }
     }
 
     /// Bytes written to the socket.
@@ -98,9 +92,7 @@ impl AsyncRead for Tap {
         if left == 0 {
             return Poll::Ready(Err(io::Error::other(ReadLimitReached)));
         }
-        let room = buf
-            .remaining()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let room = buf.remaining().min(usize::try_from(left).unwrap_or(usize::MAX));
         let mut within = ReadBuf::new(buf.initialize_unfilled_to(room));
         ready!(Pin::new(&mut this.stream).poll_read(cx, &mut within))?;
         let filled = within.filled().len();

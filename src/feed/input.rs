@@ -81,15 +81,9 @@ impl Input {
             }
             let (source, length) = open(path).map_err(|error| InputError::of(path, error))?;
             sources.push(source);
-            size = size
-                .zip(length)
-                .map(|(sum, length): (u64, u64)| sum + length);
+            size = size.zip(length).map(|(sum, length): (u64, u64)| sum + length);
         }
-        Ok(Self {
-            sources,
-            position: Arc::default(),
-            size,
-        })
+        Ok(Self { sources, position: Arc::default(), size })
     }
 
     /// Bytes read so far; goes on counting while [`Input::send_to`] runs.
@@ -115,8 +109,7 @@ impl Input {
                     for argument in arguments {
                         number += 1;
                         let bytes = argument.into_vec();
-                        self.position
-                            .fetch_add(bytes.len() as u64 + 1, Ordering::Relaxed);
+                        self.position.fetch_add(bytes.len() as u64 + 1, Ordering::Relaxed);
                         let length = bytes.len();
                         if !send(lines, number, &bytes, length) {
                             return Ok(());
@@ -150,10 +143,7 @@ fn open(path: &Path) -> io::Result<(Source, Option<u64>)> {
     }
     let file = File::open(path)?;
     let length = metadata.is_file().then_some(metadata.len());
-    Ok((
-        Source::Opened(path.display().to_string(), Box::new(file)),
-        length,
-    ))
+    Ok((Source::Opened(path.display().to_string(), Box::new(file)), length))
 }
 
 /// True at the end of `reader`, false when nobody receives any more.
@@ -201,9 +191,7 @@ fn read_line(
         }
         begun = true;
         let end = available.iter().position(|&byte| byte == b'\n');
-        let part = available
-            .get(..end.unwrap_or(available.len()))
-            .unwrap_or_default();
+        let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
         let room = (LINE_LIMIT + 1).saturating_sub(kept.len()).min(part.len());
         kept.extend(part.iter().take(room));
         length += part.len();
@@ -223,22 +211,16 @@ fn send(lines: &mpsc::Sender<Line>, number: u64, kept: &[u8], length: usize) -> 
         return !lines.is_closed();
     }
     let text = if length > LINE_LIMIT {
-        Err(format!(
-            "the line has {length} bytes, {LINE_LIMIT} is the limit"
-        ))
+        Err(format!("the line has {length} bytes, {LINE_LIMIT} is the limit"))
     } else {
         match std::str::from_utf8(trimmed) {
             Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(format!(
-                "the line is not UTF-8 from byte {}",
-                error.valid_up_to() + 1
-            )),
+            Err(error) => {
+                Err(format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1))
+            }
         }
     };
-    let text = text.map_err(|reason| BadLine {
-        echo: echo(trimmed),
-        reason,
-    });
+    let text = text.map_err(|reason| BadLine { echo: echo(trimmed), reason });
     lines.blocking_send(Line { number, text }).is_ok()
 }
 
@@ -250,10 +232,7 @@ pub fn echo(line: &[u8]) -> String {
 
 impl InputError {
     fn of(path: &Path, error: io::Error) -> Self {
-        Self {
-            name: path.display().to_string(),
-            error,
-        }
+        Self { name: path.display().to_string(), error }
     }
 }
 
@@ -285,15 +264,10 @@ mod tests {
     #[test]
     fn lines_are_trimmed_numbered_and_skipped() {
         let lines = lines_of(b"\xef\xbb\xbfa\r\n\n # no\n \tb \n#c\nd");
-        let lines: Vec<_> = lines
-            .into_iter()
-            .map(|line| (line.number, line.text.unwrap()))
-            .collect();
+        let lines: Vec<_> =
+            lines.into_iter().map(|line| (line.number, line.text.unwrap())).collect();
         let expected = [(1, "argument"), (2, "a"), (5, "b"), (7, "d")];
-        assert_eq!(
-            lines,
-            expected.map(|(number, text)| (number, text.to_owned()))
-        );
+        assert_eq!(lines, expected.map(|(number, text)| (number, text.to_owned())));
     }
 
     #[test]
@@ -302,10 +276,7 @@ mod tests {
         input.extend(b"\na\xffb,c\n\0\ngood\n");
         let lines = lines_of(input.leak());
         let long = lines[1].text.as_ref().unwrap_err();
-        assert_eq!(
-            (long.echo.len(), long.reason.contains("1048576")),
-            (ECHO_LIMIT, true)
-        );
+        assert_eq!((long.echo.len(), long.reason.contains("1048576")), (ECHO_LIMIT, true));
         assert_eq!(lines[2].text.as_ref().unwrap_err().echo, "a\\xffb");
         assert_eq!(lines[3].text.as_deref(), Ok("\0"));
         assert_eq!(lines[4].text.as_deref(), Ok("good"));
@@ -317,19 +288,14 @@ mod tests {
         input.extend(b"\r\n");
         let too_long = lines_of(input.clone().leak())[1].text.is_err();
         input.remove(0);
-        assert_eq!(
-            (too_long, lines_of(input.leak())[1].text.is_ok()),
-            (true, true)
-        );
+        assert_eq!((too_long, lines_of(input.leak())[1].text.is_ok()), (true, true));
     }
 
     #[test]
     fn a_missing_file_and_a_directory_are_named() {
         for path in ["/no/such/file", "/"] {
             let stdin = || Box::new(io::empty()) as Box<dyn Read + Send>;
-            let error = Input::open(Vec::new(), &[path.into()], stdin)
-                .err()
-                .unwrap();
+            let error = Input::open(Vec::new(), &[path.into()], stdin).err().unwrap();
             assert!(error.to_string().contains(path), "{error}");
         }
     }

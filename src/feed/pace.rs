@@ -37,11 +37,7 @@ impl Permits {
 
     /// Waits for a turn.
     pub async fn turn(&self) -> Turn {
-        Turn {
-            permits: self.clone(),
-            dial: acquire(&self.dials).await,
-            aside: None,
-        }
+        Turn { permits: self.clone(), dial: acquire(&self.dials).await, aside: None }
     }
 }
 

@@ -87,10 +87,7 @@ impl Target {
                 checked: ServerName::DnsName(name.clone()),
                 sent: Some(name.clone()),
             },
-            Sni::Nothing => ServerIdentity {
-                checked: host,
-                sent: None,
-            },
+            Sni::Nothing => ServerIdentity { checked: host, sent: None },
             Sni::Unsaid => ServerIdentity {
                 sent: match &self.host {
                     Host::Name(name) => Some(name.clone()),
@@ -121,13 +118,7 @@ impl FromStr for Target {
         let sni = fields.next().unwrap_or_default().parse()?;
         let tag = fields.next().filter(|tag| !tag.is_empty());
         let (host, port) = endpoint(text)?;
-        Ok(Self {
-            text: text.to_owned(),
-            host,
-            port,
-            sni,
-            tag: tag.map(str::to_owned),
-        })
+        Ok(Self { text: text.to_owned(), host, port, sni, tag: tag.map(str::to_owned) })
     }
 }
 
@@ -140,9 +131,9 @@ impl FromStr for Sni {
             "-" => Ok(Self::Nothing),
             _ => match host(text) {
                 Ok(Host::Name(name)) => Ok(Self::Name(name)),
-                Ok(Host::Address(_)) => Err(invalid(
-                    "the SNI is an address, which RFC 6066 forbids; `-` sends none",
-                )),
+                Ok(Host::Address(_)) => {
+                    Err(invalid("the SNI is an address, which RFC 6066 forbids; `-` sends none"))
+                }
                 Err(InvalidTarget(reason)) => Err(invalid(format!("the SNI: {reason}"))),
             },
         }
@@ -158,9 +149,7 @@ fn endpoint(text: &str) -> Result<(Host, Option<u16>), InvalidTarget> {
         Some((scheme, rest)) => {
             let default = scheme_port(scheme)?;
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            let host_and_port = authority
-                .rsplit_once('@')
-                .map_or(authority, |(_user, rest)| rest);
+            let host_and_port = authority.rsplit_once('@').map_or(authority, |(_user, rest)| rest);
             let (host, port) = host_and_maybe_port(host_and_port)?;
             Ok((host, port.or(default)))
         }
@@ -230,9 +219,7 @@ fn host(text: &str) -> Result<Host, InvalidTarget> {
         ));
     }
     if name.contains(['/', '\\']) {
-        return Err(invalid(
-            "a host cannot hold a slash; write scheme://host/path",
-        ));
+        return Err(invalid("a host cannot hold a slash; write scheme://host/path"));
     }
     let ascii = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
         .map_err(|_error| invalid("not a host name: the IDNA rules refuse it"))?;
@@ -245,11 +232,9 @@ fn host(text: &str) -> Result<Host, InvalidTarget> {
     if ascii.split('.').any(|label| label.len() > 63) {
         return Err(invalid("a label of the name is longer than 63 characters"));
     }
-    DnsName::try_from(ascii.into_owned())
-        .map(Host::Name)
-        .map_err(|_error| {
-            invalid("not a host name: letters, digits, hyphens inside labels, underscores and dots")
-        })
+    DnsName::try_from(ascii.into_owned()).map(Host::Name).map_err(|_error| {
+        invalid("not a host name: letters, digits, hyphens inside labels, underscores and dots")
+    })
 }
 
 fn invalid(reason: impl Into<String>) -> InvalidTarget {
@@ -299,11 +284,7 @@ mod tests {
             ("2001:db8::1", "2001:db8::1", None),
             ("https://example.com", "example.com", Some(443)),
             ("https://example.com/a:b?c#d", "example.com", Some(443)),
-            (
-                "https://user:secret@example.com:1?x",
-                "example.com",
-                Some(1),
-            ),
+            ("https://user:secret@example.com:1?x", "example.com", Some(1)),
             ("HTTPS://[::1]:8443/", "::1", Some(8443)),
             ("tls://example.com", "example.com", None),
             ("imaps://example.com", "example.com", Some(993)),
@@ -356,10 +337,7 @@ mod tests {
         assert_eq!(target.text, "192.0.2.1:1");
         assert_eq!(target.tag.as_deref(), Some("a, b,,c"));
         let target: Target = "example.com,,tag".parse().unwrap();
-        assert_eq!(
-            (target.sni, target.tag.as_deref()),
-            (Sni::Unsaid, Some("tag"))
-        );
+        assert_eq!((target.sni, target.tag.as_deref()), (Sni::Unsaid, Some("tag")));
     }
 
     #[test]
@@ -369,21 +347,12 @@ mod tests {
             let identity = line.parse::<Target>().unwrap().server_name(flag);
             identity.sent.map(|name| name.as_ref().to_owned())
         };
-        assert_eq!(
-            sent("a.example", &Sni::Unsaid).as_deref(),
-            Some("a.example")
-        );
+        assert_eq!(sent("a.example", &Sni::Unsaid).as_deref(), Some("a.example"));
         assert_eq!(sent("a.example", &flag).as_deref(), Some("flag.example"));
-        assert_eq!(
-            sent("a.example,b.example", &flag).as_deref(),
-            Some("b.example")
-        );
+        assert_eq!(sent("a.example,b.example", &flag).as_deref(), Some("b.example"));
         assert_eq!(sent("a.example,-", &flag), None);
         assert_eq!(sent("a.example", &Sni::Nothing), None);
         assert_eq!(sent("192.0.2.1", &Sni::Unsaid), None);
-        assert_eq!(
-            sent("192.0.2.1,b.example", &Sni::Unsaid).as_deref(),
-            Some("b.example")
-        );
+        assert_eq!(sent("192.0.2.1,b.example", &Sni::Unsaid).as_deref(), Some("b.example"));
     }
 }

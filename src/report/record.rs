@@ -168,10 +168,7 @@ impl Record {
             Ok(text) => echo(text.as_bytes()),
             Err(bad) => bad.echo.clone(),
         };
-        Self {
-            error: Some(failure),
-            ..Self::begin(line.number, target, time)
-        }
+        Self { error: Some(failure), ..Self::begin(line.number, target, time) }
     }
 
     /// The record of a target on which work begins.

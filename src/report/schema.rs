@@ -46,14 +46,10 @@ impl Fields {
         let mut chosen: Vec<String> = Vec::new();
         for field in list.split(',').map(str::trim) {
             let inside = format!("{field}.");
-            let named: Vec<_> = leaves
-                .iter()
-                .filter(|leaf| *leaf == field || leaf.starts_with(&inside))
-                .collect();
+            let named: Vec<_> =
+                leaves.iter().filter(|leaf| *leaf == field || leaf.starts_with(&inside)).collect();
             if named.is_empty() {
-                let nearest = leaves
-                    .iter()
-                    .min_by_key(|leaf| strsim::levenshtein(leaf, field));
+                let nearest = leaves.iter().min_by_key(|leaf| strsim::levenshtein(leaf, field));
                 return Err(UnknownField {
                     field: field.to_owned(),
                     nearest: nearest.cloned().unwrap_or_default(),
@@ -77,11 +73,7 @@ impl Fields {
 
 impl fmt::Display for UnknownField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the record has no field `{}`; did you mean `{}`?",
-            self.field, self.nearest
-        )
+        write!(f, "the record has no field `{}`; did you mean `{}`?", self.field, self.nearest)
     }
 }
 
@@ -129,10 +121,7 @@ mod tests {
     #[test]
     fn an_object_stands_for_its_leaves_and_order_is_kept() {
         let fields = Fields::parse("ms.total, read").unwrap();
-        assert_eq!(
-            fields.names(),
-            ["ms.total", "read.bytes", "read.end", "read.alert"]
-        );
+        assert_eq!(fields.names(), ["ms.total", "read.bytes", "read.end", "read.alert"]);
         let error = Fields::parse("tls.verison").unwrap_err();
         assert!(error.to_string().contains("`tls.version`"), "{error}");
     }

@@ -40,11 +40,7 @@ impl Status {
         let ok = self.ok.load(Ordering::Relaxed);
         let failed = self.failed.load(Ordering::Relaxed);
         let taken_in = self.taken_in.load(Ordering::Relaxed);
-        Counts {
-            in_flight: taken_in.saturating_sub(ok + failed),
-            ok,
-            failed,
-        }
+        Counts { in_flight: taken_in.saturating_sub(ok + failed), ok, failed }
     }
 }
 

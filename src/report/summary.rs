@@ -20,10 +20,7 @@ impl Summary {
         match &record.error {
             None => self.ok += 1,
             Some(failure) => {
-                *self
-                    .failed
-                    .entry((failure.stage, failure.kind))
-                    .or_default() += 1;
+                *self.failed.entry((failure.stage, failure.kind)).or_default() += 1;
             }
         }
         for check in record.failed_checks.iter().flatten() {
@@ -75,9 +72,6 @@ impl Summary {
 fn most_frequent_first(counts: impl Iterator<Item = (String, u64)>) -> Option<String> {
     let mut counts: Vec<_> = counts.collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let words: Vec<_> = counts
-        .iter()
-        .map(|(word, count)| format!("{count} {word}"))
-        .collect();
+    let words: Vec<_> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
     (!words.is_empty()).then(|| words.join(", "))
 }

@@ -87,9 +87,7 @@ pub async fn drain(
     let result = deadline.run_until(Wait::Read, until, reading).await;
     if goodbye == Goodbye::Last {
         // Tried once, even when the deadline has struck; a peer that takes nothing gets nothing.
-        let _too_late = deadline
-            .run_until(Wait::Read, until, say_goodbye(session))
-            .await;
+        let _too_late = deadline.run_until(Wait::Read, until, say_goodbye(session)).await;
     }
     let (end, alert) = match result {
         Ok(Ok(())) => (End::CloseNotify, None),

@@ -31,19 +31,12 @@ static SUITES: [SupportedCipherSuite; 9] = [
 ];
 
 /// The groups that are offered unless told otherwise, in this order.
-static GROUPS: [&dyn SupportedKxGroup; 4] = [
-    kx_group::X25519MLKEM768,
-    kx_group::X25519,
-    kx_group::SECP256R1,
-    kx_group::SECP384R1,
-];
+static GROUPS: [&dyn SupportedKxGroup; 4] =
+    [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
 
 /// Groups that are offered when asked for.
-static MORE_GROUPS: [&dyn SupportedKxGroup; 3] = [
-    kx_group::SECP256R1MLKEM768,
-    kx_group::MLKEM768,
-    kx_group::MLKEM1024,
-];
+static MORE_GROUPS: [&dyn SupportedKxGroup; 3] =
+    [kx_group::SECP256R1MLKEM768, kx_group::MLKEM768, kx_group::MLKEM1024];
 
 /// What a ClientHello offers.
 #[derive(Clone, Debug)]
@@ -126,10 +119,8 @@ impl Client {
     /// The offer has no group or suite for its versions.
     pub fn new(offer: &Offer) -> Result<Self, rustls::Error> {
         let groups = groups(&offer.groups);
-        let (post_quantum, classical): (Vec<_>, Vec<_>) = groups
-            .iter()
-            .copied()
-            .partition(|group| is_post_quantum(group.name().into()));
+        let (post_quantum, classical): (Vec<_>, Vec<_>) =
+            groups.iter().copied().partition(|group| is_post_quantum(group.name().into()));
         let has_both = !post_quantum.is_empty() && !classical.is_empty();
         Ok(Self {
             offered: connector(offer, groups)?,
@@ -162,46 +153,25 @@ impl Client {
         };
         let mut connect = Recorded::new(connector.connect(sent_name(identity), tap));
         let result = match silence {
-            None => {
-                deadline
-                    .run_until(Wait::Handshake, until, &mut connect)
-                    .await
-            }
-            Some(silence) => match deadline
-                .run_until(Wait::Handshake, silence, &mut connect)
-                .await
+            None => deadline.run_until(Wait::Handshake, until, &mut connect).await,
+            Some(silence) => match deadline.run_until(Wait::Handshake, silence, &mut connect).await
             {
                 Err(expired)
-                    if connect
-                        .inner()
-                        .get_ref()
-                        .is_some_and(|tap| tap.received() == 0) =>
+                    if connect.inner().get_ref().is_some_and(|tap| tap.received() == 0) =>
                 {
                     Err(expired)
                 }
-                Err(_) => {
-                    deadline
-                        .run_until(Wait::Handshake, until, &mut connect)
-                        .await
-                }
+                Err(_) => deadline.run_until(Wait::Handshake, until, &mut connect).await,
                 done => done,
             },
         };
         let seen = connect.into_seen();
         match result {
-            Ok(Ok(stream)) => Ok(Session {
-                agreed: Agreed::of(stream.get_ref().1),
-                stream,
-                seen,
-            }),
-            Ok(Err(error)) => Err(Unfinished {
-                failure: Failure::from_io(Stage::Handshake, &error),
-                seen,
-            }),
-            Err(expired) => Err(Unfinished {
-                failure: expired.into(),
-                seen,
-            }),
+            Ok(Ok(stream)) => Ok(Session { agreed: Agreed::of(stream.get_ref().1), stream, seen }),
+            Ok(Err(error)) => {
+                Err(Unfinished { failure: Failure::from_io(Stage::Handshake, &error), seen })
+            }
+            Err(expired) => Err(Unfinished { failure: expired.into(), seen }),
         }
     }
 }
@@ -210,12 +180,8 @@ impl Agreed {
     fn of(connection: &ClientConnection) -> Self {
         Self {
             version: connection.protocol_version().map(u16::from),
-            cipher: connection
-                .negotiated_cipher_suite()
-                .map(|suite| suite.suite().into()),
-            group: connection
-                .negotiated_key_exchange_group()
-                .map(|group| group.name().into()),
+            cipher: connection.negotiated_cipher_suite().map(|suite| suite.suite().into()),
+            group: connection.negotiated_key_exchange_group().map(|group| group.name().into()),
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             hello_retry: connection.handshake_kind()
                 == Some(HandshakeKind::FullWithHelloRetryRequest),
@@ -231,10 +197,7 @@ pub fn is_post_quantum(group: u16) -> bool {
 
 /// The numbers of the groups that can be offered, the default ones first.
 pub fn known_groups() -> impl Iterator<Item = u16> {
-    GROUPS
-        .iter()
-        .chain(&MORE_GROUPS)
-        .map(|group| group.name().into())
+    GROUPS.iter().chain(&MORE_GROUPS).map(|group| group.name().into())
 }
 
 fn groups(wanted: &[u16]) -> Vec<&'static dyn SupportedKxGroup> {

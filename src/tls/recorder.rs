@@ -31,11 +31,8 @@ const CURVES: [&str; 3] = ["1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"
 
 /// Schemes that are offered although their signatures are not verified: servers that have nothing
 /// else would answer with an alert and nothing more.
-const UNVERIFIED_SCHEMES: [SignatureScheme; 3] = [
-    SignatureScheme::ED448,
-    SignatureScheme::ECDSA_SHA1_Legacy,
-    SignatureScheme::RSA_PKCS1_SHA1,
-];
+const UNVERIFIED_SCHEMES: [SignatureScheme; 3] =
+    [SignatureScheme::ED448, SignatureScheme::ECDSA_SHA1_Legacy, SignatureScheme::RSA_PKCS1_SHA1];
 
 thread_local! {
     static SEEN: RefCell<Seen> = RefCell::default();
@@ -88,10 +85,7 @@ pub struct Recorded<F> {
 impl<F> Recorded<F> {
     /// Records what passes by while `inner` is polled.
     pub fn new(inner: F) -> Self {
-        Self {
-            inner,
-            seen: Seen::default(),
-        }
+        Self { inner, seen: Seen::default() }
     }
 
     /// The handshake.
@@ -120,9 +114,7 @@ impl<F: Future + Unpin> Future for Recorded<F> {
 impl Recorder {
     /// A recorder that checks signatures with the algorithms of `provider`.
     pub fn new(provider: &CryptoProvider) -> Arc<Self> {
-        Arc::new(Self {
-            algorithms: provider.signature_verification_algorithms,
-        })
+        Arc::new(Self { algorithms: provider.signature_verification_algorithms })
     }
 
     /// Judges a signature over the handshake and keeps the judgement.
@@ -189,19 +181,12 @@ fn unknown_key(spki: &SubjectPublicKeyInfo<'_>) -> Option<String> {
     match spki.parsed() {
         Ok(PublicKey::RSA(key)) => {
             let modulus = key.modulus.iter().skip_while(|&&byte| byte == 0);
-            let top_zeros = modulus
-                .clone()
-                .next()
-                .map_or(0, |byte| byte.leading_zeros() as usize);
+            let top_zeros = modulus.clone().next().map_or(0, |byte| byte.leading_zeros() as usize);
             let bits = (8 * modulus.count()).saturating_sub(top_zeros);
             (!RSA_BITS.contains(&bits)).then(|| format!("an RSA key of {bits} bits"))
         }
         Ok(PublicKey::EC(_)) => {
-            let curve = spki
-                .algorithm
-                .parameters
-                .as_ref()
-                .and_then(|any| any.as_oid().ok());
+            let curve = spki.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
             let curve = curve.map(|oid| oid.to_id_string()).unwrap_or_default();
             (!CURVES.contains(&curve.as_str())).then(|| format!("an EC key on the curve {curve}"))
         }
@@ -243,9 +228,7 @@ impl ServerCertVerifier for Recorder {
     ) -> Result<ServerCertVerified, Error> {
         record(|seen| {
             let sent = std::iter::once(end_entity).chain(intermediates);
-            seen.chain = sent
-                .map(|certificate| certificate.clone().into_owned())
-                .collect();
+            seen.chain = sent.map(|certificate| certificate.clone().into_owned()).collect();
             seen.ocsp = ocsp_response.to_vec();
         });
         Ok(ServerCertVerified::assertion())

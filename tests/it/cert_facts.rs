@@ -30,18 +30,12 @@ fn facts_of_generated_certificates_are_openssls() {
     let root = Entity::root("root");
     let mut rich = server(&["example.com", "*.example.com", "192.0.2.1", "2001:db8::1"]);
     rich.distinguished_name.push(DnType::CountryName, "DE");
-    rich.distinguished_name.push(
-        DnType::OrganizationName,
-        r#"Köhler, "Söhne" + Co\KG; <x> #1 "#,
-    );
+    rich.distinguished_name.push(DnType::OrganizationName, r#"Köhler, "Söhne" + Co\KG; <x> #1 "#);
     rich.key_usages.push(KeyUsagePurpose::KeyEncipherment);
-    rich.extended_key_usages
-        .push(ExtendedKeyUsagePurpose::ClientAuth);
-    rich.extended_key_usages
-        .push(ExtendedKeyUsagePurpose::OcspSigning);
-    rich.crl_distribution_points = vec![CrlDistributionPoint {
-        uris: vec!["http://crl.example/1".to_owned()],
-    }];
+    rich.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+    rich.extended_key_usages.push(ExtendedKeyUsagePurpose::OcspSigning);
+    rich.crl_distribution_points =
+        vec![CrlDistributionPoint { uris: vec!["http://crl.example/1".to_owned()] }];
     rich.serial_number = Some(vec![0x80, 1, 2, 3].into());
     let mut plain = CertificateParams::default();
     plain.distinguished_name.push(DnType::CommonName, "plain");
@@ -71,10 +65,7 @@ fn extensions_are_read() {
         ],
     );
     let policy = |arcs: &[u8]| element(0x30, &[element(6, &[arcs.to_vec()])]);
-    let policies = element(
-        0x30,
-        &[policy(&[0x2a, 3]), policy(&[0x67, 0x81, 0x0c, 1, 2, 2])],
-    );
+    let policies = element(0x30, &[policy(&[0x2a, 3]), policy(&[0x67, 0x81, 0x0c, 1, 2, 2])]);
     let timestamp = [&[0, 47, 0][..], &[7; 32], &[0; 8], &[0, 0], &[4, 3, 0, 0]].concat();
     let timestamps = [&[0, 98][..], &timestamp, &timestamp].concat();
     let mut params = example();
@@ -85,25 +76,15 @@ fn extensions_are_read() {
     params.custom_extensions = [
         (&[1, 3, 6, 1, 5, 5, 7, 1, 1][..], access),
         (&[2, 5, 29, 32], policies),
-        (
-            &[1, 3, 6, 1, 5, 5, 7, 1, 24],
-            element(0x30, &[vec![2, 1, 5]]),
-        ),
-        (
-            &[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2],
-            element(4, &[timestamps]),
-        ),
+        (&[1, 3, 6, 1, 5, 5, 7, 1, 24], element(0x30, &[vec![2, 1, 5]])),
+        (&[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2], element(4, &[timestamps])),
     ]
     .map(|(oid, value)| CustomExtension::from_oid_content(oid, value))
     .into();
     let facts = Certificate::new(&Entity::self_signed(params).der);
     assert_eq!(
         facts.names.unwrap(),
-        [
-            "example.com",
-            "email:a@example.com",
-            "uri:https://example.com"
-        ]
+        ["example.com", "email:a@example.com", "uri:https://example.com"]
     );
     assert_eq!(facts.ocsp_urls.unwrap(), ["http://ocsp.example"]);
     assert_eq!(facts.issuer_urls.unwrap(), ["http://ca.example/1.crt"]);
@@ -117,9 +98,7 @@ fn extensions_are_read() {
 
 #[test]
 fn names_are_bounded_and_counted() {
-    let names = (0..MAX_NAMES + 5)
-        .map(|number| format!("{number}.example"))
-        .collect::<Vec<_>>();
+    let names = (0..MAX_NAMES + 5).map(|number| format!("{number}.example")).collect::<Vec<_>>();
     let names = names.iter().map(String::as_str).collect::<Vec<_>>();
     let facts = Certificate::new(&Entity::self_signed(server(&names)).der);
     assert_eq!(facts.names.unwrap().len(), MAX_NAMES);
@@ -169,15 +148,7 @@ fn agree_with_openssl(certificates: &[CertificateDer<'_>]) {
 /// The lines of `openssl x509` that have a counterpart here, one form for both.
 fn openssl(der: &CertificateDer<'_>) -> Option<String> {
     let mut openssl = Command::new("openssl")
-        .args([
-            "x509",
-            "-noout",
-            "-subject",
-            "-issuer",
-            "-serial",
-            "-startdate",
-            "-enddate",
-        ])
+        .args(["x509", "-noout", "-subject", "-issuer", "-serial", "-startdate", "-enddate"])
         .args(["-fingerprint", "-sha256", "-text", "-dateopt", "iso_8601"])
         .args(["-nameopt", "RFC2253,utf8,-esc_msb,-esc_ctrl"])
         .args(["-certopt", "no_sigdump,no_aux"])
@@ -191,16 +162,12 @@ fn openssl(der: &CertificateDer<'_>) -> Option<String> {
     let output = openssl.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let after = |start: &str| {
-        let line = text
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(start));
+        let line = text.lines().find_map(|line| line.trim().strip_prefix(start));
         line.unwrap_or_default().trim().to_owned()
     };
     // The line below a heading.
     let below = |heading: &str| {
-        let mut lines = text
-            .lines()
-            .skip_while(|line| !line.trim().starts_with(heading));
+        let mut lines = text.lines().skip_while(|line| !line.trim().starts_with(heading));
         lines.nth(1).unwrap_or_default().trim().to_owned()
     };
     let fields = [
@@ -209,14 +176,8 @@ fn openssl(der: &CertificateDer<'_>) -> Option<String> {
         ("serial", after("serial=").to_lowercase()),
         ("from", after("notBefore=").replace(' ', "T")),
         ("until", after("notAfter=").replace(' ', "T")),
-        (
-            "sha256",
-            after("sha256 Fingerprint=").replace(':', "").to_lowercase(),
-        ),
-        (
-            "version",
-            after("Version: ").split(' ').next().unwrap().to_owned(),
-        ),
+        ("sha256", after("sha256 Fingerprint=").replace(':', "").to_lowercase()),
+        ("version", after("Version: ").split(' ').next().unwrap().to_owned()),
         ("key", after("Public Key Algorithm: ")),
         ("bits", after("Public-Key: (").replace(" bit)", "")),
         ("curve", after("ASN1 OID: ")),
@@ -307,15 +268,7 @@ fn as_openssl(facts: &Certificate) -> String {
         ("usage", usages),
         ("purposes", purposes),
         ("names", names.collect::<Vec<_>>().join(", ")),
-        (
-            "crl",
-            facts
-                .crl_urls
-                .unwrap_or_default()
-                .first()
-                .cloned()
-                .unwrap_or_default(),
-        ),
+        ("crl", facts.crl_urls.unwrap_or_default().first().cloned().unwrap_or_default()),
     ])
 }
 

@@ -26,62 +26,31 @@ fn weak_signatures_and_keys() {
     assert_eq!(problems(&[&weak.leaf("sha1")], &roots), [WeakSignature]);
     assert_eq!(problems(&[&weak.leaf("md5")], &roots), [WeakSignature]);
     assert_eq!(problems(&[&weak.leaf("rsa1024")], &roots), [WeakKey]);
-    assert_eq!(
-        problems(&[&weak.leaf("both")], &roots),
-        [WeakSignature, WeakKey]
-    );
-    assert_eq!(
-        problems(&[&weak.leaf("under1024"), &weak.leaf("ca1024")], &roots),
-        [WeakKey]
-    );
-    assert_eq!(
-        problems(&[&weak.leaf("self1024")], &roots),
-        [SelfSigned, WeakKey]
-    );
+    assert_eq!(problems(&[&weak.leaf("both")], &roots), [WeakSignature, WeakKey]);
+    assert_eq!(problems(&[&weak.leaf("under1024"), &weak.leaf("ca1024")], &roots), [WeakKey]);
+    assert_eq!(problems(&[&weak.leaf("self1024")], &roots), [SelfSigned, WeakKey]);
     let mut flipped = weak.leaf("under1024").to_vec();
     *flipped.last_mut().unwrap() ^= 1;
-    assert_eq!(
-        problems(&[&flipped.into(), &weak.leaf("ca1024")], &roots),
-        [BadSignature, WeakKey]
-    );
+    assert_eq!(problems(&[&flipped.into(), &weak.leaf("ca1024")], &roots), [BadSignature, WeakKey]);
     let mut flipped = weak.leaf("sha1").to_vec();
     *flipped.last_mut().unwrap() ^= 1;
-    assert_eq!(
-        problems(&[&flipped.into()], &roots),
-        [BadSignature, WeakSignature]
-    );
+    assert_eq!(problems(&[&flipped.into()], &roots), [BadSignature, WeakSignature]);
 }
 
 #[test]
 fn broken_encodings() {
-    let Pki {
-        root,
-        ca: one,
-        leaf,
-    } = Pki::new();
+    let Pki { root, ca: one, leaf } = Pki::new();
     let roots = [&root.der];
-    for garbage in [
-        &b""[..],
-        b"garbage",
-        &[0x30, 0],
-        &[0x30, 0x82, 0xff, 0xff],
-        &[0; 1000],
-    ] {
+    for garbage in [&b""[..], b"garbage", &[0x30, 0], &[0x30, 0x82, 0xff, 0xff], &[0; 1000]] {
         let garbage = CertificateDer::from(garbage);
-        assert_eq!(
-            problems(&[&garbage.into_owned(), &one.der], &roots),
-            [BadEncoding]
-        );
+        assert_eq!(problems(&[&garbage.into_owned(), &one.der], &roots), [BadEncoding]);
     }
     // What stands around the certificate takes nothing from what it says.
     let trailing = [leaf.der.as_ref(), b"junk"].concat().into();
     assert_eq!(problems(&[&trailing, &one.der], &roots), [BadEncoding]);
     let junk_beside = b"junk"[..].to_vec().into();
     assert_eq!(problems(&[&leaf.der, &junk_beside, &one.der], &roots), []);
-    assert_eq!(
-        problems(&[&leaf.der, &junk_beside], &roots),
-        [UnknownIssuer]
-    );
+    assert_eq!(problems(&[&leaf.der, &junk_beside], &roots), [UnknownIssuer]);
 
     let twice = leaf.altered(&one, |fields| {
         let mut extensions = children(&children(fields.last().unwrap())[0]);
@@ -108,11 +77,7 @@ fn broken_encodings() {
 /// Every byte in turn is made wrong: whatever is then said, it is said soon.
 #[test]
 fn no_byte_makes_it_panic() {
-    let Pki {
-        root,
-        ca: one,
-        leaf,
-    } = Pki::new();
+    let Pki { root, ca: one, leaf } = Pki::new();
     let judge = judge(&[&root.der]);
     for at in 0..leaf.der.len() {
         for wrong in [0x00, 0x30, 0x80, 0xff] {
@@ -189,11 +154,7 @@ impl Weak {
                 -addext $leaf -addext basicConstraints=CA:FALSE -out self1024.pem
         "#;
         let folder = tempfile::tempdir().unwrap();
-        let made = Command::new("sh")
-            .args(["-ec", SCRIPT])
-            .current_dir(&folder)
-            .output()
-            .unwrap();
+        let made = Command::new("sh").args(["-ec", SCRIPT]).current_dir(&folder).output().unwrap();
         if !made.status.success() {
             let strict = std::env::var_os("TLSWEEP_REAL_SERVERS").is_some();
             let said = String::from_utf8_lossy(&made.stderr);

@@ -12,14 +12,8 @@ use tlsweep::cert::{Judge, Presented, Problem, Roots, Wanted};
 
 /// Where we differ from what limbo expects, beyond what webpki does of itself.
 const OURS: [(&str, &str); 4] = [
-    (
-        "crl::revoked-certificate-with-crl",
-        "nothing is fetched, revocation lists neither",
-    ),
-    (
-        "crl::crlnumber-missing",
-        "nothing is fetched, revocation lists neither",
-    ),
+    ("crl::revoked-certificate-with-crl", "nothing is fetched, revocation lists neither"),
+    ("crl::crlnumber-missing", "nothing is fetched, revocation lists neither"),
     (
         "pathlen::max-chain-depth-0-exhausted",
         "a client that sets a depth of its own; ours is webpki's",
@@ -85,9 +79,7 @@ fn limbo_agrees() {
             true => Expected::Success,
             false => Expected::Failure,
         };
-        let known = exceptions
-            .get(&case.id)
-            .is_some_and(|exception| exception.actual == actual);
+        let known = exceptions.get(&case.id).is_some_and(|exception| exception.actual == actual);
         let ours = OURS.iter().any(|(id, _)| *id == case.id);
         let differs = actual != case.expected_result;
         assert!(differs || !ours, "{} agrees by now", case.id);
@@ -135,11 +127,7 @@ impl Case {
         let Ok(name) = ServerName::try_from(name.value.as_str()) else {
             return vec![Problem::NameMismatch];
         };
-        let presented = Presented {
-            chain: &chain,
-            name: Some(&name),
-            ocsp: &[],
-        };
+        let presented = Presented { chain: &chain, name: Some(&name), ocsp: &[] };
         let now = match &self.validation_time {
             Some(time) => moment(time),
             None => SystemTime::now(),

@@ -22,11 +22,7 @@ impl Setting {
         let issuer = root.issue(ca("issuer"));
         let leaf = issuer.issue(example());
         let judge = judge(&[&root.der]);
-        Self {
-            issuer,
-            leaf,
-            judge,
-        }
+        Self { issuer, leaf, judge }
     }
 
     fn examine(&self, staple: &[u8]) -> (Ocsp, Vec<Problem>) {
@@ -42,11 +38,7 @@ impl Setting {
 }
 
 fn examine(judge: &Judge, chain: &[CertificateDer<'_>], staple: &[u8]) -> (Ocsp, Vec<Problem>) {
-    let presented = Presented {
-        chain,
-        name: None,
-        ocsp: staple,
-    };
+    let presented = Presented { chain, name: None, ocsp: staple };
     let examined = judge.examine(presented, now(), Wanted::default());
     (examined.ocsp.unwrap(), examined.trust.unwrap().problems)
 }
@@ -75,10 +67,7 @@ fn statuses_are_told() {
         assert!(ocsp.produced_at.is_some() && ocsp.next_update.is_some());
         assert_eq!(found, problems, "{status:?}");
         let since = ocsp.revoked_at.as_deref();
-        assert_eq!(
-            since,
-            (status == Status::Revoked).then_some("2024-01-01T00:00:00Z")
-        );
+        assert_eq!(since, (status == Status::Revoked).then_some("2024-01-01T00:00:00Z"));
     }
     for (code, status) in [
         (1, Status::MalformedRequest),
@@ -123,14 +112,8 @@ fn a_response_that_others_signed_is_not_believed() {
     };
     assert_eq!(by(&unauthorised), Some(Signature::Invalid));
     responder.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
-    assert_eq!(
-        by(&setting.issuer.issue(responder.clone())),
-        Some(Signature::Valid)
-    );
-    assert_eq!(
-        by(&stranger.issue(responder.clone())),
-        Some(Signature::Invalid)
-    );
+    assert_eq!(by(&setting.issuer.issue(responder.clone())), Some(Signature::Valid));
+    assert_eq!(by(&stranger.issue(responder.clone())), Some(Signature::Invalid));
     let expired = valid(responder, 2020, 2021);
     assert_eq!(by(&setting.issuer.issue(expired)), Some(Signature::Invalid));
 }
@@ -140,11 +123,7 @@ fn a_response_about_others_is_no_match() {
     let setting = Setting::new();
     let other = setting.issuer.issue(example());
     let answer_for_other = answer(&other.der, &setting.issuer, &revoked(), -1, Some(1));
-    let staple = response(
-        &setting.issuer,
-        std::slice::from_ref(&answer_for_other),
-        None,
-    );
+    let staple = response(&setting.issuer, std::slice::from_ref(&answer_for_other), None);
     let (ocsp, found) = setting.examine(&staple);
     assert_eq!((ocsp.status, ocsp.signature), (Status::Mismatch, None));
     assert_eq!(found, []);
@@ -164,10 +143,7 @@ fn without_the_issuer_nothing_is_proven() {
     let setting = Setting::new();
     let chain = [setting.leaf.der.clone()];
     let (ocsp, found) = examine(&setting.judge, &chain, &setting.staple(&revoked()));
-    assert_eq!(
-        (ocsp.status, ocsp.signature),
-        (Status::Revoked, Some(Signature::Unchecked))
-    );
+    assert_eq!((ocsp.status, ocsp.signature), (Status::Revoked, Some(Signature::Unchecked)));
     assert_eq!(found, [UnknownIssuer]);
 }
 
@@ -179,10 +155,7 @@ fn garbage_is_malformed() {
         assert_eq!(setting.examine(garbage).0.status, Status::Malformed);
     }
     for length in 1..staple.len() {
-        assert_eq!(
-            setting.examine(&staple[..length]).0.status,
-            Status::Malformed
-        );
+        assert_eq!(setting.examine(&staple[..length]).0.status, Status::Malformed);
     }
     for at in 0..staple.len() {
         let mut wrong = staple.clone();
@@ -217,10 +190,7 @@ fn answer(
         ],
     );
     let next = until.map(|days| element(0xa0, &[time(days)]));
-    element(
-        0x30,
-        &[id, status.to_vec(), time(from), next.unwrap_or_default()],
-    )
+    element(0x30, &[id, status.to_vec(), time(from), next.unwrap_or_default()])
 }
 
 /// A response by this responder, by name.
@@ -230,15 +200,11 @@ fn response(
     certificate: Option<&CertificateDer<'_>>,
 ) -> Vec<u8> {
     let subject = children(&children(&responder.der)[0])[5].clone();
-    let data = element(
-        0x30,
-        &[element(0xa1, &[subject]), time(0), element(0x30, answers)],
-    );
+    let data = element(0x30, &[element(0xa1, &[subject]), time(0), element(0x30, answers)]);
     let ecdsa_sha256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
     let signature = responder.key.sign(&data).unwrap();
-    let certificates = certificate
-        .map(|der| element(0xa0, &[element(0x30, &[der.to_vec()])]))
-        .unwrap_or_default();
+    let certificates =
+        certificate.map(|der| element(0xa0, &[element(0x30, &[der.to_vec()])])).unwrap_or_default();
     let basic = element(
         0x30,
         &[
@@ -249,10 +215,7 @@ fn response(
         ],
     );
     let id_basic = [0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
-    let bytes = element(
-        0x30,
-        &[element(6, &[id_basic.to_vec()]), element(4, &[basic])],
-    );
+    let bytes = element(0x30, &[element(6, &[id_basic.to_vec()]), element(4, &[basic])]);
     element(0x30, &[vec![0x0a, 1, 0], element(0xa0, &[bytes])])
 }
 

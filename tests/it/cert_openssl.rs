@@ -18,25 +18,16 @@ type Difference = (&'static str, fn(&Plan) -> bool);
 
 /// Where the two may differ, and why.
 const DIFFERENCES: [Difference; 4] = [
-    ("OpenSSL takes a CA for a server; webpki does not", |plan| {
-        plan.leaf.is_ca
+    ("OpenSSL takes a CA for a server; webpki does not", |plan| plan.leaf.is_ca),
+    ("OpenSSL looks at a CA's key usage; webpki leaves that to the CA flag", |plan| {
+        plan.cas.iter().any(|ca| ca.usage == Usage::DigitalSignature)
     }),
-    (
-        "OpenSSL looks at a CA's key usage; webpki leaves that to the CA flag",
-        |plan| {
-            plan.cas
-                .iter()
-                .any(|ca| ca.usage == Usage::DigitalSignature)
-        },
-    ),
-    (
-        "OpenSSL wants a server's key usage to fit a key exchange; webpki does not look",
-        |plan| plan.leaf.usage == Usage::CrlSign,
-    ),
-    (
-        "only we mind a key that may sign certificates in a certificate that may not",
-        |plan| plan.leaf.usage == Usage::Both,
-    ),
+    ("OpenSSL wants a server's key usage to fit a key exchange; webpki does not look", |plan| {
+        plan.leaf.usage == Usage::CrlSign
+    }),
+    ("only we mind a key that may sign certificates in a certificate that may not", |plan| {
+        plan.leaf.usage == Usage::Both
+    }),
 ];
 
 #[test]
@@ -115,9 +106,7 @@ enum Usage {
 
 impl Plan {
     fn new(random: &mut Random) -> Self {
-        let cas = (0..random.below(4))
-            .map(|_| Member::ca(random))
-            .collect::<Vec<_>>();
+        let cas = (0..random.below(4)).map(|_| Member::ca(random)).collect::<Vec<_>>();
         let mut sent = (0..cas.len()).rev().collect::<Vec<_>>();
         match random.below(8) {
             0 => drop(sent.pop()),
@@ -146,11 +135,8 @@ impl Plan {
         }
         let issuer = issued.last().unwrap_or(&roots[self.root]);
         let leaf = issuer.issue(self.leaf.params(server(self.leaf.names)));
-        let mut others = self
-            .sent
-            .iter()
-            .map(|&number| issued[number].der.clone())
-            .collect::<Vec<_>>();
+        let mut others =
+            self.sent.iter().map(|&number| issued[number].der.clone()).collect::<Vec<_>>();
         others.extend((0..self.strangers).map(|_| Entity::root("stranger").der));
         if self.sends_root {
             others.push(roots[self.root].der.clone());
@@ -241,10 +227,7 @@ impl Member {
             Usage::CertSign => vec![KeyUsagePurpose::KeyCertSign],
             Usage::CrlSign => vec![KeyUsagePurpose::CrlSign],
             Usage::DigitalSignature => vec![KeyUsagePurpose::DigitalSignature],
-            Usage::Both => vec![
-                KeyUsagePurpose::DigitalSignature,
-                KeyUsagePurpose::KeyCertSign,
-            ],
+            Usage::Both => vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign],
         };
         params.extended_key_usages = self.purposes.clone();
         params.name_constraints = self.permitted.map(|name| NameConstraints {
@@ -268,13 +251,7 @@ fn openssl(
         path
     };
     let verify = Command::new("openssl")
-        .args([
-            "verify",
-            "-purpose",
-            "sslserver",
-            "-verify_hostname",
-            "example.com",
-        ])
+        .args(["verify", "-purpose", "sslserver", "-verify_hostname", "example.com"])
         .args(["-no-CApath", "-no-CAstore", "-CAfile"])
         .arg(write("root.pem", std::slice::from_ref(root)))
         .arg("-untrusted")
@@ -313,7 +290,5 @@ impl Random {
 
 fn rand_nanos() -> u32 {
     let now = std::time::SystemTime::now();
-    now.duration_since(std::time::SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .subsec_nanos()
+    now.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().subsec_nanos()
 }

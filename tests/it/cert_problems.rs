@@ -48,22 +48,12 @@ fn good_chains_are_trusted() {
 
 #[test]
 fn the_shape_of_a_chain_does_not_matter() {
-    let Pki {
-        root,
-        ca: one,
-        leaf,
-    } = Pki::new();
+    let Pki { root, ca: one, leaf } = Pki::new();
     let other = Entity::root("other");
     let roots = [&root.der];
     assert_eq!(problems(&[&leaf.der, &one.der, &root.der], &roots), []);
-    assert_eq!(
-        problems(&[&leaf.der, &one.der, &one.der, &leaf.der], &roots),
-        []
-    );
-    assert_eq!(
-        problems(&[&leaf.der, &root.der, &other.der, &one.der], &roots),
-        []
-    );
+    assert_eq!(problems(&[&leaf.der, &one.der, &one.der, &leaf.der], &roots), []);
+    assert_eq!(problems(&[&leaf.der, &root.der, &other.der, &one.der], &roots), []);
 
     let cross = one.cross_signed_by(&other);
     for chain in [[&leaf.der, &cross, &one.der], [&leaf.der, &one.der, &cross]] {
@@ -79,9 +69,7 @@ fn the_shape_of_a_chain_does_not_matter() {
     assert_eq!(problems(&chain, &roots), []);
 
     let mut crowd = vec![&leaf.der];
-    let strangers = (0..99)
-        .map(|number| Entity::root(&number.to_string()))
-        .collect::<Vec<_>>();
+    let strangers = (0..99).map(|number| Entity::root(&number.to_string())).collect::<Vec<_>>();
     crowd.extend(strangers.iter().map(|stranger| &stranger.der));
     crowd.push(&one.der);
     assert_eq!(problems(&crowd, &roots), []);
@@ -108,17 +96,10 @@ fn what_is_remembered_ages() {
     let pki = Pki::new();
     let judge = judge(&[&pki.root.der]);
     let chain = [pki.leaf.der, pki.ca.der];
-    let presented = Presented {
-        chain: &chain,
-        name: None,
-        ocsp: &[],
-    };
+    let presented = Presented { chain: &chain, name: None, ocsp: &[] };
     let at = |moment| {
         let examined = judge.examine(presented, moment, Wanted::default());
-        (
-            examined.cert.unwrap().days_left.unwrap(),
-            examined.trust.unwrap().problems,
-        )
+        (examined.cert.unwrap().days_left.unwrap(), examined.trust.unwrap().problems)
     };
     let (days, problems) = at(now());
     assert_eq!(problems, []);
@@ -133,30 +114,12 @@ fn only_what_is_wanted_is_worked_out() {
     let pki = Pki::new();
     let judge = judge(&[&pki.root.der]);
     let chain = [pki.leaf.der, pki.ca.der];
-    let presented = Presented {
-        chain: &chain,
-        name: None,
-        ocsp: &[1],
-    };
-    let nothing = Wanted {
-        cert: false,
-        chain: false,
-        trust: false,
-        ocsp: false,
-    };
+    let presented = Presented { chain: &chain, name: None, ocsp: &[1] };
+    let nothing = Wanted { cert: false, chain: false, trust: false, ocsp: false };
     let examined = judge.examine(presented, now(), nothing);
     assert_eq!(examined.sha256.len(), 2);
-    assert_eq!(
-        examined,
-        Examined {
-            sha256: examined.sha256.clone(),
-            ..Examined::default()
-        }
-    );
-    let everything = Wanted {
-        chain: true,
-        ..Wanted::default()
-    };
+    assert_eq!(examined, Examined { sha256: examined.sha256.clone(), ..Examined::default() });
+    let everything = Wanted { chain: true, ..Wanted::default() };
     let examined = judge.examine(presented, now(), everything);
     let facts = examined.chain.unwrap();
     assert_eq!(facts.len(), 2);
@@ -164,14 +127,8 @@ fn only_what_is_wanted_is_worked_out() {
     assert_eq!(facts[1].ca, Some(true));
     assert_eq!(examined.ocsp.unwrap().status, Status::Malformed);
 
-    let no_chain = Presented {
-        chain: &[],
-        ..presented
-    };
-    assert_eq!(
-        judge.examine(no_chain, now(), everything),
-        Examined::default()
-    );
+    let no_chain = Presented { chain: &[], ..presented };
+    assert_eq!(judge.examine(no_chain, now(), everything), Examined::default());
 }
 
 #[test]
@@ -184,10 +141,7 @@ fn dates() {
     assert_eq!(from_to(2025, 2024), [Expired]);
     assert_eq!(from_to(2100, 2025), [Expired, NotYetValid]);
     assert_eq!(of_ca(|ca| *ca = valid(ca.clone(), 2024, 2025)), [Expired]);
-    assert_eq!(
-        of_ca(|ca| *ca = valid(ca.clone(), 2100, 2101)),
-        [NotYetValid]
-    );
+    assert_eq!(of_ca(|ca| *ca = valid(ca.clone(), 2100, 2101)), [NotYetValid]);
     // Never valid at the same time.
     let pki = Pki::of(
         Entity::root("root"),
@@ -220,9 +174,7 @@ fn names() {
     ] {
         let pki = Pki::of(Entity::root("root"), ca("intermediate"), server(certified));
         let chain = [pki.leaf.der.clone(), pki.ca.der.clone()];
-        let trust = examine(&judge(&[&pki.root.der]), &chain, host)
-            .trust
-            .unwrap();
+        let trust = examine(&judge(&[&pki.root.der]), &chain, host).trust.unwrap();
         assert_eq!(trust.problems, expected, "{certified:?} {host}");
         assert_eq!(trust.name_ok, Some(expected.is_empty()));
     }
@@ -242,43 +194,24 @@ fn names() {
     let many = thousand.iter().map(String::as_str).collect::<Vec<_>>();
     let pki = Pki::of(Entity::root("root"), ca("intermediate"), server(&many));
     assert_eq!(pki.problems(), []);
-    assert_eq!(
-        of_leaf(|leaf| leaf.distinguished_name = DistinguishedName::new()),
-        []
-    );
+    assert_eq!(of_leaf(|leaf| leaf.distinguished_name = DistinguishedName::new()), []);
 }
 
 #[test]
 fn issuers() {
-    let Pki {
-        root,
-        ca: one,
-        leaf,
-    } = Pki::new();
+    let Pki { root, ca: one, leaf } = Pki::new();
     let stranger = Entity::root("stranger");
     let strangers = [&stranger.der];
     assert_eq!(problems(&[&leaf.der], &[&root.der]), [UnknownIssuer]);
-    assert_eq!(
-        problems(&[&leaf.der, &one.der], &strangers),
-        [UnknownIssuer]
-    );
-    assert_eq!(
-        problems(&[&leaf.der, &one.der, &root.der], &strangers),
-        [UnknownIssuer]
-    );
+    assert_eq!(problems(&[&leaf.der, &one.der], &strangers), [UnknownIssuer]);
+    assert_eq!(problems(&[&leaf.der, &one.der, &root.der], &strangers), [UnknownIssuer]);
     assert_eq!(problems(&[&leaf.der, &one.der], &[]), [UnknownIssuer]);
     // Another root by the name of the true one.
     let pretender = Entity::root("root");
-    assert_eq!(
-        problems(&[&leaf.der, &one.der], &[&pretender.der]),
-        [BadSignature]
-    );
+    assert_eq!(problems(&[&leaf.der, &one.der], &[&pretender.der]), [BadSignature]);
 
     let expired = one.issue(valid(server(&["other.example"]), 2021, 2022));
-    assert_eq!(
-        problems(&[&expired.der], &[&root.der]),
-        [UnknownIssuer, NameMismatch, Expired]
-    );
+    assert_eq!(problems(&[&expired.der], &[&root.der]), [UnknownIssuer, NameMismatch, Expired]);
     assert_eq!(
         problems(&[&expired.der, &one.der], &strangers),
         [UnknownIssuer, NameMismatch, Expired]
@@ -290,45 +223,26 @@ fn self_signed_leaves() {
     let root = Entity::root("root");
     let plain = Entity::self_signed(example());
     assert_eq!(problems(&[&plain.der], &[&root.der]), [SelfSigned]);
-    assert_eq!(
-        problems(&[&plain.der, &root.der], &[&root.der]),
-        [SelfSigned]
-    );
+    assert_eq!(problems(&[&plain.der, &root.der], &[&root.der]), [SelfSigned]);
     let mut params = valid(example(), 2021, 2022);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = Entity::self_signed(params);
-    assert_eq!(
-        problems(&[&authority.der], &[&root.der]),
-        [SelfSigned, CaAsLeaf, Expired]
-    );
+    assert_eq!(problems(&[&authority.der], &[&root.der]), [SelfSigned, CaAsLeaf, Expired]);
     // Its own name, but not its own key: the issuer is somebody else.
     let namesake = Entity::self_signed(example()).issue(example());
     assert_eq!(problems(&[&namesake.der], &[&root.der]), [UnknownIssuer]);
 
     // Whoever lists it among the roots trusts it, but a CA is still no server certificate.
     assert_eq!(problems(&[&plain.der], &[&plain.der]), []);
-    assert_eq!(
-        problems(&[&authority.der], &[&authority.der]),
-        [CaAsLeaf, Expired]
-    );
+    assert_eq!(problems(&[&authority.der], &[&authority.der]), [CaAsLeaf, Expired]);
 }
 
 #[test]
 fn signatures() {
-    let Pki {
-        root,
-        ca: one,
-        leaf,
-    } = Pki::new();
+    let Pki { root, ca: one, leaf } = Pki::new();
     let stranger = Entity::root("stranger");
-    assert_eq!(
-        problems(&[&leaf.flipped(), &one.der], &[&root.der]),
-        [BadSignature]
-    );
-    assert_eq!(
-        problems(&[&leaf.der, &one.flipped()], &[&root.der]),
-        [BadSignature]
-    );
+    assert_eq!(problems(&[&leaf.flipped(), &one.der], &[&root.der]), [BadSignature]);
+    assert_eq!(problems(&[&leaf.der, &one.flipped()], &[&root.der]), [BadSignature]);
     assert_eq!(
         problems(&[&leaf.flipped(), &one.der], &[&stranger.der]),
         [BadSignature, UnknownIssuer]
@@ -340,10 +254,7 @@ fn signatures() {
     let mut parts = children(&unknown_algorithm);
     parts[1] = children(&parts[0])[2].clone();
     let unknown_algorithm = element(0x30, &parts).into();
-    assert_eq!(
-        problems(&[&unknown_algorithm, &one.der], &[&root.der]),
-        [BadSignature]
-    );
+    assert_eq!(problems(&[&unknown_algorithm, &one.der], &[&root.der]), [BadSignature]);
 }
 
 /// What may sign what, and for whom.
@@ -362,10 +273,7 @@ fn authorities() {
     let one = root.issue(constrained);
     let two = one.issue(ca("two"));
     let leaf = two.issue(example());
-    assert_eq!(
-        problems(&[&leaf.der, &two.der, &one.der], &[&root.der]),
-        [PathLength]
-    );
+    assert_eq!(problems(&[&leaf.der, &two.der, &one.der], &[&root.der]), [PathLength]);
     let near = one.issue(example());
     assert_eq!(problems(&[&near.der, &one.der], &[&root.der]), []);
 
@@ -398,10 +306,8 @@ fn name_constraints() {
     assert_eq!(constrained(std::slice::from_ref(&network), &[]), []);
 
     let mut excluding = ca("intermediate");
-    excluding.name_constraints = Some(NameConstraints {
-        permitted_subtrees: vec![],
-        excluded_subtrees: vec![network],
-    });
+    excluding.name_constraints =
+        Some(NameConstraints { permitted_subtrees: vec![], excluded_subtrees: vec![network] });
     let leaf = valid(server(&["example.com", "192.0.2.7"]), 2021, 2022);
     let pki = Pki::of(Entity::root("root"), excluding, leaf);
     assert_eq!(pki.problems(), [NameConstraint, Expired]);
@@ -420,16 +326,11 @@ fn purposes() {
         ca.extended_key_usages = vec![Purpose::EmailProtection];
     };
     assert_eq!(of_ca(email), [BadPurpose]);
-    assert_eq!(
-        of_leaf(|leaf| leaf.key_usages = vec![KeyUsagePurpose::KeyCertSign]),
-        [BadPurpose]
-    );
+    assert_eq!(of_leaf(|leaf| leaf.key_usages = vec![KeyUsagePurpose::KeyCertSign]), [BadPurpose]);
     let empty = of_leaf(|leaf| {
         leaf.extended_key_usages.clear();
-        leaf.custom_extensions = vec![CustomExtension::from_oid_content(
-            &[2, 5, 29, 37],
-            element(0x30, &[]),
-        )];
+        leaf.custom_extensions =
+            vec![CustomExtension::from_oid_content(&[2, 5, 29, 37], element(0x30, &[]))];
     });
     assert_eq!(empty, [BadPurpose]);
 }
@@ -449,16 +350,9 @@ fn versions_and_extensions() {
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         leaf.subject_alt_names = server(&["other.example"]).subject_alt_names;
     });
-    assert_eq!(
-        all_at_once,
-        [CriticalExtension, BadPurpose, NameMismatch, Expired]
-    );
+    assert_eq!(all_at_once, [CriticalExtension, BadPurpose, NameMismatch, Expired]);
 
-    let Pki {
-        root,
-        ca: one,
-        leaf,
-    } = Pki::new();
+    let Pki { root, ca: one, leaf } = Pki::new();
     let stranger = Entity::root("stranger");
     let roots = [&root.der];
     let v1 = leaf.altered(&one, |fields| {
@@ -466,16 +360,10 @@ fn versions_and_extensions() {
         fields.pop();
     });
     // Without extensions it is for no name at all.
-    assert_eq!(
-        problems(&[&v1, &one.der], &roots),
-        [UnsupportedVersion, NameMismatch]
-    );
+    assert_eq!(problems(&[&v1, &one.der], &roots), [UnsupportedVersion, NameMismatch]);
     let v2 = leaf.altered(&one, |fields| fields[0] = vec![0xa0, 3, 2, 1, 1]);
     assert_eq!(problems(&[&v2, &one.der], &roots), [UnsupportedVersion]);
-    assert_eq!(
-        problems(&[&v2, &one.der], &[&stranger.der]),
-        [UnsupportedVersion, UnknownIssuer]
-    );
+    assert_eq!(problems(&[&v2, &one.der], &[&stranger.der]), [UnsupportedVersion, UnknownIssuer]);
     let own = Entity::self_signed(example());
     let v1 = own.altered(&own, |fields| drop(fields.remove(0)));
     assert_eq!(problems(&[&v1], &roots), [UnsupportedVersion, SelfSigned]);

@@ -27,16 +27,11 @@ fn the_demo_shows_every_kind_of_line() {
 
 #[test]
 fn the_demo_respects_a_limit_that_is_given() {
-    let outcome = Tlsweep::json()
-        .args(["--demo", "--handshake-timeout", "3s"])
-        .run("");
+    let outcome = Tlsweep::json().args(["--demo", "--handshake-timeout", "3s"]).run("");
     let silent = outcome.assert_complete().records.iter();
     let silent = silent.filter(|record| verdict(record) == "handshake/timeout");
     for record in silent {
-        assert!(
-            record["ms"]["total"].as_f64().unwrap() >= 3000.0,
-            "{record:#}"
-        );
+        assert!(record["ms"]["total"].as_f64().unwrap() >= 3000.0, "{record:#}");
     }
 }
 

@@ -34,11 +34,7 @@ fn refused() {
 
 #[test]
 fn garbage() {
-    let outcome = sweep(
-        "garbage.test",
-        &Spec::good().start(),
-        ["--resolve-timeout", "2s"],
-    );
+    let outcome = sweep("garbage.test", &Spec::good().start(), ["--resolve-timeout", "2s"]);
     assert_eq!(verdict(outcome.only_record()), "resolve/server_failure");
 }
 
@@ -101,10 +97,7 @@ fn first_address_refuses() {
     let outcome = sweep("dual.test", &v6, ["--connect-timeout", "30s"]);
     let record = outcome.only_record();
     assert_eq!(verdict(record), "ok close_notify");
-    assert!(
-        record["addr"].as_str().unwrap().contains("::1"),
-        "{record:#}"
-    );
+    assert!(record["addr"].as_str().unwrap().contains("::1"), "{record:#}");
     assert!(total_ms(record) < LATE_MS);
 }
 
@@ -114,10 +107,7 @@ fn first_address_is_a_blackhole() {
     let outcome = sweep("dual.test", &v6, ["--connect-timeout", "300ms"]);
     let record = outcome.only_record();
     assert_eq!(verdict(record), "ok close_notify");
-    assert!(
-        (LIMIT_MS..LATE_MS).contains(&total_ms(record)),
-        "{record:#}"
-    );
+    assert!((LIMIT_MS..LATE_MS).contains(&total_ms(record)), "{record:#}");
 }
 
 #[test]
@@ -127,14 +117,7 @@ fn a_thousand_names_and_a_dead_resolver() {
     let names = (0..1000).map(|number| format!("silent.n{number}.test:443"));
     let addresses = (1..=50).map(|last| format!("127.0.0.{last}:{}", good.addr.port()));
     let outcome = Tlsweep::json()
-        .args([
-            "--resolver",
-            &server.address(),
-            "--resolve-timeout",
-            "4s",
-            "-c",
-            "1100",
-        ])
+        .args(["--resolver", &server.address(), "--resolve-timeout", "4s", "-c", "1100"])
         .sweep(names.chain(addresses));
     outcome.assert_complete();
     assert_eq!(outcome.records.len(), 1050);
@@ -154,11 +137,7 @@ fn a_thousand_names_and_a_dead_resolver() {
         "addresses waited for names: {last_address}, {first_name}"
     );
     // Two rounds at most, if lookups in flight have a cap of their own.
-    assert!(
-        outcome.elapsed.as_secs_f64() < 16.0,
-        "{:?}",
-        outcome.elapsed
-    );
+    assert!(outcome.elapsed.as_secs_f64() < 16.0, "{:?}", outcome.elapsed);
 }
 
 #[test]
@@ -172,19 +151,9 @@ fn the_hosts_file_needs_no_name_server() {
 fn names_are_asked_for_as_they_are_on_the_wire() {
     let server = NameServer::start();
     let port = Spec::good().start();
-    let lines = [
-        "bücher.test",
-        "UPPER.test",
-        "under_score.test",
-        "dotted.test.",
-    ];
+    let lines = ["bücher.test", "UPPER.test", "under_score.test", "dotted.test."];
     let outcome = Tlsweep::json()
-        .args([
-            "--resolver",
-            &server.address(),
-            "--port",
-            &port.addr.port().to_string(),
-        ])
+        .args(["--resolver", &server.address(), "--port", &port.addr.port().to_string()])
         .sweep(lines);
     outcome.assert_complete();
     for record in &outcome.records {
@@ -193,15 +162,7 @@ fn names_are_asked_for_as_they_are_on_the_wire() {
     let mut asked = server.asked();
     asked.sort_unstable();
     asked.dedup();
-    assert_eq!(
-        asked,
-        [
-            "dotted.test",
-            "under_score.test",
-            "upper.test",
-            "xn--bcher-kva.test"
-        ]
-    );
+    assert_eq!(asked, ["dotted.test", "under_score.test", "upper.test", "xn--bcher-kva.test"]);
 }
 
 fn resolved_fast(name: &str) -> String {
@@ -215,10 +176,7 @@ fn assert_times_out(name: &str) {
     let outcome = sweep(name, &Spec::good().start(), ["--resolve-timeout", "300ms"]);
     let record = outcome.only_record();
     assert_eq!(verdict(record), "resolve/timeout");
-    assert!(
-        (LIMIT_MS..LATE_MS).contains(&total_ms(record)),
-        "{record:#}"
-    );
+    assert!((LIMIT_MS..LATE_MS).contains(&total_ms(record)), "{record:#}");
 }
 
 /// Sweeps one name, which leads to the peer if it leads anywhere.

@@ -60,35 +60,19 @@ fn engine(concurrency: usize, queue: usize) -> Engine {
         grace: Duration::from_millis(50),
         status: Arc::new(Status::default()),
     };
-    tokio::spawn(sweep(
-        Arc::clone(&work),
-        settings,
-        line_queue,
-        record_queue,
-        stopping,
-    ));
-    Engine {
-        work,
-        lines,
-        records,
-        stop,
-    }
+    tokio::spawn(sweep(Arc::clone(&work), settings, line_queue, record_queue, stopping));
+    Engine { work, lines, records, stop }
 }
 
 fn line(number: u64, text: &str) -> Line {
-    Line {
-        number,
-        text: Ok(text.to_owned()),
-    }
+    Line { number, text: Ok(text.to_owned()) }
 }
 
 /// How each line ended, by its number.
 async fn ends(mut records: mpsc::Receiver<Record>) -> BTreeMap<u64, Vec<Option<Kind>>> {
     let mut ends = BTreeMap::<u64, Vec<_>>::new();
     while let Some(record) = records.recv().await {
-        ends.entry(record.line)
-            .or_default()
-            .push(record.error.map(|failure| failure.kind));
+        ends.entry(record.line).or_default().push(record.error.map(|failure| failure.kind));
     }
     ends
 }
@@ -102,35 +86,20 @@ async fn a_panic_is_a_record() {
     drop(engine.lines);
     let ends = ends(engine.records).await;
     assert_eq!(ends[&2], [Some(Kind::Internal)]);
-    assert_eq!(
-        (&ends[&1], &ends[&3], ends.len()),
-        (&vec![None], &vec![None], 3)
-    );
+    assert_eq!((&ends[&1], &ends[&3], ends.len()), (&vec![None], &vec![None], 3));
 }
 
 #[tokio::test]
 async fn a_stop_ends_what_hangs_and_what_was_queued() {
     let engine = engine(3, 8);
-    for (number, text) in [
-        (1, "a"),
-        (2, "hang"),
-        (3, "hang"),
-        (4, "hang"),
-        (5, "b"),
-        (6, "c"),
-    ] {
+    for (number, text) in [(1, "a"), (2, "hang"), (3, "hang"), (4, "hang"), (5, "b"), (6, "c")] {
         engine.lines.send(line(number, text)).await.unwrap();
     }
     engine.stop.send(Stop::Gently).unwrap();
     let ends = ends(engine.records).await;
     let interrupted: Vec<_> = ends.iter().filter(|(_, end)| **end != [None]).collect();
     assert_eq!(ends.len(), 6);
-    assert!(
-        interrupted
-            .iter()
-            .all(|(_, end)| **end == [Some(Kind::Interrupted)]),
-        "{ends:?}"
-    );
+    assert!(interrupted.iter().all(|(_, end)| **end == [Some(Kind::Interrupted)]), "{ends:?}");
     assert!(interrupted.len() >= 3, "{ends:?}");
 }
 
@@ -156,10 +125,7 @@ async fn nobody_reads_so_nobody_dials() {
         place.unwrap().send(line(sent, "a"));
     }
     assert!(sent as usize <= concurrency + 2 * queue + 1, "{sent}");
-    assert_eq!(
-        engine.work.begun.load(Ordering::Relaxed),
-        concurrency + queue
-    );
+    assert_eq!(engine.work.begun.load(Ordering::Relaxed), concurrency + queue);
     drop(engine.lines);
     assert_eq!(ends(engine.records).await.len(), sent as usize);
 }

@@ -55,9 +55,7 @@ fn every_line_that_is_no_target_is_one_record() {
         ",good.test",
     ];
     let peer = Spec::good().start();
-    let lines = invalid
-        .iter()
-        .flat_map(|line| [(*line).to_owned(), peer.target()]);
+    let lines = invalid.iter().flat_map(|line| [(*line).to_owned(), peer.target()]);
     let outcome = Tlsweep::json().sweep(lines);
     outcome.assert_complete();
     assert_eq!(outcome.records.len(), 2 * invalid.len());
@@ -67,11 +65,7 @@ fn every_line_that_is_no_target_is_one_record() {
             assert_eq!(verdict(record), "input/invalid_target", "{record:#}");
             assert!(record["error"]["detail"].is_string(), "{record:#}");
         } else {
-            assert_eq!(
-                verdict(record),
-                "ok close_notify",
-                "the next line: {record:#}"
-            );
+            assert_eq!(verdict(record), "ok close_notify", "the next line: {record:#}");
         }
     }
 }
@@ -80,13 +74,7 @@ fn every_line_that_is_no_target_is_one_record() {
 fn a_ranked_list_is_recognized() {
     let outcome = Tlsweep::json().sweep(["17,example.test"]);
     let record = outcome.only_record();
-    assert!(
-        record["error"]["detail"]
-            .as_str()
-            .unwrap()
-            .contains("rank,domain?"),
-        "{record:#}"
-    );
+    assert!(record["error"]["detail"].as_str().unwrap().contains("rank,domain?"), "{record:#}");
 }
 
 #[test]
@@ -126,10 +114,7 @@ fn every_way_to_write_a_target() {
         (format!("localhost:{port4}"), "localhost"),
         (format!("[::1]:{port6}"), "::1"),
         (format!("https://127.0.0.1:{port4}"), "127.0.0.1"),
-        (
-            format!("https://localhost:{port4}/path?query#part"),
-            "localhost",
-        ),
+        (format!("https://localhost:{port4}/path?query#part"), "localhost"),
         (format!("https://[::1]:{port6}/"), "::1"),
         (format!("  127.0.0.1:{port4}\t"), "127.0.0.1"),
         (format!("127.0.0.1:{port4}\r"), "127.0.0.1"),
@@ -148,16 +133,9 @@ fn every_way_to_write_a_target() {
 fn the_port_of_targets_that_name_none() {
     let v4 = Spec::good().start();
     let v6 = Spec::good().on_v6().start();
-    for (peer, target) in [
-        (&v4, "127.0.0.1"),
-        (&v4, "localhost"),
-        (&v6, "::1"),
-        (&v6, "[::1]"),
-    ] {
+    for (peer, target) in [(&v4, "127.0.0.1"), (&v4, "localhost"), (&v6, "::1"), (&v6, "[::1]")] {
         let port = peer.addr.port();
-        let outcome = Tlsweep::json()
-            .args(["-p", &port.to_string()])
-            .sweep([target]);
+        let outcome = Tlsweep::json().args(["-p", &port.to_string()]).sweep([target]);
         let record = outcome.only_record();
         assert_eq!(verdict(record), "ok close_notify", "{target}: {record:#}");
         assert_eq!(record["port"], port);
@@ -166,9 +144,7 @@ fn the_port_of_targets_that_name_none() {
 
 #[test]
 fn a_zone_id_is_one_line_either_way() {
-    let outcome = Tlsweep::json()
-        .args(["--connect-timeout", "300ms"])
-        .sweep(["[fe80::1%lo]:443"]);
+    let outcome = Tlsweep::json().args(["--connect-timeout", "300ms"]).sweep(["[fe80::1%lo]:443"]);
     assert_ne!(outcome.only_record()["error"]["stage"], "local");
 }
 
@@ -180,17 +156,9 @@ fn blank_lines_and_comments_are_no_targets() {
     let outcome = Tlsweep::json().run(input);
     outcome.assert_complete();
     assert_eq!(outcome.targets(), [target.clone(), target]);
-    let mut lines: Vec<_> = outcome
-        .records
-        .iter()
-        .map(|record| record["line"].as_u64())
-        .collect();
+    let mut lines: Vec<_> = outcome.records.iter().map(|record| record["line"].as_u64()).collect();
     lines.sort_unstable();
-    assert_eq!(
-        lines,
-        [Some(6), Some(8)],
-        "the last line has no end, and still counts"
-    );
+    assert_eq!(lines, [Some(6), Some(8)], "the last line has no end, and still counts");
 }
 
 #[test]
@@ -199,31 +167,15 @@ fn a_tag_is_the_rest_of_the_line() {
     for (line, sni, tag) in [
         (target.clone(), None, None),
         (format!("{target},good.test"), Some("good.test"), None),
-        (
-            format!("{target},good.test,one, two,,three"),
-            Some("good.test"),
-            Some("one, two,,three"),
-        ),
+        (format!("{target},good.test,one, two,,three"), Some("good.test"), Some("one, two,,three")),
         (format!("{target},,tag"), None, Some("tag")),
         (format!("{target},-,tag"), None, Some("tag")),
     ] {
         let outcome = Tlsweep::json().sweep([&line]);
         let record = outcome.only_record();
-        assert_eq!(
-            record["target"],
-            target.as_str(),
-            "the first field of {line}"
-        );
-        assert_eq!(
-            record.get("sni").and_then(Value::as_str),
-            sni,
-            "{line}: {record:#}"
-        );
-        assert_eq!(
-            record.get("tag").and_then(Value::as_str),
-            tag,
-            "{line}: {record:#}"
-        );
+        assert_eq!(record["target"], target.as_str(), "the first field of {line}");
+        assert_eq!(record.get("sni").and_then(Value::as_str), sni, "{line}: {record:#}");
+        assert_eq!(record.get("tag").and_then(Value::as_str), tag, "{line}: {record:#}");
     }
 }
 
@@ -232,36 +184,18 @@ fn the_name_that_the_server_sees() {
     let peer = knows_only("seen.test");
     let port = peer.addr.port();
     let reaches = |args: &[&str], host: &str, fields: &str| {
-        let outcome = Tlsweep::json()
-            .args(args)
-            .sweep([format!("{host}:{port}{fields}")]);
+        let outcome = Tlsweep::json().args(args).sweep([format!("{host}:{port}{fields}")]);
         outcome.only_record()["ok"] == true
     };
     assert!(reaches(&[], "127.0.0.1", ",seen.test"), "the line's name");
-    assert!(
-        reaches(&["--sni", "seen.test"], "127.0.0.1", ""),
-        "the flag's name"
-    );
-    assert!(
-        reaches(&["--sni", "other.test"], "127.0.0.1", ",seen.test"),
-        "the line goes first"
-    );
-    assert!(
-        !reaches(&["--sni", "seen.test"], "127.0.0.1", ",other.test"),
-        "the line goes first"
-    );
-    assert!(
-        !reaches(&["--sni", "seen.test"], "127.0.0.1", ",-"),
-        "no name"
-    );
+    assert!(reaches(&["--sni", "seen.test"], "127.0.0.1", ""), "the flag's name");
+    assert!(reaches(&["--sni", "other.test"], "127.0.0.1", ",seen.test"), "the line goes first");
+    assert!(!reaches(&["--sni", "seen.test"], "127.0.0.1", ",other.test"), "the line goes first");
+    assert!(!reaches(&["--sni", "seen.test"], "127.0.0.1", ",-"), "no name");
     assert!(!reaches(&["--sni", "-"], "localhost", ""), "no name");
     let peer = knows_only("localhost");
     let outcome = Tlsweep::json().sweep([format!("LocalHost.:{}", peer.addr.port())]);
-    assert_eq!(
-        outcome.only_record()["ok"],
-        true,
-        "the host's name, without its dot"
-    );
+    assert_eq!(outcome.only_record()["ok"], true, "the host's name, without its dot");
 }
 
 #[test]
@@ -277,33 +211,12 @@ fn arguments_come_before_files_and_files_in_order() {
     let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
     fs::write(&one, "one.invalid:0\n").unwrap();
     fs::write(&two, "two.invalid:0").unwrap();
-    let files = [
-        "-f",
-        one.to_str().unwrap(),
-        "-f",
-        "-",
-        "-f",
-        two.to_str().unwrap(),
-    ];
-    let outcome = Tlsweep::json()
-        .args(files)
-        .args(["arg.invalid:0"])
-        .run("stdin.invalid:0\n");
+    let files = ["-f", one.to_str().unwrap(), "-f", "-", "-f", two.to_str().unwrap()];
+    let outcome = Tlsweep::json().args(files).args(["arg.invalid:0"]).run("stdin.invalid:0\n");
     let mut records = outcome.assert_complete().records.clone();
     records.sort_by_key(|record| record["line"].as_u64());
-    let targets: Vec<_> = records
-        .iter()
-        .map(|record| record["target"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        targets,
-        [
-            "arg.invalid:0",
-            "one.invalid:0",
-            "stdin.invalid:0",
-            "two.invalid:0"
-        ]
-    );
+    let targets: Vec<_> = records.iter().map(|record| record["target"].as_str().unwrap()).collect();
+    assert_eq!(targets, ["arg.invalid:0", "one.invalid:0", "stdin.invalid:0", "two.invalid:0"]);
     assert_eq!(records[3]["line"], 4, "lines are counted over all inputs");
 }
 
@@ -320,9 +233,7 @@ fn a_fifo() {
     let line = format!("{}\n", peer.target());
     let writer = fifo.clone();
     let writing = std::thread::spawn(move || fs::write(writer, line).unwrap());
-    let outcome = Tlsweep::json()
-        .args(["-f".as_ref(), fifo.as_os_str()])
-        .run("");
+    let outcome = Tlsweep::json().args(["-f".as_ref(), fifo.as_os_str()]).run("");
     assert_eq!(verdict(outcome.only_record()), "ok close_notify");
     writing.join().unwrap();
 }
@@ -332,34 +243,18 @@ fn a_file_that_shrinks() {
     let peer = Spec::refusing().on_all_of_loopback().start();
     let lines: String = (0..200_000)
         .map(|number| {
-            format!(
-                "127.4.{}.{}:{}\n",
-                number / 250 % 250,
-                number % 250,
-                peer.addr.port()
-            )
+            format!("127.4.{}.{}:{}\n", number / 250 % 250, number % 250, peer.addr.port())
         })
         .collect();
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("targets");
     fs::write(&path, lines).unwrap();
-    let mut run = Tlsweep::json()
-        .args(["-c", "10", "-f", path.to_str().unwrap()])
-        .start();
+    let mut run = Tlsweep::json().args(["-c", "10", "-f", path.to_str().unwrap()]).start();
     run.next_record();
-    OpenOptions::new()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(0)
-        .unwrap();
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
     let outcome = run.finish();
     outcome.assert_complete();
-    let mut lines: Vec<_> = outcome
-        .records
-        .iter()
-        .map(|record| record["line"].as_u64())
-        .collect();
+    let mut lines: Vec<_> = outcome.records.iter().map(|record| record["line"].as_u64()).collect();
     lines.sort_unstable();
     let count = lines.len();
     lines.dedup();
@@ -373,10 +268,7 @@ fn a_file_on_stdin() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("targets");
     fs::write(&path, peer.target()).unwrap();
-    let outcome = Tlsweep::json()
-        .stdin(File::open(path).unwrap())
-        .start()
-        .finish();
+    let outcome = Tlsweep::json().stdin(File::open(path).unwrap()).start().finish();
     assert_eq!(verdict(outcome.only_record()), "ok close_notify");
 }
 
@@ -385,9 +277,7 @@ fn knows_only(name: &str) -> Peer {
     let identity = CA.issue([name]);
     let key = any_supported_type(&identity.key).unwrap();
     let mut resolver = ResolvesServerCertUsingSni::new();
-    resolver
-        .add(name, CertifiedKey::new(identity.chain, key))
-        .unwrap();
+    resolver.add(name, CertifiedKey::new(identity.chain, key)).unwrap();
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()

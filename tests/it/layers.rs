@@ -68,14 +68,11 @@ fn module(file: &Path) -> String {
 fn place(path: &str) -> Option<usize> {
     let lies_in = |room: &str| path == room || path.starts_with(&format!("{room}::"));
     let rooms = ORDER.iter().enumerate().filter(|(_, room)| lies_in(room));
-    rooms
-        .max_by_key(|(_, room)| room.len())
-        .map(|(place, _)| place)
+    rooms.max_by_key(|(_, room)| room.len()).map(|(place, _)| place)
 }
 
 fn without_tests(text: &str) -> &str {
-    text.split_once("#[cfg(test)]\nmod tests")
-        .map_or(text, |(code, _)| code)
+    text.split_once("#[cfg(test)]\nmod tests").map_or(text, |(code, _)| code)
 }
 
 #[test]
@@ -93,10 +90,8 @@ fn nobody_imports_backwards() {
         let text = fs::read_to_string(&file).unwrap();
         let uses = without_tests(&text).split("crate::").skip(1);
         for used in uses {
-            let path: String = used
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || "_:".contains(*c))
-                .collect();
+            let path: String =
+                used.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
             let there = place(path.trim_end_matches(':'));
             if there.is_none_or(|there| there > here && ORDER[there] != ORDER[here]) {
                 faults.push(format!("{module} imports crate::{path}"));
@@ -112,11 +107,7 @@ fn no_file_is_too_long_and_the_whole_is_not_either() {
     for file in rust_files(&src()) {
         let text = fs::read_to_string(&file).unwrap();
         let lines = text.lines().count();
-        assert!(
-            lines <= LINES_IN_A_FILE,
-            "{} has {lines} lines",
-            file.display()
-        );
+        assert!(lines <= LINES_IN_A_FILE, "{} has {lines} lines", file.display());
         whole += without_tests(&text).lines().count();
     }
     assert!(whole <= LINES_IN_SRC, "src has {whole} lines");

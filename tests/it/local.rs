@@ -26,11 +26,7 @@ fn few_descriptors_bend_the_concurrency() {
         .args(["-c", "500", "--handshake-timeout", "30s"])
         .sweep(peers.targets(300));
     peers.check(&outcome, 300);
-    let notices = outcome
-        .stderr
-        .lines()
-        .filter(|line| line.contains("concurrency"))
-        .count();
+    let notices = outcome.stderr.lines().filter(|line| line.contains("concurrency")).count();
     assert_eq!(notices, 1, "said once: {}", outcome.stderr);
 }
 
@@ -40,9 +36,7 @@ fn descriptors_that_vanish_in_mid_sweep_are_waited_for() {
         return;
     };
     let peers = Mixture::start();
-    let mut run = Tlsweep::json()
-        .args(["-c", "500", "--handshake-timeout", "30s"])
-        .start();
+    let mut run = Tlsweep::json().args(["-c", "500", "--handshake-timeout", "30s"]).start();
     run.write(&format!("{}\n", peers.good.target()));
     assert_eq!(run.next_record()["ok"], true);
     let limited = prlimit.run([format!("--pid={}", run.pid()), "--nofile=40".to_owned()]);
@@ -65,10 +59,7 @@ fn no_descriptors_at_all_is_our_own_fault() {
 
 #[test]
 fn no_buffers_for_a_while() {
-    for fault in [
-        "connect:error=ENOBUFS:when=2..3",
-        "connect:error=ENOMEM:when=2..3",
-    ] {
+    for fault in ["connect:error=ENOBUFS:when=2..3", "connect:error=ENOMEM:when=2..3"] {
         let Some(outcome) = sweep_with_fault(fault, "20s", &Spec::good().start()) else {
             return;
         };
@@ -86,10 +77,7 @@ fn no_buffers_ever() {
         assert_eq!(outcome.code, Some(3), "{error}: {}", outcome.stderr);
         assert_eq!(verdict(&outcome.records[0]), "local/resource", "{error}");
         let total = total_ms(&outcome.records[0]);
-        assert!(
-            total >= 900.0,
-            "{error}: retried inside the total, not {total} ms"
-        );
+        assert!(total >= 900.0, "{error}: retried inside the total, not {total} ms");
     }
 }
 
@@ -102,10 +90,7 @@ fn no_permission() {
         };
         assert_eq!(outcome.code, Some(3), "{error}: {}", outcome.stderr);
         assert_eq!(verdict(&outcome.records[0]), "local/resource", "{error}");
-        assert!(
-            total_ms(&outcome.records[0]) < AT_ONCE_MS,
-            "{error}: not retried"
-        );
+        assert!(total_ms(&outcome.records[0]) < AT_ONCE_MS, "{error}: not retried");
     }
 }
 
@@ -120,59 +105,44 @@ fn sweep_with_fault(fault: &str, total: &str, peer: &Peer) -> Option<Outcome> {
     let (call, _) = fault.split_once(':').unwrap();
     let only = format!("trace={call}");
     let inject = format!("inject={fault}");
-    let run = Tlsweep::json_under(
-        strace.path(),
-        ["-f", "-o", "/dev/null", "-e", &only, "-e", &inject],
-    );
+    let run =
+        Tlsweep::json_under(strace.path(), ["-f", "-o", "/dev/null", "-e", &only, "-e", &inject]);
     Some(run.args(["--timeout", total]).sweep([peer.target()]))
 }
 
 #[test]
 fn ports_that_are_gone_are_waited_for() {
-    in_network_namespace(
-        "local::ports_that_are_gone_are_waited_for",
-        FEW_PORTS,
-        || {
-            let crowded = Spec::script([Step::ReadHello, send("HTTP/1.1 400"), Step::Hold]).start();
-            let free = Spec::good().start();
-            let held = take_all_ports_to(crowded.addr);
-            let mut run = Tlsweep::json().args(["--timeout", "30s"]).start();
-            run.write(&format!("{}\n{}\n", crowded.target(), free.target()));
-            assert_eq!(verdict(&run.next_record()), "ok close_notify");
-            drop(held);
-            let outcome = run.finish();
-            assert_eq!(
-                verdict(&outcome.records[1]),
-                "handshake/not_tls",
-                "it was reached after all"
-            );
-        },
-    );
+    in_network_namespace("local::ports_that_are_gone_are_waited_for", FEW_PORTS, || {
+        let crowded = Spec::script([Step::ReadHello, send("HTTP/1.1 400"), Step::Hold]).start();
+        let free = Spec::good().start();
+        let held = take_all_ports_to(crowded.addr);
+        let mut run = Tlsweep::json().args(["--timeout", "30s"]).start();
+        run.write(&format!("{}\n{}\n", crowded.target(), free.target()));
+        assert_eq!(verdict(&run.next_record()), "ok close_notify");
+        drop(held);
+        let outcome = run.finish();
+        assert_eq!(verdict(&outcome.records[1]), "handshake/not_tls", "it was reached after all");
+    });
 }
 
 #[test]
 fn ports_that_stay_gone_are_our_own_fault() {
-    in_network_namespace(
-        "local::ports_that_stay_gone_are_our_own_fault",
-        FEW_PORTS,
-        || {
-            let crowded = Spec::deaf().start();
-            let free = Spec::good().start();
-            let _held = take_all_ports_to(crowded.addr);
-            let outcome = Tlsweep::json()
-                .args(["--timeout", "5s"])
-                .sweep([crowded.target(), free.target()]);
-            assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
-            for record in &outcome.records {
-                let expect = if record["target"] == free.target() {
-                    "ok close_notify"
-                } else {
-                    "local/resource"
-                };
-                assert_eq!(verdict(record), expect, "{record:#}");
-            }
-        },
-    );
+    in_network_namespace("local::ports_that_stay_gone_are_our_own_fault", FEW_PORTS, || {
+        let crowded = Spec::deaf().start();
+        let free = Spec::good().start();
+        let _held = take_all_ports_to(crowded.addr);
+        let outcome =
+            Tlsweep::json().args(["--timeout", "5s"]).sweep([crowded.target(), free.target()]);
+        assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+        for record in &outcome.records {
+            let expect = if record["target"] == free.target() {
+                "ok close_notify"
+            } else {
+                "local/resource"
+            };
+            assert_eq!(verdict(record), expect, "{record:#}");
+        }
+    });
 }
 
 const FEW_PORTS: &str = "echo 40000 40019 > /proc/sys/net/ipv4/ip_local_port_range";
@@ -184,9 +154,7 @@ fn take_all_ports_to(addr: SocketAddr) -> Vec<TcpStream> {
         match TcpStream::connect(addr) {
             Ok(stream) => {
                 // Or the port would stay taken for a minute after the end.
-                socket2::SockRef::from(&stream)
-                    .set_linger(Some(Duration::ZERO))
-                    .unwrap();
+                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
                 held.push(stream);
             }
             Err(error) => {
@@ -204,17 +172,15 @@ fn no_ipv6_on_the_machine() {
         let good = Spec::good().start();
         let server = NameServer::start();
         let name = format!("dual.test:{}", good.addr.port());
-        let outcome = Tlsweep::json()
-            .args(["--resolver", &server.address()])
-            .sweep(["[::1]:443", "[2001:db8::1]:443", &name]);
+        let outcome = Tlsweep::json().args(["--resolver", &server.address()]).sweep([
+            "[::1]:443",
+            "[2001:db8::1]:443",
+            &name,
+        ]);
         outcome.assert_complete();
         for record in &outcome.records {
             let literal = record["target"].as_str().unwrap().starts_with('[');
-            let expect = if literal {
-                "connect/unreachable"
-            } else {
-                "ok close_notify"
-            };
+            let expect = if literal { "connect/unreachable" } else { "ok close_notify" };
             assert_eq!(verdict(record), expect, "{record:#}");
             assert!(total_ms(record) < AT_ONCE_MS, "undelayed: {record:#}");
         }
@@ -296,12 +262,7 @@ impl Mixture {
     fn targets(&self, count: usize) -> impl Iterator<Item = String> {
         let ports = [self.good.addr.port(), self.refusing.addr.port()];
         (0..count).map(move |number| {
-            format!(
-                "127.5.{}.{}:{}",
-                number / 250,
-                number % 250 + 1,
-                ports[number % 2]
-            )
+            format!("127.5.{}.{}:{}", number / 250, number % 250 + 1, ports[number % 2])
         })
     }
 
@@ -311,11 +272,7 @@ impl Mixture {
         let good = format!(":{}", self.good.addr.port());
         for record in &outcome.records {
             let is_good = record["target"].as_str().unwrap().ends_with(&good);
-            let expect = if is_good {
-                "ok close_notify"
-            } else {
-                "connect/refused"
-            };
+            let expect = if is_good { "ok close_notify" } else { "connect/refused" };
             assert_eq!(verdict(record), expect, "{record:#}");
         }
     }

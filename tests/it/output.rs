@@ -13,34 +13,20 @@ use crate::support::script::send;
 fn text_in_a_pipe_is_nine_columns_between_tabs() {
     let good = Spec::good().start();
     let refusing = Spec::refusing().start();
-    let outcome = Tlsweep::new()
-        .args(["-c", "1"])
-        .sweep([good.target(), refusing.target()]);
-    let rows: Vec<Vec<&str>> = outcome
-        .assert_complete()
-        .text()
-        .lines()
-        .map(|line| line.split('\t').collect())
-        .collect();
-    let [ok, refused] = rows.as_slice() else {
-        panic!("{}", outcome.text())
-    };
+    let outcome = Tlsweep::new().args(["-c", "1"]).sweep([good.target(), refusing.target()]);
+    let rows: Vec<Vec<&str>> =
+        outcome.assert_complete().text().lines().map(|line| line.split('\t').collect()).collect();
+    let [ok, refused] = rows.as_slice() else { panic!("{}", outcome.text()) };
 
     assert_eq!(ok.len(), 9, "{ok:?}");
     assert_eq!(ok[..3], [good.target().as_str(), "ok", "TLSv1.3"]);
     assert_eq!(ok[3], "X25519MLKEM768");
     assert_eq!(ok[4], "-", "no protocol was agreed on");
-    assert!(
-        ok[5].parse::<i64>().unwrap() > 30_000,
-        "days until 2125: {ok:?}"
-    );
+    assert!(ok[5].parse::<i64>().unwrap() > 30_000, "days until 2125: {ok:?}");
     assert!(ok[7].parse::<f64>().unwrap() > 0.0, "{ok:?}");
 
     assert_eq!(refused.len(), 9, "{refused:?}");
-    assert_eq!(
-        refused[..2],
-        [refusing.target().as_str(), "connect/refused"]
-    );
+    assert_eq!(refused[..2], [refusing.target().as_str(), "connect/refused"]);
     assert_eq!(refused[2..7], ["-"; 5]);
     assert_ne!(refused[8], "-", "the note is the detail");
 }
@@ -52,11 +38,7 @@ fn text_on_a_terminal_is_coloured_unless_told_not_to() {
     };
     let peer = Spec::good().start();
     let on_a_terminal = |environment: &str| {
-        let command = format!(
-            "{environment} {} -q {}",
-            crate::support::cmd::BINARY,
-            peer.target()
-        );
+        let command = format!("{environment} {} -q {}", crate::support::cmd::BINARY, peer.target());
         let output = script.run(["-qec", &command, "/dev/null"]);
         assert!(output.status.success(), "{}", shown(&output));
         String::from_utf8(output.stdout).unwrap()
@@ -75,10 +57,7 @@ fn what_a_peer_says_cannot_steer_a_terminal() {
             .sweep([peer.target(), "bad\u{1b}[31m\u{202e}.test".to_owned()]);
         let text = outcome.assert_complete().text();
         for forbidden in ['\u{1b}', '\u{7}', '\u{202e}', '\r'] {
-            assert!(
-                !text.contains(forbidden),
-                "{format}: {forbidden:?} in {text:?}"
-            );
+            assert!(!text.contains(forbidden), "{format}: {forbidden:?} in {text:?}");
         }
     }
 }
@@ -87,22 +66,15 @@ fn what_a_peer_says_cannot_steer_a_terminal() {
 fn csv_has_a_header_and_rows_of_its_length() {
     let good = Spec::good().start();
     let refusing = Spec::refusing().start();
-    let input = [
-        format!("{},good.test,\"a, tag\"", good.target()),
-        refusing.target(),
-    ];
-    let outcome = Tlsweep::new()
-        .args(["--format", "csv", "-c", "1"])
-        .sweep(&input);
+    let input = [format!("{},good.test,\"a, tag\"", good.target()), refusing.target()];
+    let outcome = Tlsweep::new().args(["--format", "csv", "-c", "1"]).sweep(&input);
     let mut reader = csv::Reader::from_reader(outcome.assert_complete().text().as_bytes());
     let header = reader.headers().unwrap().clone();
     // A row of another length is an error of the reader.
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     let field = |row: usize, name: &str| {
         let column = header.iter().position(|column| column == name);
-        rows[row]
-            .get(column.unwrap_or_else(|| panic!("no {name} in {header:?}")))
-            .unwrap()
+        rows[row].get(column.unwrap_or_else(|| panic!("no {name} in {header:?}"))).unwrap()
     };
     assert_eq!(rows.len(), 2);
     assert_eq!(field(0, "target"), good.target());
@@ -114,9 +86,7 @@ fn csv_has_a_header_and_rows_of_its_length() {
     assert_eq!(field(1, "error.kind"), "refused");
     assert_eq!(field(1, "tls.version"), "");
 
-    let bare = Tlsweep::new()
-        .args(["--format", "csv", "--no-header"])
-        .sweep(&input[1..]);
+    let bare = Tlsweep::new().args(["--format", "csv", "--no-header"]).sweep(&input[1..]);
     assert_eq!(bare.text().lines().count(), 1);
     assert!(!bare.text().contains("tls.version"));
 }
@@ -135,17 +105,9 @@ fn fields_narrow_json_and_csv() {
     assert_eq!(*outcome.only_record(), expected);
 
     let csv = Tlsweep::new()
-        .args([
-            "--format",
-            "csv",
-            "--fields",
-            "target,tls.version,error.kind",
-        ])
+        .args(["--format", "csv", "--fields", "target,tls.version,error.kind"])
         .sweep([peer.target()]);
-    let expected = format!(
-        "target,tls.version,error.kind\n{},TLSv1.3,\n",
-        peer.target()
-    );
+    let expected = format!("target,tls.version,error.kind\n{},TLSv1.3,\n", peer.target());
     assert_eq!(csv.text().replace('\r', ""), expected);
 }
 
@@ -161,19 +123,13 @@ fn a_record_has_what_the_contract_says() {
     assert_eq!(record["host"], "127.0.0.1");
     assert_eq!(record["port"], peer.addr.port());
     assert_eq!(record["sni"], "good.test");
-    assert_eq!(
-        record["tls"]["cipher"], "TLS_AES_128_GCM_SHA256",
-        "the first that is offered"
-    );
+    assert_eq!(record["tls"]["cipher"], "TLS_AES_128_GCM_SHA256", "the first that is offered");
     assert_eq!(record["tls"]["group"], "X25519MLKEM768");
     assert_eq!(record["tls"]["signature"], "ecdsa_secp256r1_sha256");
     assert_eq!(record["tls"]["signature_verified"], true);
     assert_eq!(record["chain"]["length"], 1);
     let fingerprint = record["chain"]["sha256"][0].as_str().unwrap();
-    assert!(
-        fingerprint.len() == 64 && fingerprint == fingerprint.to_lowercase(),
-        "{fingerprint}"
-    );
+    assert!(fingerprint.len() == 64 && fingerprint == fingerprint.to_lowercase(), "{fingerprint}");
     assert_eq!(record["cert"]["names"], json!(GOOD_NAMES));
     assert_eq!(record["cert"]["not_after"], "2125-01-01T00:00:00Z");
     assert_eq!(record["attempts"], 1);
@@ -181,10 +137,7 @@ fn a_record_has_what_the_contract_says() {
         assert!(record[count].as_u64().unwrap() > 500, "{count}: {record:#}");
     }
     for stage in ["connect", "handshake", "read", "total"] {
-        assert!(
-            record["ms"][stage].as_f64().unwrap() >= 0.0,
-            "{stage}: {record:#}"
-        );
+        assert!(record["ms"][stage].as_f64().unwrap() >= 0.0, "{stage}: {record:#}");
     }
     assert!(record["ms"].get("starttls").is_none(), "not looked at");
     assert!(!has_null(record), "absent is absent: {record:#}");
@@ -195,15 +148,8 @@ fn fields_stand_in_the_contract_s_order() {
     let peer = Spec::good().start();
     let outcome = Tlsweep::json().sweep([peer.target()]);
     outcome.only_record();
-    let order = [
-        "\"v\":",
-        "\"line\":",
-        "\"target\":",
-        "\"host\":",
-        "\"time\":",
-        "\"ok\":",
-        "\"tls\":",
-    ];
+    let order =
+        ["\"v\":", "\"line\":", "\"target\":", "\"host\":", "\"time\":", "\"ok\":", "\"tls\":"];
     let places = order.map(|name| outcome.text().find(name).unwrap());
     assert!(places.is_sorted(), "{}", outcome.text());
 }
@@ -217,10 +163,7 @@ fn unknown_fields_are_denied() {
     for object in ["", "/tls", "/cert", "/chain", "/read", "/ms"] {
         let mut altered = record.clone();
         altered.pointer_mut(object).unwrap()["surprise"] = json!(1);
-        assert!(
-            !schema.is_valid(&altered),
-            "a surprise in {object:?} is no fault"
-        );
+        assert!(!schema.is_valid(&altered), "a surprise in {object:?} is no fault");
     }
 }
 

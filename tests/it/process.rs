@@ -59,11 +59,7 @@ fn unusable_files_exit_2_and_nothing_is_dialled() {
     ] {
         let outcome = Tlsweep::new().args([flag, path, &peer.target()]).run("");
         assert_eq!(outcome.code, Some(2), "{flag} {path}: {}", outcome.stderr);
-        assert!(
-            outcome.stderr.contains(path),
-            "{flag} {path}: {}",
-            outcome.stderr
-        );
+        assert!(outcome.stderr.contains(path), "{flag} {path}: {}", outcome.stderr);
     }
     assert_eq!(peer.accepted(), 0);
 }
@@ -90,10 +86,7 @@ fn the_summary_is_one_line_unless_quiet() {
 #[test]
 fn arguments_leave_stdin_alone() {
     let peer = Spec::good().start();
-    let outcome = Tlsweep::json()
-        .args([peer.target()])
-        .start()
-        .ends_within(AT_ONCE);
+    let outcome = Tlsweep::json().args([peer.target()]).start().ends_within(AT_ONCE);
     assert_eq!(verdict(outcome.only_record()), "ok close_notify");
 }
 
@@ -118,11 +111,7 @@ fn a_closed_pipe_ends_it_quietly() {
     run.close_stdout();
     let outcome = run.ends_within(AT_ONCE);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    assert!(
-        !outcome.stderr.to_lowercase().contains("broken pipe"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(!outcome.stderr.to_lowercase().contains("broken pipe"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -131,11 +120,7 @@ fn a_full_disk_exits_3_with_a_message() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let outcome = Tlsweep::new().stdout(full).sweep([peer.target()]);
     assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
-    assert!(
-        outcome.stderr.contains("No space left on device"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.stderr.contains("No space left on device"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -159,51 +144,27 @@ fn sigterm_lets_nothing_get_lost() {
 }
 
 fn interrupted_by(signal: &str, code: i32) {
-    let HalfDone {
-        run,
-        input,
-        peers: _peers,
-    } = HalfDone::start();
+    let HalfDone { run, input, peers: _peers } = HalfDone::start();
     run.signal(signal);
     // The grace is 5 s.
     let outcome = run.ends_within(Duration::from_secs(5) + AT_ONCE);
     assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
-    assert_eq!(
-        outcome.targets(),
-        sorted(input),
-        "every line taken in has its line"
-    );
-    let count = |word: &str| {
-        outcome
-            .records
-            .iter()
-            .filter(|record| verdict(record) == word)
-            .count()
-    };
+    assert_eq!(outcome.targets(), sorted(input), "every line taken in has its line");
+    let count =
+        |word: &str| outcome.records.iter().filter(|record| verdict(record) == word).count();
     assert_eq!(count("ok close_notify"), 100);
     assert_eq!(count("local/interrupted"), 100);
 }
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let HalfDone {
-        run, peers: _peers, ..
-    } = HalfDone::start();
+    let HalfDone { run, peers: _peers, .. } = HalfDone::start();
     // Two of the same kind could arrive as one.
     run.signal("TERM");
     run.signal("INT");
     let outcome = run.ends_within(AT_ONCE);
-    assert!(
-        matches!(outcome.code, Some(130 | 143)),
-        "{:?}: {}",
-        outcome.code,
-        outcome.stderr
-    );
-    let finished = outcome
-        .records
-        .iter()
-        .filter(|record| record["ok"] == true)
-        .count();
+    assert!(matches!(outcome.code, Some(130 | 143)), "{:?}: {}", outcome.code, outcome.stderr);
+    let finished = outcome.records.iter().filter(|record| record["ok"] == true).count();
     assert_eq!(finished, 100);
 }
 
@@ -219,12 +180,8 @@ fn a_signal_ends_it_while_stdin_is_idle() {
 
 #[test]
 fn what_is_in_flight_may_finish_within_the_grace() {
-    let slow = [
-        Step::ReadHello,
-        Step::Pause(Duration::from_millis(1500)),
-        Step::Handshake,
-        Step::Fin,
-    ];
+    let slow =
+        [Step::ReadHello, Step::Pause(Duration::from_millis(1500)), Step::Handshake, Step::Fin];
     let slow = Spec::script(slow).start();
     let good = Spec::good().start();
     let mut run = Tlsweep::json().start();
@@ -238,9 +195,7 @@ fn what_is_in_flight_may_finish_within_the_grace() {
 
 #[test]
 fn a_kill_loses_no_line_that_was_finished() {
-    let HalfDone {
-        run, peers: _peers, ..
-    } = HalfDone::start();
+    let HalfDone { run, peers: _peers, .. } = HalfDone::start();
     run.signal("KILL");
     let outcome = run.ends_within(AT_ONCE);
     assert_eq!(outcome.code, None);
@@ -263,22 +218,12 @@ impl HalfDone {
                 [&good, &silent].map(|peer| format!("127.0.0.{number}:{}", peer.addr.port()))
             })
             .collect();
-        let mut run = Tlsweep::json()
-            .args(["--handshake-timeout", "60s", "--timeout", "60s"])
-            .start();
-        run.write(
-            &input
-                .iter()
-                .flat_map(|line| [line, "\n"])
-                .collect::<String>(),
-        );
+        let mut run =
+            Tlsweep::json().args(["--handshake-timeout", "60s", "--timeout", "60s"]).start();
+        run.write(&input.iter().flat_map(|line| [line, "\n"]).collect::<String>());
         for _ in 0..100 {
             assert_eq!(run.next_record()["ok"], true);
         }
-        Self {
-            run,
-            input,
-            peers: [good, silent],
-        }
+        Self { run, input, peers: [good, silent] }
     }
 }

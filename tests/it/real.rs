@@ -22,11 +22,7 @@ impl Files {
         let dir = TempDir::new().unwrap();
         let (chain, key) = identity.write_to(&dir, "leaf");
         let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
-        Self {
-            chain: text(chain),
-            key: text(key),
-            dir,
-        }
+        Self { chain: text(chain), key: text(key), dir }
     }
 
     fn with_key(algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
@@ -47,12 +43,7 @@ fn nginx_at_volume() {
     let files = Files::with_key(&PKCS_ECDSA_P256_SHA256);
     let server = serve_nginx(&nginx, &files, "ssl_protocols TLSv1.2 TLSv1.3;");
     let targets = (0..TARGETS).map(|number| {
-        format!(
-            "127.0.{}.{}:{}",
-            number / 250,
-            number % 250 + 1,
-            server.addr.port()
-        )
+        format!("127.0.{}.{}:{}", number / 250, number % 250 + 1, server.addr.port())
     });
     let outcome = Tlsweep::json().args(["-c", "500"]).sweep(targets);
     outcome.assert_complete();
@@ -77,10 +68,7 @@ fn nginx_with_tls12_and_http2() {
 /// nginx answers our goodbye with FIN, and not always with a goodbye of its own before it.
 fn assert_nginx(record: &Value, version: &str) {
     let verdict = verdict(record);
-    assert!(
-        ["ok close_notify", "ok eof"].contains(&verdict.as_str()),
-        "{record:#}"
-    );
+    assert!(["ok close_notify", "ok eof"].contains(&verdict.as_str()), "{record:#}");
     assert_eq!(record["tls"]["version"], version);
     assert_eq!(record["tls"]["signature_verified"], true);
 }
@@ -104,15 +92,7 @@ fn serve_nginx(nginx: &Program, files: &Files, protocols: &str) -> Server {
     );
     let path = files.dir.path().join("nginx.conf");
     fs::write(&path, config).unwrap();
-    nginx.serve(
-        port,
-        [
-            "-c",
-            path.to_str().unwrap(),
-            "-p",
-            files.dir.path().to_str().unwrap(),
-        ],
-    )
+    nginx.serve(port, ["-c", path.to_str().unwrap(), "-p", files.dir.path().to_str().unwrap()])
 }
 
 #[test]
@@ -142,10 +122,7 @@ fn openssl_with_ecdsa() {
         let record = sweep(&serve_openssl(&openssl, &files, &["-tls1_3"]));
         assert_good(&record, "TLSv1.3");
         assert_eq!(record["tls"]["signature"], scheme);
-        assert_good(
-            &sweep(&serve_openssl(&openssl, &files, &["-tls1_2"])),
-            "TLSv1.2",
-        );
+        assert_good(&sweep(&serve_openssl(&openssl, &files, &["-tls1_2"])), "TLSv1.2");
     }
 }
 
@@ -171,11 +148,7 @@ fn openssl_that_asks_for_another_group() {
         return;
     };
     let files = Files::with_key(&PKCS_ECDSA_P256_SHA256);
-    let record = sweep(&serve_openssl(
-        &openssl,
-        &files,
-        &["-tls1_3", "-groups", "P-384"],
-    ));
+    let record = sweep(&serve_openssl(&openssl, &files, &["-tls1_3", "-groups", "P-384"]));
     assert_good(&record, "TLSv1.3");
     assert_eq!(record["tls"]["group"], "secp384r1");
     assert_eq!(record["tls"]["hello_retry"], true);
@@ -190,25 +163,13 @@ fn openssl_that_wants_a_certificate() {
     let root = files.root();
     let wants = ["-Verify", "1", "-verify_return_error", "-CAfile", &root];
 
-    let record = sweep(&serve_openssl(
-        &openssl,
-        &files,
-        &[&["-tls1_3"], &wants[..]].concat(),
-    ));
+    let record = sweep(&serve_openssl(&openssl, &files, &[&["-tls1_3"], &wants[..]].concat()));
     assert_eq!(verdict(&record), "ok alert", "{record:#}");
     assert_eq!(record["read"]["alert"], "certificate_required");
     assert_eq!(record["tls"]["client_cert_requested"], true);
 
-    let record = sweep(&serve_openssl(
-        &openssl,
-        &files,
-        &[&["-tls1_2"], &wants[..]].concat(),
-    ));
-    assert_eq!(
-        verdict(&record),
-        "handshake/alert handshake_failure",
-        "{record:#}"
-    );
+    let record = sweep(&serve_openssl(&openssl, &files, &[&["-tls1_2"], &wants[..]].concat()));
+    assert_eq!(verdict(&record), "handshake/alert handshake_failure", "{record:#}");
     assert_eq!(record["tls"]["client_cert_requested"], true);
 }
 
@@ -274,10 +235,7 @@ fn gnutls_that_wants_a_certificate() {
 
     let record = sweep(&serve_gnutls(&gnutls, &files, "1.2", &wants));
     assert_eq!(record["tls"]["client_cert_requested"], true);
-    assert!(
-        verdict(&record).starts_with("handshake/alert"),
-        "{record:#}"
-    );
+    assert!(verdict(&record).starts_with("handshake/alert"), "{record:#}");
 }
 
 fn serve_gnutls(gnutls: &Program, files: &Files, version: &str, flags: &[&str]) -> Server {

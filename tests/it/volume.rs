@@ -15,26 +15,14 @@ fn exactly_once_with_20_000_targets_of_ten_behaviours() {
     const TARGETS: usize = 20_000;
     let behaviours = [
         (Spec::good(), "ok close_notify"),
-        (
-            script([Handshake, warning(CLOSE_NOTIFY), Freeze]),
-            "ok close_notify",
-        ),
+        (script([Handshake, warning(CLOSE_NOTIFY), Freeze]), "ok close_notify"),
         (script([Handshake, Fin]), "ok eof"),
         (Spec::refusing(), "connect/refused"),
         (script([ReadHello, Reset]), "handshake/reset"),
         (script([ReadHello, Fin]), "handshake/eof"),
-        (
-            script([ReadHello, send(HTTP_400), Hold]),
-            "handshake/not_tls",
-        ),
-        (
-            script([ReadHello, fatal(40), Fin]),
-            "handshake/alert handshake_failure",
-        ),
-        (
-            script([UpTo(SERVER_HELLO), send([9; 5]), Hold]),
-            "handshake/protocol",
-        ),
+        (script([ReadHello, send(HTTP_400), Hold]), "handshake/not_tls"),
+        (script([ReadHello, fatal(40), Fin]), "handshake/alert handshake_failure"),
+        (script([UpTo(SERVER_HELLO), send([9; 5]), Hold]), "handshake/protocol"),
         (script([Hold]), "handshake/timeout"),
     ];
     let peers = behaviours.map(|(spec, expect)| (spec.on_all_of_loopback().start(), expect));
@@ -44,43 +32,20 @@ fn exactly_once_with_20_000_targets_of_ten_behaviours() {
         // Silence is the last behaviour and takes a whole limit, so that it has to be rare.
         let behaviour = if number % 100 == 99 { 9 } else { number % 9 };
         let (peer, expect) = &peers[behaviour];
-        let target = format!(
-            "127.2.{}.{}:{}",
-            number / 250,
-            number % 250 + 1,
-            peer.addr.port()
-        );
+        let target = format!("127.2.{}.{}:{}", number / 250, number % 250 + 1, peer.addr.port());
         // Some lines stand twice.
-        input.extend(std::iter::repeat_n(
-            target.clone(),
-            1 + usize::from(number % 7 == 0),
-        ));
+        input.extend(std::iter::repeat_n(target.clone(), 1 + usize::from(number % 7 == 0)));
         expected.insert(target, *expect);
     }
 
     let outcome = Tlsweep::json()
-        .args([
-            "-c",
-            "1000",
-            "--handshake-timeout",
-            "20s",
-            "--read-timeout",
-            "20s",
-        ])
+        .args(["-c", "1000", "--handshake-timeout", "20s", "--read-timeout", "20s"])
         .sweep(&input);
 
     outcome.assert_complete();
     for record in &outcome.records {
-        assert_eq!(
-            verdict(record),
-            expected[record["target"].as_str().unwrap()],
-            "{record:#}"
-        );
-        assert_eq!(
-            record["target"],
-            input[line_of(record) - 1].as_str(),
-            "{record:#}"
-        );
+        assert_eq!(verdict(record), expected[record["target"].as_str().unwrap()], "{record:#}");
+        assert_eq!(record["target"], input[line_of(record) - 1].as_str(), "{record:#}");
     }
     assert_eq!(outcome.targets(), sorted(input), "lost or doubled lines");
 }
@@ -91,18 +56,13 @@ fn nobody_reads_so_nothing_more_is_dialled() {
     let peer = script([ReadHello, send(HTTP_400), Hold]).start();
     // Long lines, so that few of them fill the pipes on both sides.
     let line = format!("{},,{}\n", peer.target(), "x".repeat(2000));
-    let mut run = Tlsweep::json()
-        .args(["-c", &CONCURRENCY.to_string()])
-        .start();
+    let mut run = Tlsweep::json().args(["-c", &CONCURRENCY.to_string()]).start();
     let taken = run.feed_for_ever(move |_| line.clone().into_bytes());
 
     while taken.recv_timeout(Duration::from_secs(3)).is_ok() {}
     let dialled = peer.accepted();
     assert!(dialled >= CONCURRENCY, "only {dialled} were dialled");
-    assert!(
-        dialled <= 3 * CONCURRENCY + 200,
-        "{dialled} were dialled with nobody reading"
-    );
+    assert!(dialled <= 3 * CONCURRENCY + 200, "{dialled} were dialled with nobody reading");
 
     // Once somebody reads, it goes on where it stood.
     drop(taken);
@@ -111,11 +71,7 @@ fn nobody_reads_so_nothing_more_is_dialled() {
     assert!(outcome.records.len() >= dialled);
     let mut lines: Vec<usize> = outcome.records.iter().map(line_of).collect();
     lines.sort_unstable();
-    assert_eq!(
-        lines,
-        (1..=lines.len()).collect::<Vec<_>>(),
-        "lost or doubled lines"
-    );
+    assert_eq!(lines, (1..=lines.len()).collect::<Vec<_>>(), "lost or doubled lines");
 }
 
 #[test]

@@ -47,20 +47,14 @@ fn errors_of_rustls() {
             Error::InvalidCertificate(CertificateError::BadEncoding),
         ],
     );
-    all_are(
-        Kind::BadSignature,
-        [Error::InvalidCertificate(CertificateError::BadSignature)],
-    );
+    all_are(Kind::BadSignature, [Error::InvalidCertificate(CertificateError::BadSignature)]);
     let random = Error::FailedToGetRandomBytes;
     assert_eq!(of_tls(random), (Stage::Local, Kind::Resource));
 }
 
 #[test]
 fn messages_that_cannot_be_read() {
-    all_are(
-        Kind::TooLarge,
-        [M::CertificatePayloadTooLarge, M::HandshakePayloadTooLarge],
-    );
+    all_are(Kind::TooLarge, [M::CertificatePayloadTooLarge, M::HandshakePayloadTooLarge]);
     all_are(Kind::NotTls, [M::InvalidContentType]);
     all_are(
         Kind::Protocol,
@@ -225,10 +219,7 @@ fn alerts_have_their_iana_names() {
     ] {
         let error = Error::AlertReceived(AlertDescription::from(number));
         let failure = Failure::from_tls(Stage::Handshake, &error);
-        assert_eq!(
-            (failure.kind, failure.alert.as_deref()),
-            (Kind::Alert, Some(name))
-        );
+        assert_eq!((failure.kind, failure.alert.as_deref()), (Kind::Alert, Some(name)));
     }
 }
 
@@ -258,31 +249,18 @@ fn errors_of_a_socket() {
             libc::EACCES,
             libc::EPERM,
         ] {
-            assert_eq!(
-                at(stage, number),
-                (Stage::Local, Kind::Resource),
-                "{number}"
-            );
+            assert_eq!(at(stage, number), (Stage::Local, Kind::Resource), "{number}");
         }
     }
-    assert_eq!(
-        at(Stage::Connect, libc::EINVAL),
-        (Stage::Connect, Kind::Unreachable)
-    );
+    assert_eq!(at(Stage::Connect, libc::EINVAL), (Stage::Connect, Kind::Unreachable));
 }
 
 #[test]
 fn first_bytes_decide_what_is_not_tls() {
     let wrong_type = Failure::from_tls(Stage::Handshake, &M::InvalidContentType.into());
     let http = wrong_type.clone().in_view_of(b"HTTP/1.1 400\r\n");
-    assert_eq!(
-        (http.kind, http.evidence.as_deref()),
-        (Kind::NotTls, Some("HTTP/1.1 400\\r\\n"))
-    );
-    assert_eq!(
-        wrong_type.in_view_of(&[22, 3, 3, 0, 1]).kind,
-        Kind::Protocol
-    );
+    assert_eq!((http.kind, http.evidence.as_deref()), (Kind::NotTls, Some("HTTP/1.1 400\\r\\n")));
+    assert_eq!(wrong_type.in_view_of(&[22, 3, 3, 0, 1]).kind, Kind::Protocol);
 
     let reset = Failure::from_io(Stage::Handshake, &io::ErrorKind::ConnectionReset.into());
     assert_eq!(reset.clone().in_view_of(b"").kind, Kind::Reset);

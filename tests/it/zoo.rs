@@ -96,15 +96,8 @@ impl Case {
         if self.bound.is_exact() {
             assert!(total >= LIMIT_MS, "{}: early, after {total} ms", self.name);
         }
-        assert!(
-            total < LATE_MS,
-            "{}: late, after {total} ms: {record}",
-            self.name
-        );
-        assert!(
-            outcome.elapsed.as_secs_f64() * 1000.0 < LATE_MS + 5_000.0,
-            "a late exit"
-        );
+        assert!(total < LATE_MS, "{}: late, after {total} ms: {record}", self.name);
+        assert!(outcome.elapsed.as_secs_f64() * 1000.0 < LATE_MS + 5_000.0, "a late exit");
     }
 
     fn check_words(&self, record: &Value) {
@@ -116,28 +109,16 @@ impl Case {
             self.expect,
         );
         if record["ok"] == true {
-            assert!(
-                record.get("error").is_none(),
-                "{name}: ok, with an error: {record:#}"
-            );
+            assert!(record.get("error").is_none(), "{name}: ok, with an error: {record:#}");
             assert!(record["tls"]["version"].is_string(), "{name}: {record:#}");
-            assert!(
-                record["chain"]["length"].as_u64().unwrap() >= 1,
-                "{name}: {record:#}"
-            );
+            assert!(record["chain"]["length"].as_u64().unwrap() >= 1, "{name}: {record:#}");
         } else {
-            assert!(
-                record.get("read").is_none(),
-                "{name}: nothing was read: {record:#}"
-            );
+            assert!(record.get("read").is_none(), "{name}: nothing was read: {record:#}");
         }
         if record["error"]["kind"] == "not_tls" {
             let evidence = record["error"]["evidence"].as_str().unwrap();
             assert!(!evidence.is_empty(), "{name}: {record:#}");
-            assert!(
-                evidence.is_ascii() && !evidence.contains(char::is_control),
-                "{evidence:?}"
-            );
+            assert!(evidence.is_ascii() && !evidence.contains(char::is_control), "{evidence:?}");
         }
         if let Some(also) = self.also {
             also(record);
@@ -193,19 +174,11 @@ fn all_together_at_concurrency_256() {
 
 /// Good targets stand before, between and after the hostile ones, and every target twice.
 fn sweep_all_together(concurrency: &str) {
-    let cases: Vec<Case> = [tcp::all(), not_tls::all(), rules::all(), after::all()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let cases: Vec<Case> =
+        [tcp::all(), not_tls::all(), rules::all(), after::all()].into_iter().flatten().collect();
     let good = Spec::good().on_all_of_loopback().start();
-    let good_target = |number: usize| {
-        format!(
-            "127.1.{}.{}:{}",
-            number / 250,
-            number % 250 + 1,
-            good.addr.port()
-        )
-    };
+    let good_target =
+        |number: usize| format!("127.1.{}.{}:{}", number / 250, number % 250 + 1, good.addr.port());
     let peers: Vec<_> = cases.iter().map(|case| case.peer.start()).collect();
     let once: Vec<String> = peers
         .iter()
@@ -216,22 +189,10 @@ fn sweep_all_together(concurrency: &str) {
     let input = [once.clone(), once].concat();
 
     let mut run = Tlsweep::json()
-        .args([
-            "-c",
-            concurrency,
-            "--connect-timeout",
-            "2s",
-            "--handshake-timeout",
-            "10s",
-        ])
+        .args(["-c", concurrency, "--connect-timeout", "2s", "--handshake-timeout", "10s"])
         .args(["--read-timeout", "5s", "--timeout", FAR])
         .start();
-    run.write(
-        &input
-            .iter()
-            .flat_map(|line| [line, "\n"])
-            .collect::<String>(),
-    );
+    run.write(&input.iter().flat_map(|line| [line, "\n"]).collect::<String>());
     for _ in &input {
         run.next_record();
     }
@@ -242,31 +203,16 @@ fn sweep_all_together(concurrency: &str) {
     assert_eq!(outcome.targets(), sorted(input), "lost or doubled lines");
     let mut records: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for record in &outcome.records {
-        records
-            .entry(record["target"].as_str().unwrap())
-            .or_default()
-            .push(record);
-        assert_ne!(
-            record["error"]["stage"], "local",
-            "our own fault: {record:#}"
-        );
+        records.entry(record["target"].as_str().unwrap()).or_default().push(record);
+        assert_ne!(record["error"]["stage"], "local", "our own fault: {record:#}");
     }
     for (case, (_, target)) in cases.iter().zip(&peers) {
-        records[target.as_str()]
-            .iter()
-            .for_each(|record| case.check_words(record));
+        records[target.as_str()].iter().for_each(|record| case.check_words(record));
     }
     for number in 0..=peers.len() {
         for record in &records[good_target(number).as_str()] {
-            assert_eq!(
-                verdict(record),
-                "ok close_notify",
-                "a good target was harmed: {record:#}"
-            );
+            assert_eq!(verdict(record), "ok close_notify", "a good target was harmed: {record:#}");
         }
     }
-    assert!(
-        peak < 100 * 1024,
-        "the peak of the resident set was {peak} KiB"
-    );
+    assert!(peak < 100 * 1024, "the peak of the resident set was {peak} KiB");
 }

@@ -130,10 +130,7 @@ pub(crate) fn ca(name: &str) -> CertificateParams {
 
 /// A server certificate for these names.
 pub(crate) fn server(names: &[&str]) -> CertificateParams {
-    let names = names
-        .iter()
-        .map(|name| name.to_string())
-        .collect::<Vec<_>>();
+    let names = names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     let mut params = named("leaf");
     params.subject_alt_names = CertificateParams::new(names).unwrap().subject_alt_names;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -173,11 +170,7 @@ pub(crate) fn judge(roots: &[&CertificateDer<'_>]) -> Judge {
 /// The whole examination of a chain for a name.
 pub(crate) fn examine(judge: &Judge, chain: &[CertificateDer<'_>], host: &str) -> Examined {
     let name = ServerName::try_from(host).unwrap();
-    let presented = Presented {
-        chain,
-        name: Some(&name),
-        ocsp: &[],
-    };
+    let presented = Presented { chain, name: Some(&name), ocsp: &[] };
     judge.examine(presented, now(), Wanted::default())
 }
 

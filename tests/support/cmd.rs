@@ -78,10 +78,8 @@ impl Tlsweep {
 
     /// Runs with these lines on stdin, to the end.
     pub(crate) fn sweep<S: AsRef<str>>(self, lines: impl IntoIterator<Item = S>) -> Outcome {
-        let input: String = lines
-            .into_iter()
-            .flat_map(|line| [line.as_ref().to_owned(), "\n".into()])
-            .collect();
+        let input: String =
+            lines.into_iter().flat_map(|line| [line.as_ref().to_owned(), "\n".into()]).collect();
         self.run(input)
     }
 
@@ -131,10 +129,7 @@ impl Tlsweep {
             .stderr(Stdio::piped())
             .env_remove("NO_COLOR")
             .env_remove("RUST_LOG");
-        Self {
-            command,
-            schema: None,
-        }
+        Self { command, schema: None }
     }
 }
 
@@ -197,10 +192,7 @@ impl Running {
 
     /// The next line of output, when it is there.
     pub(crate) fn next_line(&mut self) -> String {
-        let line = self
-            .lines()
-            .recv_timeout(LIMIT)
-            .expect("another line of output");
+        let line = self.lines().recv_timeout(LIMIT).expect("another line of output");
         self.seen.extend_from_slice(&line);
         String::from_utf8(line).unwrap()
     }
@@ -212,14 +204,7 @@ impl Running {
 
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.pid);
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success(),
-            "{kill}"
-        );
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -229,10 +214,7 @@ impl Running {
     /// The peak of the resident set so far, in KiB.
     pub(crate) fn peak_rss(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
@@ -255,14 +237,9 @@ impl Running {
                 }
             }
         }
-        let Ok((status, elapsed)) = self.exit.recv_timeout(limit) else {
-            self.hangs(limit)
-        };
+        let Ok((status, elapsed)) = self.exit.recv_timeout(limit) else { self.hangs(limit) };
         self.ended = true;
-        let stderr = self
-            .stderr
-            .recv_timeout(LIMIT)
-            .expect("stderr closes with the program");
+        let stderr = self.stderr.recv_timeout(LIMIT).expect("stderr closes with the program");
         assert!(!stderr.contains("panicked"), "a panic: {stderr}");
         Outcome {
             records: self.decode_all(status.signal().is_some()),
@@ -303,15 +280,8 @@ impl Running {
         };
         let text = String::from_utf8(self.seen.clone()).unwrap();
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        assert!(
-            torn || whole == text.len(),
-            "a torn last line: {:?}",
-            &text[whole..]
-        );
-        text[..whole]
-            .lines()
-            .map(|line| decode(line, schema))
-            .collect()
+        assert!(torn || whole == text.len(), "a torn last line: {:?}", &text[whole..]);
+        text[..whole].lines().map(|line| decode(line, schema)).collect()
     }
 
     fn hangs(&mut self, limit: Duration) -> ! {
@@ -326,9 +296,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
-            _ = Command::new("sh")
-                .args(["-c", &format!("kill -KILL {}", self.pid)])
-                .status();
+            _ = Command::new("sh").args(["-c", &format!("kill -KILL {}", self.pid)]).status();
         }
     }
 }
@@ -365,11 +333,7 @@ impl Outcome {
 
     /// The echoed targets, sorted.
     pub(crate) fn targets(&self) -> Vec<String> {
-        sorted(
-            self.records
-                .iter()
-                .map(|record| record["target"].as_str().unwrap().to_owned()),
-        )
+        sorted(self.records.iter().map(|record| record["target"].as_str().unwrap().to_owned()))
     }
 }
 
@@ -388,12 +352,7 @@ pub(crate) fn verdict(record: &Value) -> String {
     let error = &record["error"];
     let word = |name: &str| error[name].as_str().unwrap();
     match error.get("alert") {
-        Some(alert) => format!(
-            "{}/{} {}",
-            word("stage"),
-            word("kind"),
-            alert.as_str().unwrap()
-        ),
+        Some(alert) => format!("{}/{} {}", word("stage"), word("kind"), alert.as_str().unwrap()),
         None => format!("{}/{}", word("stage"), word("kind")),
     }
 }
@@ -427,13 +386,7 @@ fn forget_required(schema: &mut Value) {
 fn decode(line: &str, schema: &Validator) -> Value {
     let record: Value =
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    let faults: Vec<String> = schema
-        .iter_errors(&record)
-        .map(|fault| fault.to_string())
-        .collect();
-    assert!(
-        faults.is_empty(),
-        "not as the schema has it: {faults:#?}\n{line}"
-    );
+    let faults: Vec<String> = schema.iter_errors(&record).map(|fault| fault.to_string()).collect();
+    assert!(faults.is_empty(), "not as the schema has it: {faults:#?}\n{line}");
     record
 }

@@ -43,11 +43,7 @@ impl NameServer {
         let _guard = RUNTIME.enter();
         tasks.spawn(serve_udp(Arc::new(udp), asked.clone()));
         tasks.spawn(serve_tcp(tcp, asked.clone()));
-        Self {
-            addr,
-            asked,
-            _tasks: tasks,
-        }
+        Self { addr, asked, _tasks: tasks }
     }
 
     /// Its address, for `--resolver`.
@@ -96,10 +92,7 @@ async fn serve_udp(socket: Arc<UdpSocket>, asked: Arc<Mutex<Vec<String>>>) {
 async fn serve_tcp(listener: TcpListener, asked: Arc<Mutex<Vec<String>>>) {
     let mut connections = JoinSet::new();
     loop {
-        let (stream, _) = listener
-            .accept()
-            .await
-            .expect("the test has descriptors left");
+        let (stream, _) = listener.accept().await.expect("the test has descriptors left");
         let asked = asked.clone();
         connections.spawn(async move {
             _ = answer_over_tcp(stream, &asked).await;
@@ -154,12 +147,7 @@ impl Query {
         let question = message.get(12..at + 4)?.to_vec();
         let kind = u16::from_be_bytes(message.get(at..at + 2)?.try_into().ok()?);
         let id = message.get(..2)?.try_into().ok()?;
-        Some(Self {
-            id,
-            name: labels.join("."),
-            kind,
-            question,
-        })
+        Some(Self { id, name: labels.join("."), kind, question })
     }
 }
 
@@ -182,21 +170,14 @@ async fn answer(query: &Query, transport: Transport) -> Option<Vec<u8>> {
             message[0] ^= 0xff;
             return Some(message);
         }
-        "truncated" if transport == Transport::Udp => Answer {
-            truncated: true,
-            ..Answer::default()
-        },
-        "many" if transport == Transport::Udp => Answer {
-            truncated: true,
-            ..Answer::default()
-        },
+        "truncated" if transport == Transport::Udp => {
+            Answer { truncated: true, ..Answer::default() }
+        }
+        "many" if transport == Transport::Udp => Answer { truncated: true, ..Answer::default() },
         "many" if query.kind == A => {
             let address = |number: u16| [127, 3, (number / 250) as u8, (number % 250) as u8 + 1];
             let records = (0..MANY).map(|number| Record::new(&query.name, A, &address(number)));
-            Answer {
-                records: records.collect(),
-                ..Answer::default()
-            }
+            Answer { records: records.collect(), ..Answer::default() }
         }
         "chain" => {
             let mut names = vec![query.name.clone()];
@@ -206,27 +187,13 @@ async fn answer(query: &Query, transport: Transport) -> Option<Vec<u8>> {
                 .map(|pair| Record::new(&pair[0], CNAME, &wire_name(&pair[1])))
                 .collect();
             records.extend(Record::at_home(&names[7], query.kind));
-            Answer {
-                records,
-                ..Answer::default()
-            }
+            Answer { records, ..Answer::default() }
         }
-        "loop" => Answer::of(
-            NO_ERROR,
-            &[Record::new(&query.name, CNAME, &wire_name("pool.test"))],
-        ),
-        "pool" => Answer::of(
-            NO_ERROR,
-            &[Record::new(&query.name, CNAME, &wire_name("loop.test"))],
-        ),
-        "dual" if query.kind == AAAA => Answer::of(
-            NO_ERROR,
-            &[Record::new(
-                &query.name,
-                AAAA,
-                &Ipv6Addr::LOCALHOST.octets(),
-            )],
-        ),
+        "loop" => Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &wire_name("pool.test"))]),
+        "pool" => Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &wire_name("loop.test"))]),
+        "dual" if query.kind == AAAA => {
+            Answer::of(NO_ERROR, &[Record::new(&query.name, AAAA, &Ipv6Addr::LOCALHOST.octets())])
+        }
         _ => Answer::at_home(query),
     };
     Some(answer.encode(query))
@@ -241,21 +208,12 @@ struct Answer {
 
 impl Answer {
     fn of(code: u8, records: &[Record]) -> Self {
-        Self {
-            code,
-            records: records.to_vec(),
-            ..Self::default()
-        }
+        Self { code, records: records.to_vec(), ..Self::default() }
     }
 
     fn at_home(query: &Query) -> Self {
-        let records = Record::at_home(&query.name, query.kind)
-            .into_iter()
-            .collect();
-        Self {
-            records,
-            ..Self::default()
-        }
+        let records = Record::at_home(&query.name, query.kind).into_iter().collect();
+        Self { records, ..Self::default() }
     }
 
     fn encode(&self, query: &Query) -> Vec<u8> {
@@ -280,11 +238,7 @@ struct Record {
 
 impl Record {
     fn new(name: &str, kind: u16, data: &[u8]) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind,
-            data: data.to_vec(),
-        }
+        Self { name: name.to_owned(), kind, data: data.to_vec() }
     }
 
     /// 127.0.0.1, and no IPv6.
@@ -296,14 +250,7 @@ impl Record {
         let class_and_ttl = [0, 1, 0, 0, 0, 60];
         let length = u16::try_from(self.data.len()).unwrap().to_be_bytes();
         let kind = self.kind.to_be_bytes();
-        [
-            &wire_name(&self.name)[..],
-            &kind,
-            &class_and_ttl,
-            &length,
-            &self.data,
-        ]
-        .concat()
+        [&wire_name(&self.name)[..], &kind, &class_and_ttl, &length, &self.data].concat()
     }
 }
 

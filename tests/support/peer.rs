@@ -19,11 +19,7 @@ use super::script::{self, Step};
 
 /// Runs every peer of the process.
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 });
 
 /// How a peer behaves, and where it listens.
@@ -118,12 +114,7 @@ impl Spec {
     fn start_at(self, socket: Socket) -> Peer {
         let addr = socket.local_addr().unwrap().as_socket().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
-        let mut peer = Peer {
-            addr,
-            accepted,
-            sockets: Vec::new(),
-            tasks: JoinSet::new(),
-        };
+        let mut peer = Peer { addr, accepted, sockets: Vec::new(), tasks: JoinSet::new() };
         match self.manner {
             Manner::Refusing => peer.sockets.push(socket),
             Manner::Deaf => {
@@ -153,10 +144,7 @@ impl Spec {
     }
 
     fn of(manner: Manner) -> Self {
-        Self {
-            manner,
-            place: Place::V4,
-        }
+        Self { manner, place: Place::V4 }
     }
 }
 

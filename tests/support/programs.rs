@@ -11,10 +11,7 @@ use tokio::time::Instant;
 
 /// Says that a test did not look. Where everything is installed, that is a failure.
 pub(crate) fn skip(why: &str) {
-    assert!(
-        std::env::var_os("TLSWEEP_REAL_SERVERS").is_none_or(|value| value != "1"),
-        "{why}"
-    );
+    assert!(std::env::var_os("TLSWEEP_REAL_SERVERS").is_none_or(|value| value != "1"), "{why}");
     eprintln!("SKIPPED: {why}");
 }
 
@@ -41,11 +38,7 @@ impl Program {
     }
 
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
-        Command::new(&self.0)
-            .args(args)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        Command::new(&self.0).args(args).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Starts a server and waits until it listens on the port.
@@ -55,16 +48,9 @@ impl Program {
         args: impl IntoIterator<Item = S>,
     ) -> Server {
         let mut command = Command::new(&self.0);
-        command
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Server {
-            child: command.spawn().unwrap(),
-            addr,
-        };
+        let mut server = Server { child: command.spawn().unwrap(), addr };
         server.wait_until_listening(&self.0);
         server
     }
@@ -85,16 +71,8 @@ impl Server {
             if ended.is_some() || Instant::now() > deadline {
                 _ = self.child.kill();
                 let mut stderr = String::new();
-                self.child
-                    .stderr
-                    .take()
-                    .unwrap()
-                    .read_to_string(&mut stderr)
-                    .unwrap();
-                panic!(
-                    "{} does not listen ({ended:?}): {stderr}",
-                    program.display()
-                );
+                self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+                panic!("{} does not listen ({ended:?}): {stderr}", program.display());
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
@@ -110,22 +88,13 @@ impl Drop for Server {
 
 /// A port for a program that cannot take port 0.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// What a program said, for a message.
 pub(crate) fn shown(output: &Output) -> String {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    format!(
-        "{}: {}{}",
-        output.status,
-        text(&output.stdout),
-        text(&output.stderr)
-    )
+    format!("{}: {}{}", output.status, text(&output.stdout), text(&output.stderr))
 }
 
 /// Runs the body in a network namespace of its own, which `setup`, a shell script, prepares: the

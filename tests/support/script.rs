@@ -75,12 +75,8 @@ const FLIGHT: [Msg; 5] = [
 pub(crate) const CERTIFICATE12: usize = 2;
 pub(crate) const HELLO_DONE12: usize = 4;
 
-const FLIGHT12: [Msg; 4] = [
-    Msg::ServerHello12,
-    Msg::Certificate12(Chain::Good),
-    Msg::KeyExchange12,
-    Msg::HelloDone12,
-];
+const FLIGHT12: [Msg; 4] =
+    [Msg::ServerHello12, Msg::Certificate12(Chain::Good), Msg::KeyExchange12, Msg::HelloDone12];
 
 pub(crate) fn send(bytes: impl AsRef<[u8]>) -> Step {
     Step::Send(bytes.as_ref().to_vec())
@@ -225,9 +221,7 @@ impl Stage {
     }
 
     fn session(&mut self) -> &mut Session {
-        self.session
-            .as_mut()
-            .expect("the script reads the hello first")
+        self.session.as_mut().expect("the script reads the hello first")
     }
 
     fn record(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
@@ -246,11 +240,7 @@ impl Stage {
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.unsent.extend_from_slice(bytes);
-        if self.unsent.len() < WRITE_TOGETHER {
-            Ok(())
-        } else {
-            self.flush().await
-        }
+        if self.unsent.len() < WRITE_TOGETHER { Ok(()) } else { self.flush().await }
     }
 
     async fn flush(&mut self) -> io::Result<()> {
@@ -275,9 +265,7 @@ impl Stage {
 
     async fn hold(&mut self) -> io::Result<()> {
         self.flush().await?;
-        tokio::io::copy(&mut self.stream, &mut tokio::io::sink())
-            .await
-            .map(drop)
+        tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await.map(drop)
     }
 
     async fn read_hello(&mut self) -> io::Result<()> {

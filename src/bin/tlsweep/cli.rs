@@ -49,12 +49,7 @@ pub(crate) struct Cli {
     port: u16,
 
     /// Server name of lines that name none; - sends none [default: the host, unless an address]
-    #[arg(
-        long,
-        value_name = "NAME",
-        allow_hyphen_values = true,
-        help_heading = "Targets"
-    )]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true, help_heading = "Targets")]
     sni: Option<Sni>,
 
     /// Targets dialled at once; bent down to what the descriptor limit allows
@@ -302,15 +297,10 @@ impl Cli {
 
 fn group(name: &str) -> Result<u16> {
     let number = names::group_by_name(name.trim());
-    number
-        .filter(|number| known_groups().any(|known| known == *number))
-        .with_context(|| {
-            let known: Vec<_> = known_groups().map(names::group).collect();
-            format!(
-                "not a group that can be offered; these can: {}",
-                known.join(" ")
-            )
-        })
+    number.filter(|number| known_groups().any(|known| known == *number)).with_context(|| {
+        let known: Vec<_> = known_groups().map(names::group).collect();
+        format!("not a group that can be offered; these can: {}", known.join(" "))
+    })
 }
 
 fn alpn(list: &str) -> Result<Vec<Vec<u8>>> {
@@ -337,8 +327,7 @@ fn name_server(text: &str) -> Result<SocketAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, 53));
     }
-    text.parse()
-        .context("not an address; write IP or IP:PORT, [v6]:PORT for IPv6")
+    text.parse().context("not an address; write IP or IP:PORT, [v6]:PORT for IPv6")
 }
 
 /// A limit: from a millisecond to a day.
@@ -368,24 +357,15 @@ impl fmt::Display for Span {
 struct Bytes(u64);
 
 /// Units of [`Bytes`], the largest first.
-const UNITS: [(&str, u64); 4] = [
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-    ("", 1),
-];
+const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
 impl FromStr for Bytes {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
-        let factor = UNITS
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()));
+        let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()));
         number
             .parse::<u64>()
             .ok()
@@ -398,9 +378,7 @@ impl FromStr for Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = UNITS
-            .iter()
-            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let exact = UNITS.iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         let (name, factor) = exact.unwrap_or(&("", 1));
         write!(f, "{}{name}", self.0 / factor)
     }
@@ -408,13 +386,8 @@ impl fmt::Display for Bytes {
 
 fn after_help() -> String {
     let columns: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    let checks = CHECKS
-        .iter()
-        .map(|row| format!("  {:<16} {}\n", row.usage(), row.help));
-    let problems: Vec<_> = Problem::ALL
-        .iter()
-        .map(|problem| problem.as_str())
-        .collect();
+    let checks = CHECKS.iter().map(|row| format!("  {:<16} {}\n", row.usage(), row.help));
+    let problems: Vec<_> = Problem::ALL.iter().map(|problem| problem.as_str()).collect();
     format!(
         "Text columns: {}.\n\
          Aligned on a terminal, separated by tabs elsewhere; a column that does not apply is -.\n\n\
@@ -448,14 +421,7 @@ mod tests {
         for text in ["300ms", "5s", "1m"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
         }
-        for text in [
-            "",
-            "KiB",
-            "-1",
-            "1.5MiB",
-            "99999999999999999999",
-            "99999999999GiB",
-        ] {
+        for text in ["", "KiB", "-1", "1.5MiB", "99999999999999999999", "99999999999GiB"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
         for text in ["", "5", "0s", "2days", "-1s", "1us"] {

@@ -33,10 +33,7 @@ pub(crate) async fn start(cli: &Cli, roots: &mut Roots) -> Result<Option<Vec<OsS
     if !cli.is_demo() {
         return Ok(None);
     }
-    servers(roots)
-        .await
-        .context("the demo cannot start")
-        .map(Some)
+    servers(roots).await.context("the demo cannot start").map(Some)
 }
 
 /// What a server does with a connection.
@@ -58,10 +55,7 @@ async fn servers(roots: &mut Roots) -> Result<Vec<OsString>> {
     let behaviours = [
         ("good", Behaviour::Tls(good)),
         ("expired", Behaviour::Tls(expired)),
-        (
-            "self-signed",
-            Behaviour::Tls(self_signed("self-signed.localhost", today + YEAR)?),
-        ),
+        ("self-signed", Behaviour::Tls(self_signed("self-signed.localhost", today + YEAR)?)),
         ("silent", Behaviour::Silent),
         ("plain-http", Behaviour::PlainHttp),
         ("alert", Behaviour::Alert),
@@ -106,9 +100,7 @@ async fn answer(mut stream: TcpStream, behaviour: Behaviour) -> io::Result<()> {
         }
         Behaviour::PlainHttp => {
             let _hello = stream.read(&mut request).await?;
-            stream
-                .write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-                .await
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await
         }
         Behaviour::Alert => {
             let _hello = stream.read(&mut request).await?;
@@ -120,9 +112,7 @@ async fn answer(mut stream: TcpStream, behaviour: Behaviour) -> io::Result<()> {
 fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "tlsweep demo CA");
+    params.distinguished_name.push(rcgen::DnType::CommonName, "tlsweep demo CA");
     Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
 }
 

@@ -16,10 +16,7 @@ pub(crate) fn fit(config: &mut Config, quiet: bool) {
         .unwrap_or(usize::MAX)
         .max(2);
     // A lookup holds a socket too.
-    config.lookups = config
-        .lookups
-        .min(config.concurrency)
-        .min((free / 4).max(1));
+    config.lookups = config.lookups.min(config.concurrency).min((free / 4).max(1));
     let fitting = (free - config.lookups).max(1);
     if config.concurrency > fitting {
         if !quiet {

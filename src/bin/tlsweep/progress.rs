@@ -39,11 +39,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Self {
-            bar,
-            status,
-            position,
-        }
+        Self { bar, status, position }
     }
 
     /// Redraws the line until it is dropped.
@@ -76,10 +72,7 @@ impl Progress {
 
     /// `out`, with the line out of its way while it is written to.
     pub(crate) fn around<W: Write>(&self, out: W) -> Around<W> {
-        Around {
-            bar: self.bar.clone(),
-            out,
-        }
+        Around { bar: self.bar.clone(), out }
     }
 }
 

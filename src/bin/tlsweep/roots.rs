@@ -41,9 +41,7 @@ fn of_system(quiet: bool) -> Result<Roots> {
         bail!("--system-roots: this machine has no roots (on Debian: apt install ca-certificates)");
     }
     if unusable > 0 && !quiet {
-        term::notice(format_args!(
-            "{unusable} of this machine's roots cannot be used"
-        ));
+        term::notice(format_args!("{unusable} of this machine's roots cannot be used"));
     }
     Ok(roots)
 }

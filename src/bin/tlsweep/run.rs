@@ -88,33 +88,20 @@ async fn run_sweep(
         None => cli.inputs()?,
     };
     let started = Instant::now();
-    let input = Input::open(targets, &files, || {
-        Box::new(io::stdin()) as Box<dyn Read + Send>
-    })?;
+    let input = Input::open(targets, &files, || Box::new(io::stdin()) as Box<dyn Read + Send>)?;
     let status = Arc::new(Status::default());
-    let progress = Progress::new(
-        cli.quiet,
-        Arc::clone(&status),
-        input.position(),
-        input.size(),
-    );
+    let progress = Progress::new(cli.quiet, Arc::clone(&status), input.position(), input.size());
     let settings = Settings {
         concurrency: config.concurrency,
         grace: config.grace,
         status: Arc::clone(&status),
     };
     let mut signals = Signals::new()?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     let clock = Clock::start(SystemTime::now());
     let prober = Prober::new(config, roots, checks, clock);
     let prober = Arc::new(prober.context("the TLS settings make no hello")?);
-    let stdout = io::stdout()
-        .as_fd()
-        .try_clone_to_owned()
-        .context("cannot use stdout")?;
+    let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
 
     let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
     let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
@@ -132,13 +119,7 @@ async fn run_sweep(
         () = progress.show() => (None, None),
     };
     progress.clear();
-    Ok(conclude(
-        written,
-        signal,
-        input_ended,
-        started.elapsed(),
-        cli.quiet,
-    ))
+    Ok(conclude(written, signal, input_ended, started.elapsed(), cli.quiet))
 }
 
 /// Waits for the sweep, or for the people who want it to stop: the first signal asks, the second
@@ -157,9 +138,7 @@ async fn until_the_end(
     };
     if !quiet {
         let grace = humantime::format_duration(config::GRACE);
-        term::notice(format_args!(
-            "stopping: {grace} for what is in flight; again: at once"
-        ));
+        term::notice(format_args!("stopping: {grace} for what is in flight; again: at once"));
     }
     stop.send_replace(Stop::Gently);
     let gently = tokio::select! {

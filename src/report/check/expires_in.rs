@@ -10,10 +10,7 @@ pub(super) const ROW: Row = Row {
         let within = humantime::parse_duration(value)
             .map_err(|_error| "not a time; write 30d or 36h".to_owned())?;
         Ok(Box::new(move |record| {
-            let not_after = record
-                .cert
-                .as_ref()
-                .and_then(|cert| cert.not_after.as_deref());
+            let not_after = record.cert.as_ref().and_then(|cert| cert.not_after.as_deref());
             let end = not_after.and_then(|text| humantime::parse_rfc3339(text).ok());
             let now = humantime::parse_rfc3339(&record.time).ok();
             let soon = now.and_then(|now| now.checked_add(within));

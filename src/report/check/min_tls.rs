@@ -4,12 +4,8 @@ use super::Row;
 use crate::names;
 
 /// The versions by the numbers that people use, in order.
-const VERSIONS: [(&str, u16); 4] = [
-    ("1.0", 0x0301),
-    ("1.1", 0x0302),
-    ("1.2", 0x0303),
-    ("1.3", 0x0304),
-];
+const VERSIONS: [(&str, u16); 4] =
+    [("1.0", 0x0301), ("1.1", 0x0302), ("1.2", 0x0303), ("1.3", 0x0304)];
 
 pub(super) const ROW: Row = Row {
     name: "min-tls",
@@ -24,8 +20,7 @@ pub(super) const ROW: Row = Row {
             let version = record.tls.as_ref().and_then(|tls| tls.version.as_deref());
             version.is_some_and(|version| {
                 let good = VERSIONS.iter().filter(|(_, number)| number >= least);
-                good.map(|(_, number)| names::version(*number))
-                    .all(|name| name != version)
+                good.map(|(_, number)| names::version(*number)).all(|name| name != version)
             })
         }))
     },

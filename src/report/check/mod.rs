@@ -63,14 +63,8 @@ impl Checks {
     pub fn parse<'a>(lists: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidCheck> {
         let mut checks = Self::default();
         let mut pins = Vec::new();
-        for word in lists
-            .into_iter()
-            .flat_map(|list| list.split(','))
-            .map(str::trim)
-        {
-            let (name, value) = word
-                .split_once('=')
-                .map_or((word, None), |(n, v)| (n, Some(v)));
+        for word in lists.into_iter().flat_map(|list| list.split(',')).map(str::trim) {
+            let (name, value) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
             let name = name.replace('_', "-").to_ascii_lowercase();
             let Some(row) = CHECKS.iter().find(|row| row.name == name) else {
                 let condition = problem::condition(&name).filter(|_| value.is_none());
@@ -87,11 +81,7 @@ impl Checks {
             }
             let condition = (row.make)(value);
             let condition = condition.map_err(|why| InvalidCheck(format!("`{word}`: {why}")))?;
-            let name = if value.is_empty() {
-                name
-            } else {
-                format!("{name}={value}")
-            };
+            let name = if value.is_empty() { name } else { format!("{name}={value}") };
             checks.add(name, condition);
         }
         if !pins.is_empty() {
@@ -142,9 +132,7 @@ fn unknown(word: &str, name: &str) -> InvalidCheck {
 
 impl fmt::Debug for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.0.iter().map(|(name, _)| name))
-            .finish()
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

@@ -7,8 +7,6 @@ pub(super) const ROW: Row = Row {
     value: None,
     help: "no OCSP response was stapled",
     make: |_value| {
-        Ok(Box::new(|record| {
-            record.tls.as_ref().and_then(|tls| tls.ocsp_stapled) == Some(false)
-        }))
+        Ok(Box::new(|record| record.tls.as_ref().and_then(|tls| tls.ocsp_stapled) == Some(false)))
     },
 };

@@ -7,20 +7,13 @@ pub(super) const ROW: Row = Row {
     value: Some("SHA256"),
     help: "the SHA-256 of the leaf's SPKI is not this one, nor any other pin",
     make: |pins| {
-        let pins: Vec<String> = pins
-            .split(',')
-            .map(|pin| pin.replace(':', "").to_ascii_lowercase())
-            .collect();
+        let pins: Vec<String> =
+            pins.split(',').map(|pin| pin.replace(':', "").to_ascii_lowercase()).collect();
         if let Some(wrong) = pins.iter().find(|pin| !is_sha256(pin)) {
-            return Err(format!(
-                "`{wrong}` is not a SHA-256: write its 64 hexadecimal digits"
-            ));
+            return Err(format!("`{wrong}` is not a SHA-256: write its 64 hexadecimal digits"));
         }
         Ok(Box::new(move |record| {
-            let key = record
-                .cert
-                .as_ref()
-                .and_then(|cert| cert.spki_sha256.as_ref());
+            let key = record.cert.as_ref().and_then(|cert| cert.spki_sha256.as_ref());
             key.is_some_and(|key| !pins.contains(key))
         }))
     },

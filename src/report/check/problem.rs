@@ -6,20 +6,13 @@ use crate::cert::Problem;
 /// The condition of that name, hyphens standing for underscores.
 pub(super) fn condition(name: &str) -> Option<Condition> {
     let word = name.replace('-', "_");
-    let problem = Problem::ALL
-        .into_iter()
-        .find(|problem| problem.as_str() == word)?;
+    let problem = Problem::ALL.into_iter().find(|problem| problem.as_str() == word)?;
     Some(Box::new(move |record| {
-        record
-            .trust
-            .as_ref()
-            .is_some_and(|trust| trust.problems.contains(&problem))
+        record.trust.as_ref().is_some_and(|trust| trust.problems.contains(&problem))
     }))
 }
 
 /// The names of the conditions.
 pub(super) fn words() -> impl Iterator<Item = String> {
-    Problem::ALL
-        .into_iter()
-        .map(|problem| problem.as_str().replace('_', "-"))
+    Problem::ALL.into_iter().map(|problem| problem.as_str().replace('_', "-"))
 }

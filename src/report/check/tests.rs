@@ -30,12 +30,7 @@ fn trust(problems: &[Problem]) -> Trust {
         Some(gravest) => Verdict::Untrusted(*gravest),
         None => Verdict::Trusted(crate::cert::Trusted::Trusted),
     };
-    Trust {
-        verdict,
-        problems: problems.to_vec(),
-        name_ok: None,
-        anchor: None,
-    }
+    Trust { verdict, problems: problems.to_vec(), name_ok: None, anchor: None }
 }
 
 fn met(list: &str, record: &Record) -> Vec<String> {
@@ -47,40 +42,20 @@ fn each_condition_is_met_by_what_it_names_and_by_nothing_else() {
     type Change = fn(&mut Record);
     let cases: [(&str, Change); 10] = [
         ("error", |r| r.ok = false),
-        ("untrusted", |r| {
-            r.trust = Some(trust(&[Problem::UnknownIssuer]))
-        }),
-        ("self-signed", |r| {
-            r.trust = Some(trust(&[Problem::SelfSigned]))
-        }),
+        ("untrusted", |r| r.trust = Some(trust(&[Problem::UnknownIssuer]))),
+        ("self-signed", |r| r.trust = Some(trust(&[Problem::SelfSigned]))),
         ("expires-in=30d", |r| {
             r.cert.as_mut().unwrap().not_after = Some("1970-01-30T23:59:59Z".to_owned());
         }),
-        ("min-tls=1.3", |r| {
-            r.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned())
-        }),
-        ("min-tls=1.0", |r| {
-            r.tls.as_mut().unwrap().version = Some("SSLv3".to_owned())
-        }),
-        ("weak", |r| {
-            r.trust = Some(trust(&[Problem::Expired, Problem::WeakKey]))
-        }),
-        ("no-pq", |r| {
-            r.tls.as_mut().unwrap().group = Some("x25519".to_owned())
-        }),
-        ("no-staple", |r| {
-            r.tls.as_mut().unwrap().ocsp_stapled = Some(false)
-        }),
-        ("pin", |r| {
-            r.cert.as_mut().unwrap().spki_sha256 = Some("ff".repeat(32))
-        }),
+        ("min-tls=1.3", |r| r.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned())),
+        ("min-tls=1.0", |r| r.tls.as_mut().unwrap().version = Some("SSLv3".to_owned())),
+        ("weak", |r| r.trust = Some(trust(&[Problem::Expired, Problem::WeakKey]))),
+        ("no-pq", |r| r.tls.as_mut().unwrap().group = Some("x25519".to_owned())),
+        ("no-staple", |r| r.tls.as_mut().unwrap().ocsp_stapled = Some(false)),
+        ("pin", |r| r.cert.as_mut().unwrap().spki_sha256 = Some("ff".repeat(32))),
     ];
     for (name, change) in cases {
-        let written = if name == "pin" {
-            format!("pin={PIN}")
-        } else {
-            name.to_owned()
-        };
+        let written = if name == "pin" { format!("pin={PIN}") } else { name.to_owned() };
         let mut record = record();
         assert!(met(&written, &record).is_empty(), "{name}");
         change(&mut record);

@@ -7,11 +7,6 @@ pub(super) const ROW: Row = Row {
     value: None,
     help: "the verdict is not `trusted`",
     make: |_value| {
-        Ok(Box::new(|record| {
-            record
-                .trust
-                .as_ref()
-                .is_some_and(|t| !t.verdict.is_trusted())
-        }))
+        Ok(Box::new(|record| record.trust.as_ref().is_some_and(|t| !t.verdict.is_trusted())))
     },
 };

@@ -33,10 +33,7 @@ impl Format for Csv {
             writer.write_record(self.fields.names())?;
         }
         let whole = serde_json::to_value(record)?;
-        let cells = self
-            .pointers
-            .iter()
-            .map(|at| whole.pointer(at).map(cell).unwrap_or_default());
+        let cells = self.pointers.iter().map(|at| whole.pointer(at).map(cell).unwrap_or_default());
         writer.write_record(cells)?;
         writer.flush()
     }

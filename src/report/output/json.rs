@@ -16,9 +16,7 @@ struct Json {
 }
 
 pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
-    Box::new(Json {
-        fields: layout.fields.clone(),
-    })
+    Box::new(Json { fields: layout.fields.clone() })
 }
 
 impl Format for Json {
@@ -29,9 +27,7 @@ impl Format for Json {
             Some(fields) => {
                 let whole = serde_json::to_value(record)?;
                 let chosen = chosen(&whole, "", fields.names());
-                chosen
-                    .unwrap_or_else(|| Value::Object(Map::new()))
-                    .serialize(&mut serializer)?;
+                chosen.unwrap_or_else(|| Value::Object(Map::new())).serialize(&mut serializer)?;
             }
         }
         out.push(b'\n');
@@ -45,11 +41,7 @@ fn chosen(value: &Value, name: &str, names: &[String]) -> Option<Value> {
         _ if names.iter().any(|chosen| chosen == name) => Some(value.clone()),
         Value::Object(object) => {
             let kept = object.iter().filter_map(|(key, inner)| {
-                let name = if name.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{name}.{key}")
-                };
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
                 Some((key.clone(), chosen(inner, &name, names)?))
             });
             let kept: Map<_, _> = kept.collect();

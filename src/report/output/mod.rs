@@ -14,11 +14,8 @@ use crate::report::schema::Fields;
 pub use text::COLUMNS;
 
 /// The formats, by the names that `--format` takes.
-pub const FORMATS: [(&str, Make); 3] = [
-    ("text", text::format),
-    ("json", json::format),
-    ("csv", csv::format),
-];
+pub const FORMATS: [(&str, Make); 3] =
+    [("text", text::format), ("json", json::format), ("csv", csv::format)];
 
 /// Bytes that are gathered before they are written, while more records are waiting.
 const BUFFER: usize = 64 * 1024;

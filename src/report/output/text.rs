@@ -35,11 +35,7 @@ struct Text {
 }
 
 pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
-    Box::new(Text {
-        aligned: layout.aligned,
-        coloured: layout.coloured,
-        line: String::new(),
-    })
+    Box::new(Text { aligned: layout.aligned, coloured: layout.coloured, line: String::new() })
 }
 
 impl Format for Text {
@@ -50,8 +46,7 @@ impl Format for Text {
             let colour = self.coloured.then(|| colour(column, cell)).flatten();
             self.line.push_str(colour.unwrap_or_default());
             self.line.push_str(cell);
-            self.line
-                .push_str(if colour.is_some() { PLAIN } else { "" });
+            self.line.push_str(if colour.is_some() { PLAIN } else { "" });
             if place == last {
                 self.line.push('\n');
             } else if self.aligned {
@@ -87,16 +82,8 @@ fn cells(record: &Record) -> [String; 9] {
 fn note(record: &Record) -> String {
     let mut notes = Vec::new();
     notes.extend(record.error.as_ref().map(|failure| failure.detail.clone()));
-    if let Some(trust) = record
-        .trust
-        .as_ref()
-        .filter(|trust| trust.problems.len() > 1)
-    {
-        let words: Vec<_> = trust
-            .problems
-            .iter()
-            .map(|problem| problem.as_str())
-            .collect();
+    if let Some(trust) = record.trust.as_ref().filter(|trust| trust.problems.len() > 1) {
+        let words: Vec<_> = trust.problems.iter().map(|problem| problem.as_str()).collect();
         notes.push(words.join(" "));
     }
     let alert = record.read.as_ref().and_then(|read| read.alert.as_ref());

@@ -28,11 +28,7 @@ impl ClientHello {
                 x25519_share = find_share(Reader(body).vec16());
             }
         }
-        Self {
-            random,
-            session_id,
-            x25519_share,
-        }
+        Self { random, session_id, x25519_share }
     }
 }
 

@@ -24,12 +24,7 @@ fn suite12() -> &'static Tls12CipherSuite {
 }
 
 pub(super) fn hash(transcript: &[u8]) -> Vec<u8> {
-    suite13()
-        .common
-        .hash_provider
-        .hash(transcript)
-        .as_ref()
-        .to_vec()
+    suite13().common.hash_provider.hash(transcript).as_ref().to_vec()
 }
 
 fn key_exchange() -> Box<dyn ActiveKeyExchange> {
@@ -49,14 +44,7 @@ impl Keys13 {
         let ours = key_exchange();
         let share = ours.pub_key().to_vec();
         let shared = ours.complete(client_share).unwrap();
-        (
-            Self {
-                shared,
-                handshake: None,
-                server: OkmBlock::new(&[]),
-            },
-            share,
-        )
+        (Self { shared, handshake: None, server: OkmBlock::new(&[]) }, share)
     }
 
     /// `transcript` ends with ServerHello.
@@ -73,9 +61,7 @@ impl Keys13 {
     pub(super) fn enter_traffic(&mut self, transcript: &[u8]) {
         let handshake = self.handshake.as_ref().expect("ServerHello was said");
         let salt = labelled(handshake.as_ref(), b"derived", &hash(&[]));
-        let master = suite13()
-            .hkdf_provider
-            .extract_from_zero_ikm(Some(salt.as_ref()));
+        let master = suite13().hkdf_provider.extract_from_zero_ikm(Some(salt.as_ref()));
         self.server = labelled(master.as_ref(), b"s ap traffic", &hash(transcript));
     }
 
@@ -86,11 +72,7 @@ impl Keys13 {
 
     pub(super) fn verify_data(&self, transcript: &[u8]) -> Vec<u8> {
         let hkdf = suite13().hkdf_provider;
-        let key = labelled(
-            hkdf.expander_for_okm(&self.server).as_ref(),
-            b"finished",
-            &[],
-        );
+        let key = labelled(hkdf.expander_for_okm(&self.server).as_ref(), b"finished", &[]);
         hkdf.hmac_sign(&key, &hash(transcript)).as_ref().to_vec()
     }
 
@@ -100,9 +82,7 @@ impl Keys13 {
         expand(secret.as_ref(), b"key", &[], &mut key);
         let mut iv = [0; 12];
         expand(secret.as_ref(), b"iv", &[], &mut iv);
-        suite13()
-            .aead_alg
-            .encrypter(AeadKey::from(key), Iv::new(iv))
+        suite13().aead_alg.encrypter(AeadKey::from(key), Iv::new(iv))
     }
 }
 
@@ -117,18 +97,8 @@ fn expand(secret: &dyn HkdfExpander, label: &[u8], context: &[u8], out: &mut [u8
     let length = u16::try_from(out.len()).unwrap().to_be_bytes();
     let label_length = [u8::try_from(6 + label.len()).unwrap()];
     let context_length = [u8::try_from(context.len()).unwrap()];
-    let info = [
-        &length[..],
-        &label_length,
-        b"tls13 ",
-        label,
-        &context_length,
-        context,
-    ];
-    assert!(
-        secret.expand_slice(&info, out).is_ok(),
-        "a key is shorter than 255 hashes"
-    );
+    let info = [&length[..], &label_length, b"tls13 ", label, &context_length, context];
+    assert!(secret.expand_slice(&info, out).is_ok(), "a key is shorter than 255 hashes");
 }
 
 pub(super) struct Keys12 {
@@ -174,9 +144,7 @@ impl Keys12 {
 
     pub(super) fn verify_data(&self, label: &[u8], transcript: &[u8]) -> Vec<u8> {
         let mut data = [0; 12];
-        suite12()
-            .prf_provider
-            .for_secret(&mut data, &self.master, label, &hash(transcript));
+        suite12().prf_provider.for_secret(&mut data, &self.master, label, &hash(transcript));
         data.to_vec()
     }
 
@@ -191,8 +159,6 @@ impl Keys12 {
             &server_first,
         );
         let key: [u8; 32] = block[32..64].try_into().unwrap();
-        suite12()
-            .aead_alg
-            .encrypter(AeadKey::from(key), &block[76..88], &[])
+        suite12().aead_alg.encrypter(AeadKey::from(key), &block[76..88], &[])
     }
 }

@@ -58,10 +58,7 @@ pub(crate) enum Chain {
 impl Msg {
     /// Whether the message is part of what Finished vouches for.
     pub(super) fn is_transcribed(self) -> bool {
-        !matches!(
-            self,
-            Self::Ticket | Self::KeyUpdate { .. } | Self::HelloRequest
-        )
+        !matches!(self, Self::Ticket | Self::KeyUpdate { .. } | Self::HelloRequest)
     }
 }
 
@@ -69,11 +66,7 @@ impl Session {
     pub(super) fn build(&mut self, msg: &Msg) -> Vec<u8> {
         match *msg {
             Msg::ServerHello => {
-                let share = self
-                    .client
-                    .x25519_share
-                    .as_deref()
-                    .expect("a share of x25519");
+                let share = self.client.x25519_share.as_deref().expect("a share of x25519");
                 let (keys, share) = Keys13::agree(share);
                 self.keys13 = Some(keys);
                 let share = [&[0x00, 0x1d][..], &vec16(&share)].concat();
@@ -93,10 +86,7 @@ impl Session {
             }
             Msg::Ticket => {
                 let lifetime_and_age = [0, 0, 0x1c, 0x20, 1, 2, 3, 4];
-                framed(
-                    4,
-                    &[&lifetime_and_age[..], &[1, 7], &vec16(&[9; 32]), &[0, 0]].concat(),
-                )
+                framed(4, &[&lifetime_and_age[..], &[1, 7], &vec16(&[9; 32]), &[0, 0]].concat())
             }
             Msg::KeyUpdate { answer } => framed(24, &[u8::from(answer)]),
             Msg::HelloRequest => framed(0, &[]),
@@ -126,14 +116,7 @@ impl Session {
         let key_share = [&[0x00, 0x33][..], &vec16(key_share)].concat();
         let extensions = vec16(&[&supported_versions[..], &key_share].concat());
         let session_id = vec8(&self.client.session_id);
-        [
-            &[3, 3][..],
-            random,
-            &session_id,
-            &[0x13, 0x03, 0],
-            &extensions,
-        ]
-        .concat()
+        [&[3, 3][..], random, &session_id, &[0x13, 0x03, 0], &extensions].concat()
     }
 }
 
@@ -145,10 +128,7 @@ const RETRY: [u8; 32] = [
 
 fn random() -> [u8; 32] {
     let mut random = [0; 32];
-    crypto::aws_lc_rs::default_provider()
-        .secure_random
-        .fill(&mut random)
-        .unwrap();
+    crypto::aws_lc_rs::default_provider().secure_random.fill(&mut random).unwrap();
     random
 }
 
@@ -156,10 +136,8 @@ fn certificate13(chain: Chain) -> Vec<u8> {
     // An empty context, three bytes of list length, and of each entry three of length and two of
     // extensions stand around the certificates.
     const AROUND: usize = 1 + 3 + 3 + 2;
-    let entries: Vec<_> = ders(chain, AROUND)
-        .iter()
-        .map(|der| [vec24(der), vec![0, 0]].concat())
-        .collect();
+    let entries: Vec<_> =
+        ders(chain, AROUND).iter().map(|der| [vec24(der), vec![0, 0]].concat()).collect();
     [vec![0], vec24(&entries.concat())].concat()
 }
 
