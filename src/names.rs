@@ -17,6 +17,13 @@ pub fn suite(number: u16) -> Cow<'static, str> {
     named(suites::SUITES, number).map_or_else(|| hex(number), Cow::Borrowed)
 }
 
+/// Every cipher suite that has a name, but for those that only signal.
+pub fn suites() -> impl Iterator<Item = u16> {
+    const SIGNALS: [u16; 3] = [0x0000, 0x00ff, 0x5600];
+    let suites = suites::SUITES.iter().map(|(number, _)| *number);
+    suites.filter(|number| !SIGNALS.contains(number))
+}
+
 /// The name of a key exchange group: `x25519`.
 pub fn group(number: u16) -> Cow<'static, str> {
     named(GROUPS, number).map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)

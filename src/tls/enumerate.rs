@@ -1,0 +1,270 @@
+//! What a server can speak, found by elimination.
+//!
+//! Nothing here does I/O: an [`Enumeration`] says which hello to send next and is told what came
+//! of it. It asks along several tracks that do not wait for each other, such as the suites of one
+//! version; on each, what the server chose is left out of the next offer, until it refuses.
+
+mod track;
+
+pub use track::{Groups, Order, Suite, Version};
+
+use super::hello::Answer;
+use super::legacy::{ClientHello, DEFLATE, NULL_COMPRESSION, SUITES, TLS_1_2};
+use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
+
+/// Whether a server can do a thing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Support {
+    /// It did.
+    Supported,
+    /// It was asked, and refused.
+    NotSupported,
+    /// It gave no answer that says, or there was no way to ask.
+    #[default]
+    Unknown,
+}
+
+/// What came of a [`Probe`].
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// The server said this, even if its flight was then cut short.
+    Answered(&'a Answer),
+    /// The server closed or reset the connection without a word: how some of them refuse.
+    Closed,
+    /// A deadline struck, no connection was had, or what came was no TLS.
+    Silent,
+}
+
+/// A hello to send on a connection of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Probe {
+    track: usize,
+    offer: Offer,
+}
+
+/// What a hello offers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Offer {
+    version: u16,
+    suites: Vec<u16>,
+    groups: Vec<u16>,
+    compressions: &'static [u8],
+}
+
+impl Probe {
+    /// The bytes to send.
+    pub fn encode(&self, server_name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
+        let hello = ClientHello {
+            version: self.offer.version,
+            suites: &self.offer.suites,
+            groups: &self.offer.groups,
+            compressions: self.offer.compressions,
+            server_name,
+        };
+        hello.encode(random)
+    }
+}
+
+/// Everything that was found out.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Findings {
+    /// From SSL 3.0 to TLS 1.3, whether supported or not.
+    pub versions: Vec<Version>,
+    /// The curves of TLS 1.2 and before.
+    pub curves: Groups,
+    /// The groups of TLS 1.3.
+    pub groups: Groups,
+    /// Compression of the record layer, which CRIME is about.
+    pub compression: Support,
+    /// TLS_FALLBACK_SCSV (RFC 7507).
+    pub fallback_scsv: Support,
+    /// Secure renegotiation (RFC 5746).
+    pub secure_renegotiation: Support,
+    /// The extended master secret (RFC 7627).
+    pub extended_master_secret: Support,
+}
+
+/// The enumeration of one server.
+#[derive(Debug)]
+pub struct Enumeration {
+    lines: Vec<Line>,
+    secure_renegotiation: Support,
+    extended_master_secret: Support,
+}
+
+/// One track, and how the asking goes.
+#[derive(Debug)]
+struct Line {
+    track: Track,
+    asked: bool,
+    silences: u8,
+}
+
+#[derive(Debug)]
+enum Track {
+    Suites(SuiteTrack),
+    Groups(GroupTrack),
+    Compression(Option<Support>),
+    Fallback(Option<Support>),
+}
+
+/// Silences on end after which a track is given up.
+const PATIENCE: u8 = 2;
+
+const FALLBACK_SCSV: u16 = 0x5600;
+const INAPPROPRIATE_FALLBACK: u8 = 86;
+
+impl Line {
+    fn new(track: Track) -> Self {
+        Self { track, asked: false, silences: 0 }
+    }
+}
+
+impl Default for Enumeration {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Enumeration {
+    /// The start of an enumeration.
+    pub fn new() -> Self {
+        let newest_first = VERSIONS.iter().rev();
+        let suites = newest_first.map(|version| Track::Suites(SuiteTrack::new(*version)));
+        let tracks = suites.chain([
+            Track::Groups(GroupTrack::tls13()),
+            Track::Groups(GroupTrack::curves()),
+            Track::Compression(None),
+            Track::Fallback(None),
+        ]);
+        Self {
+            lines: tracks.map(Line::new).collect(),
+            secure_renegotiation: Support::Unknown,
+            extended_master_secret: Support::Unknown,
+        }
+    }
+
+    /// The next hello to send. `None` while nothing is left that could be asked before one of the
+    /// probes under way has its outcome; when there are none, the enumeration is over.
+    pub fn next_probe(&mut self) -> Option<Probe> {
+        let (track, offer) = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| !line.asked && line.silences < PATIENCE)
+            .find_map(|(track, line)| Some((track, self.offer(&line.track)?)))?;
+        self.lines.get_mut(track)?.asked = true;
+        Some(Probe { track, offer })
+    }
+
+    /// Takes in what came of a probe.
+    pub fn settle(&mut self, probe: &Probe, outcome: Outcome<'_>) {
+        let said = Said::new(&probe.offer, outcome);
+        self.note_extensions(&said);
+        let Some(line) = self.lines.get_mut(probe.track) else {
+            return;
+        };
+        line.asked = false;
+        if let Said::Nothing = said {
+            line.silences += 1;
+            return;
+        }
+        line.silences = 0;
+        match &mut line.track {
+            Track::Suites(track) => track.settle(&said),
+            Track::Groups(track) => track.settle(&said),
+            Track::Compression(support) => {
+                *support = Some(match said {
+                    Said::Chose(hello, _) if hello.compression == DEFLATE => Support::Supported,
+                    Said::Chose(..) => Support::NotSupported,
+                    Said::Refused(_) | Said::Nothing => Support::Unknown,
+                });
+            }
+            Track::Fallback(support) => {
+                *support = Some(match said {
+                    Said::Chose(..) => Support::NotSupported,
+                    Said::Refused(Some(INAPPROPRIATE_FALLBACK)) => Support::Supported,
+                    Said::Refused(_) | Said::Nothing => Support::Unknown,
+                });
+            }
+        }
+    }
+
+    /// What was found out. What is still being asked is unknown.
+    pub fn into_findings(self) -> Findings {
+        let mut findings = Findings {
+            secure_renegotiation: self.secure_renegotiation,
+            extended_master_secret: self.extended_master_secret,
+            ..Findings::default()
+        };
+        for line in self.lines {
+            match line.track {
+                Track::Suites(track) => findings.versions.push(track.into_version()),
+                Track::Groups(track) if track.is_tls13() => findings.groups = track.into_groups(),
+                Track::Groups(track) => findings.curves = track.into_groups(),
+                Track::Compression(support) => {
+                    findings.compression = support.unwrap_or_default();
+                }
+                Track::Fallback(support) => {
+                    findings.fallback_scsv = support.unwrap_or_default();
+                }
+            }
+        }
+        findings.versions.reverse();
+        findings
+    }
+
+    fn offer(&self, track: &Track) -> Option<Offer> {
+        match track {
+            Track::Suites(track) => track.offer(),
+            Track::Groups(track) => track.offer(),
+            Track::Compression(None) => Some(Offer {
+                compressions: &[DEFLATE, NULL_COMPRESSION],
+                ..Offer::new(TLS_1_2, SUITES.to_vec())
+            }),
+            Track::Fallback(None) => self.fallback_offer(),
+            Track::Compression(Some(_)) | Track::Fallback(Some(_)) => None,
+        }
+    }
+
+    /// Claims to fall back from the server's best version to its second best, once both are known.
+    fn fallback_offer(&self) -> Option<Offer> {
+        let mut supported = Vec::new();
+        for line in &self.lines {
+            if let Track::Suites(track) = &line.track {
+                match track.support() {
+                    Some(Support::Supported) => supported.push(track),
+                    Some(_) => {}
+                    None if line.silences < PATIENCE => return None,
+                    None => {}
+                }
+            }
+        }
+        let second = supported.get(1)?;
+        let mut suites = second.known();
+        suites.push(FALLBACK_SCSV);
+        Some(Offer::new(second.number(), suites))
+    }
+
+    fn note_extensions(&mut self, said: &Said<'_>) {
+        let Said::Chose(hello, _) = said else {
+            return;
+        };
+        // SSL 3.0 has no master secret to extend, and TLS 1.3 needs neither.
+        if !(0x0301..=TLS_1_2).contains(&hello.version()) {
+            return;
+        }
+        let note = |known: &mut Support, seen| {
+            if seen {
+                *known = Support::Supported;
+            } else if *known == Support::Unknown {
+                *known = Support::NotSupported;
+            }
+        };
+        note(&mut self.secure_renegotiation, hello.secure_renegotiation());
+        note(&mut self.extended_master_secret, hello.extended_master_secret());
+    }
+}
+
+#[cfg(test)]
+mod tests;

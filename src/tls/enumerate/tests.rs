@@ -1,0 +1,259 @@
+use super::*;
+use crate::tls::hello::{Alert, KeyExchange, Parameters, ServerHello};
+use crate::tls::legacy::TLS_1_3;
+use Support::{NotSupported, Supported, Unknown};
+
+/// A server that answers offers as its settings say.
+#[derive(Clone)]
+struct Server {
+    versions: &'static [u16],
+    suites: &'static [u16],
+    groups: &'static [u16],
+    server_order: bool,
+    /// The curve of its certificate, without which it refuses.
+    curve: Option<u16>,
+    silent: fn(&Offer) -> bool,
+}
+
+const HANDSHAKE_FAILURE: u8 = 40;
+const PROTOCOL_VERSION: u8 = 70;
+
+const OLD: Server = Server {
+    versions: &[0x0301, 0x0302, 0x0303],
+    suites: &[0xc02f, 0x009e, 0xc013, 0x002f, 0x000a],
+    groups: &[23, 24],
+    server_order: true,
+    curve: None,
+    silent: |_| false,
+};
+
+const NEW: Server = Server {
+    versions: &[0x0303, 0x0304],
+    suites: &[0x1301, 0x1302, 0xc02b, 0xc02c],
+    groups: &[4588, 29, 23],
+    ..OLD
+};
+
+impl Server {
+    fn answer(&self, offer: &Offer) -> Result<Answer, u8> {
+        let speaks = |version: &u16| match offer.version {
+            TLS_1_3 => *version == TLS_1_3,
+            highest => *version <= highest,
+        };
+        let version = *self.versions.iter().rev().find(|v| speaks(v)).ok_or(PROTOCOL_VERSION)?;
+        let best = self.versions.last();
+        if offer.suites.contains(&FALLBACK_SCSV) && best > Some(&version) {
+            return Err(INAPPROPRIATE_FALLBACK);
+        }
+        if self.curve.is_some_and(|curve| version < TLS_1_3 && !offer.groups.contains(&curve)) {
+            return Err(HANDSHAKE_FAILURE);
+        }
+        let fits = |suite: &u16| {
+            let tls13 = suite >> 8 == 0x13;
+            tls13 == (version == TLS_1_3)
+        };
+        let group = offer.groups.iter().find(|group| self.groups.contains(group));
+        let curves = |suite: &u16| group.is_some() || !names_curve(*suite);
+        let (first, second) = if self.server_order {
+            (self.suites, offer.suites.as_slice())
+        } else {
+            (offer.suites.as_slice(), self.suites)
+        };
+        let suite = *first
+            .iter()
+            .find(|suite| second.contains(suite) && fits(suite) && curves(suite))
+            .ok_or(HANDSHAKE_FAILURE)?;
+        let hello = ServerHello {
+            legacy_version: version.min(0x0303),
+            random: [0; 32],
+            session_id_length: 0,
+            suite,
+            compression: 0,
+            extensions: vec![0xff01],
+            selected_version: (version == TLS_1_3).then_some(version),
+            key_share_group: group.copied().filter(|_| version == TLS_1_3),
+            alpn: None,
+            sct_list: None,
+        };
+        if version == TLS_1_3 {
+            return Ok(Answer { retry: Some(hello), ..Answer::default() });
+        }
+        let parameters = match suite {
+            0x009e => Some(Parameters::Dh { prime_bits: 2048 }),
+            suite if names_curve(suite) => group.map(|group| Parameters::Ecdh { group: *group }),
+            _ => None,
+        };
+        Ok(Answer {
+            hello: Some(hello),
+            key_exchange: parameters
+                .map(|parameters| KeyExchange { parameters, signature_scheme: None }),
+            ..Answer::default()
+        })
+    }
+
+    /// The findings with this many probes under way at once, and how many it took.
+    fn enumerate(&self, at_once: usize) -> (Findings, usize) {
+        let mut enumeration = Enumeration::new();
+        let mut under_way = Vec::new();
+        let mut count = 0;
+        loop {
+            while under_way.len() < at_once
+                && let Some(probe) = enumeration.next_probe()
+            {
+                under_way.push(probe);
+            }
+            let Some(probe) = under_way.pop() else {
+                return (enumeration.into_findings(), count);
+            };
+            count += 1;
+            assert!(count < 2000, "an enumeration must end");
+            if (self.silent)(&probe.offer) {
+                enumeration.settle(&probe, Outcome::Silent);
+                continue;
+            }
+            let answer = self.answer(&probe.offer).unwrap_or_else(|description| Answer {
+                alert: Some(Alert { level: 2, description }),
+                ..Answer::default()
+            });
+            enumeration.settle(&probe, Outcome::Answered(&answer));
+        }
+    }
+}
+
+fn names_curve(suite: u16) -> bool {
+    crate::names::suite(suite).contains("_ECDHE_")
+}
+
+fn supports(findings: &Findings) -> Vec<Support> {
+    let versions = findings.versions.iter();
+    versions.map(|version| version.support).collect()
+}
+
+fn suites(findings: &Findings, version: usize) -> Vec<u16> {
+    let suites = findings.versions[version].suites.iter();
+    suites.map(|suite| suite.number).collect()
+}
+
+#[test]
+fn a_server_of_old() {
+    let (findings, count) = OLD.enumerate(4);
+    assert_eq!(supports(&findings), [NotSupported, Supported, Supported, Supported, NotSupported]);
+    for version in 1..=3 {
+        assert_eq!(suites(&findings, version), OLD.suites);
+        assert!(findings.versions[version].complete);
+        assert_eq!(findings.versions[version].order, Some(Order::Server));
+    }
+    let parameters = findings.versions[3].suites[1].parameters;
+    assert_eq!(parameters, Some(Parameters::Dh { prime_bits: 2048 }));
+    assert_eq!(findings.curves.numbers, [23, 24]);
+    assert!(findings.groups.numbers.is_empty() && findings.groups.complete);
+    assert_eq!(findings.fallback_scsv, Supported);
+    assert_eq!(findings.compression, NotSupported);
+    assert_eq!(findings.secure_renegotiation, Supported);
+    assert_eq!(findings.extended_master_secret, NotSupported);
+    assert!(count < 45, "{count}");
+}
+
+#[test]
+fn a_server_of_today() {
+    let (findings, count) = NEW.enumerate(4);
+    assert_eq!(
+        supports(&findings),
+        [NotSupported, NotSupported, NotSupported, Supported, Supported]
+    );
+    assert_eq!(suites(&findings, 3), [0xc02b, 0xc02c]);
+    assert_eq!(suites(&findings, 4), [0x1301, 0x1302]);
+    assert_eq!(findings.groups.numbers, [4588, 29, 23]);
+    assert_eq!(findings.curves.numbers, [29, 23]);
+    assert!(count < 30, "{count}");
+}
+
+#[test]
+fn concurrency_makes_no_difference() {
+    for server in [OLD, NEW] {
+        assert_eq!(server.enumerate(1), server.enumerate(4));
+    }
+}
+
+#[test]
+fn the_client_s_order_is_told_from_the_server_s() {
+    let server = Server { server_order: false, ..OLD };
+    let (findings, _) = server.enumerate(4);
+    assert_eq!(findings.versions[3].order, Some(Order::Client));
+    assert_eq!(suites(&findings, 3).len(), OLD.suites.len());
+}
+
+#[test]
+fn suites_from_several_hellos_are_sorted() {
+    let server = Server { suites: &[0x008d, 0xc02f, 0x008c, 0x002f], ..OLD };
+    let (findings, _) = server.enumerate(4);
+    assert_eq!(suites(&findings, 3), server.suites);
+}
+
+#[test]
+fn curves_are_found_behind_that_of_the_certificate() {
+    let server = Server { groups: &[23, 24, 25], curve: Some(23), ..OLD };
+    let (findings, _) = server.enumerate(4);
+    assert_eq!(findings.curves.numbers, [23, 24, 25]);
+    assert!(findings.curves.complete);
+}
+
+#[test]
+fn silence_is_not_a_no() {
+    let server = Server { silent: |_| true, ..OLD };
+    let (findings, count) = server.enumerate(4);
+    assert_eq!(supports(&findings), [Unknown; 5]);
+    assert_eq!(findings.compression, Unknown);
+    assert_eq!(findings.fallback_scsv, Unknown);
+    assert!(!findings.groups.complete && !findings.curves.complete);
+    assert_eq!(count, 2 * 8);
+
+    let server = Server {
+        silent: |offer| offer.version == 0x0303 && !offer.suites.contains(&0xc02f),
+        ..OLD
+    };
+    let (findings, _) = server.enumerate(4);
+    assert_eq!(suites(&findings, 3), [0xc02f]);
+    assert_eq!(findings.versions[3].support, Supported);
+    assert!(!findings.versions[3].complete);
+}
+
+#[test]
+fn a_closed_connection_is_a_refusal() {
+    let mut enumeration = Enumeration::new();
+    while let Some(probe) = enumeration.next_probe() {
+        enumeration.settle(&probe, Outcome::Closed);
+    }
+    let findings = enumeration.into_findings();
+    assert_eq!(supports(&findings), [NotSupported; 5]);
+}
+
+#[test]
+fn a_refusal_of_the_name_says_nothing_of_the_offer() {
+    let answer = Answer { alert: Some(Alert { level: 2, description: 112 }), ..Answer::default() };
+    let mut enumeration = Enumeration::new();
+    while let Some(probe) = enumeration.next_probe() {
+        enumeration.settle(&probe, Outcome::Answered(&answer));
+    }
+    assert_eq!(supports(&enumeration.into_findings()), [Unknown; 5]);
+}
+
+#[test]
+fn an_answer_outside_the_offer_counts_for_nothing() {
+    let mut enumeration = Enumeration::new();
+    let probe = enumeration.next_probe().unwrap();
+    let mut answer = NEW.answer(&probe.offer).unwrap();
+    answer.retry.as_mut().unwrap().suite = 0xffff;
+    enumeration.settle(&probe, Outcome::Answered(&answer));
+    assert_eq!(supports(&enumeration.into_findings())[4], Unknown);
+}
+
+#[test]
+fn probes_are_hellos() {
+    let mut enumeration = Enumeration::new();
+    while let Some(probe) = enumeration.next_probe() {
+        let bytes = probe.encode(Some("example.com"), &[0; 32]);
+        assert_eq!(bytes[0], 22);
+        assert!(probe.offer.suites.len() <= 128);
+    }
+}

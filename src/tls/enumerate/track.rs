@@ -1,0 +1,360 @@
+//! Elimination, track by track.
+
+use super::{Offer, Outcome, Support};
+use crate::names;
+use crate::tls::hello::{KeyExchange, Parameters, ServerHello};
+use crate::tls::legacy::{
+    GROUPS, NULL_COMPRESSION, SUITES, TLS_1_2, TLS_1_3, TLS13_GROUPS, TLS13_SUITES,
+};
+
+/// Every version that is asked for, oldest first.
+pub(super) const VERSIONS: &[u16] = &[0x0300, 0x0301, 0x0302, 0x0303, 0x0304];
+
+/// Some servers choke on more suites in one hello.
+const MOST_SUITES: usize = 127;
+
+const PROTOCOL_VERSION: u8 = 70;
+
+/// access_denied, user_canceled and unrecognized_name: the offer would have been refused whatever
+/// stood in it.
+const UNRELATED_ALERTS: [u8; 3] = [49, 90, 112];
+
+/// The first of the groups that are no curves.
+const FFDHE2048: u16 = 256;
+
+impl Offer {
+    pub(super) fn new(version: u16, suites: Vec<u16>) -> Self {
+        let groups = if version == TLS_1_3 { TLS13_GROUPS } else { GROUPS };
+        Self { version, suites, groups: groups.to_vec(), compressions: &[NULL_COMPRESSION] }
+    }
+}
+
+/// What an outcome means for its offer.
+pub(super) enum Said<'a> {
+    /// The server chose from the offer.
+    Chose(&'a ServerHello, Option<KeyExchange>),
+    /// The server will have none of it; the alert by which it said so.
+    Refused(Option<u8>),
+    /// Nothing that could be relied on.
+    Nothing,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn new(offer: &Offer, outcome: Outcome<'a>) -> Self {
+        let answer = match outcome {
+            Outcome::Answered(answer) => answer,
+            Outcome::Closed => return Self::Refused(None),
+            Outcome::Silent => return Self::Nothing,
+        };
+        match (answer.hello.as_ref().or(answer.retry.as_ref()), answer.alert) {
+            (Some(hello), _) if offer.suites.contains(&hello.suite) => {
+                Self::Chose(hello, answer.key_exchange)
+            }
+            (None, Some(alert)) if !UNRELATED_ALERTS.contains(&alert.description) => {
+                Self::Refused(Some(alert.description))
+            }
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// A version and its suites.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Version {
+    /// The version by number.
+    pub number: u16,
+    /// Whether the server speaks it.
+    pub support: Support,
+    /// The suites that it accepts, the preferred first.
+    pub suites: Vec<Suite>,
+    /// Whose preference the order shows, when that was found out.
+    pub order: Option<Order>,
+    /// False when the asking broke off: what is not listed is then unknown.
+    pub complete: bool,
+}
+
+/// A suite that the server chose.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Suite {
+    /// The suite by number.
+    pub number: u16,
+    /// The parameters of its key exchange, where there are public ones.
+    pub parameters: Option<Parameters>,
+}
+
+/// Whose preference counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// The client's: any order is as good as another.
+    Client,
+    /// The server's.
+    Server,
+}
+
+/// The suites of one version.
+#[derive(Debug)]
+pub(super) struct SuiteTrack {
+    version: u16,
+    support: Option<Support>,
+    phase: Phase,
+    /// What is offered: one hello's worth that the server has not chosen yet.
+    open: Vec<u16>,
+    /// What is offered when all of that is refused.
+    later: Vec<u16>,
+    chosen: Vec<Suite>,
+    /// How many of the chosen stand in order, because one hello offered them all.
+    in_order: usize,
+    order: Option<Order>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// Finding the suites.
+    Find,
+    /// Finding their order, after several hellos were needed.
+    Sort,
+    /// Finding out whose order it is.
+    Reverse,
+    Done,
+}
+
+impl SuiteTrack {
+    pub(super) fn new(version: u16) -> Self {
+        let later = if version == TLS_1_3 {
+            TLS13_SUITES.to_vec()
+        } else {
+            let others = names::suites().filter(|suite| !SUITES.contains(suite));
+            let others = others.filter(|suite| !TLS13_SUITES.contains(suite));
+            SUITES.iter().copied().chain(others).collect()
+        };
+        let mut track = Self {
+            version,
+            support: None,
+            phase: Phase::Find,
+            open: Vec::new(),
+            later,
+            chosen: Vec::new(),
+            in_order: 0,
+            order: None,
+        };
+        track.open_more();
+        track
+    }
+
+    pub(super) fn number(&self) -> u16 {
+        self.version
+    }
+
+    /// Whether the server speaks this version, once known; the suites may take longer.
+    pub(super) fn support(&self) -> Option<Support> {
+        self.support
+    }
+
+    /// The suites by number, as far as they are known.
+    pub(super) fn known(&self) -> Vec<u16> {
+        let chosen = self.chosen.iter().map(|suite| suite.number);
+        let unsorted = self.open.iter().filter(|_| self.phase == Phase::Sort);
+        chosen.chain(unsorted.copied()).collect()
+    }
+
+    pub(super) fn offer(&self) -> Option<Offer> {
+        let suites = match self.phase {
+            Phase::Find | Phase::Sort => self.open.clone(),
+            Phase::Reverse => self.known().into_iter().rev().collect(),
+            Phase::Done => return None,
+        };
+        Some(Offer::new(self.version, suites))
+    }
+
+    pub(super) fn settle(&mut self, said: &Said<'_>) {
+        match said {
+            Said::Chose(hello, _) if hello.version() != self.version => self.end(),
+            Said::Chose(hello, key_exchange) => self.chose(hello, *key_exchange),
+            Said::Refused(Some(PROTOCOL_VERSION)) if self.chosen.is_empty() => self.end(),
+            Said::Refused(_) => self.refused(),
+            Said::Nothing => {}
+        }
+    }
+
+    pub(super) fn into_version(mut self) -> Version {
+        self.give_up_sorting();
+        Version {
+            number: self.version,
+            support: self.support.unwrap_or_default(),
+            suites: self.chosen,
+            order: self.order,
+            complete: self.phase != Phase::Find,
+        }
+    }
+
+    fn chose(&mut self, hello: &ServerHello, key_exchange: Option<KeyExchange>) {
+        self.support = Some(Support::Supported);
+        if self.phase == Phase::Reverse {
+            let first = self.chosen.first().map(|suite| suite.number);
+            self.order =
+                Some(if first == Some(hello.suite) { Order::Server } else { Order::Client });
+            self.end();
+            return;
+        }
+        self.open.retain(|suite| *suite != hello.suite);
+        self.chosen.push(Suite {
+            number: hello.suite,
+            parameters: key_exchange.map(|key_exchange| key_exchange.parameters),
+        });
+        if self.open.is_empty() {
+            self.exhausted();
+        }
+    }
+
+    fn refused(&mut self) {
+        match self.phase {
+            Phase::Find => self.exhausted(),
+            // The server contradicts itself, and so has no order to tell.
+            Phase::Sort | Phase::Reverse | Phase::Done => self.end(),
+        }
+    }
+
+    /// Nothing that is open would be chosen.
+    fn exhausted(&mut self) {
+        if self.phase == Phase::Find {
+            if self.in_order == 0 {
+                self.in_order = self.chosen.len();
+            }
+            if self.open_more() {
+                return;
+            }
+            if self.in_order < self.chosen.len() && self.chosen.len() <= MOST_SUITES {
+                self.open = self.known();
+                self.chosen.clear();
+                self.phase = Phase::Sort;
+                return;
+            }
+        }
+        if self.chosen.len() > 1 {
+            self.phase = Phase::Reverse;
+        } else {
+            self.end();
+        }
+    }
+
+    fn open_more(&mut self) -> bool {
+        let count = self.later.len().min(MOST_SUITES);
+        self.open = self.later.drain(..count).collect();
+        count > 0
+    }
+
+    fn end(&mut self) {
+        self.support.get_or_insert(Support::NotSupported);
+        self.give_up_sorting();
+        self.phase = Phase::Done;
+    }
+
+    fn give_up_sorting(&mut self) {
+        if self.phase == Phase::Sort {
+            let unsorted = self.open.drain(..).map(|number| Suite { number, parameters: None });
+            self.chosen.extend(unsorted);
+        }
+    }
+}
+
+/// The groups that a server uses.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Groups {
+    /// The groups by number, in the order in which they were chosen.
+    pub numbers: Vec<u16>,
+    /// False when the asking broke off: what is not listed is then unknown.
+    pub complete: bool,
+}
+
+/// The groups of TLS 1.3, or the curves before it.
+#[derive(Debug)]
+pub(super) struct GroupTrack {
+    version: u16,
+    suites: Vec<u16>,
+    open: Vec<u16>,
+    chosen: Vec<u16>,
+    /// True when the chosen are offered again, behind the open ones: a server whose certificate
+    /// is on a curve refuses every hello without it.
+    backed: bool,
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Broken,
+    Complete,
+}
+
+impl GroupTrack {
+    pub(super) fn tls13() -> Self {
+        Self::new(TLS_1_3, TLS13_SUITES.to_vec(), TLS13_GROUPS.to_vec())
+    }
+
+    pub(super) fn curves() -> Self {
+        let on_curves = |suite: &u16| {
+            let name = names::suite(*suite);
+            name.starts_with("TLS_ECDHE_") || name.starts_with("TLS_ECDH_anon_")
+        };
+        let suites = SUITES.iter().copied().filter(on_curves).collect();
+        let curves = GROUPS.iter().copied().filter(|group| *group < FFDHE2048);
+        Self::new(TLS_1_2, suites, curves.collect())
+    }
+
+    fn new(version: u16, suites: Vec<u16>, open: Vec<u16>) -> Self {
+        Self { version, suites, open, chosen: Vec::new(), backed: false, end: None }
+    }
+
+    pub(super) fn is_tls13(&self) -> bool {
+        self.version == TLS_1_3
+    }
+
+    pub(super) fn offer(&self) -> Option<Offer> {
+        if self.end.is_some() {
+            return None;
+        }
+        let mut groups = self.open.clone();
+        if self.backed {
+            groups.extend(&self.chosen);
+        }
+        Some(Offer { groups, ..Offer::new(self.version, self.suites.clone()) })
+    }
+
+    pub(super) fn settle(&mut self, said: &Said<'_>) {
+        match said {
+            Said::Chose(hello, key_exchange) => {
+                match hello.key_share_group.or_else(|| curve(*key_exchange)) {
+                    Some(group) => self.chose(group),
+                    None => self.end = Some(End::Broken),
+                }
+            }
+            Said::Refused(_) if self.backed || self.chosen.is_empty() || self.is_tls13() => {
+                self.end = Some(End::Complete);
+            }
+            Said::Refused(_) => self.backed = true,
+            Said::Nothing => {}
+        }
+    }
+
+    pub(super) fn into_groups(self) -> Groups {
+        Groups { numbers: self.chosen, complete: self.end == Some(End::Complete) }
+    }
+
+    fn chose(&mut self, group: u16) {
+        let offered = self.open.contains(&group);
+        self.open.retain(|open| *open != group);
+        if !self.chosen.contains(&group) {
+            self.chosen.push(group);
+        }
+        // A server that falls back on a known group, or on one of its own, has no other.
+        if !offered || self.open.is_empty() {
+            self.end = Some(End::Complete);
+        }
+    }
+}
+
+fn curve(key_exchange: Option<KeyExchange>) -> Option<u16> {
+    match key_exchange?.parameters {
+        Parameters::Ecdh { group } => Some(group),
+        _ => None,
+    }
+}

@@ -1,0 +1,269 @@
+//! What a server says in plain text before a handshake turns to ciphertext.
+//!
+//! Nothing here does I/O or cryptography. A [`Flight`] is fed what comes, in whatever pieces and
+//! records, and keeps the facts: all of TLS 1.2's answer and what came before it, and the
+//! ServerHello or HelloRetryRequest of TLS 1.3.
+
+mod message;
+
+pub use message::{KeyExchange, Parameters, ServerHello};
+
+use crate::failure::{Failure, Kind, Stage, evidence};
+use message::Malformed;
+
+/// Bytes off the wire that a flight may have.
+pub const FLIGHT_LIMIT: usize = 128 * 1024;
+
+/// The facts of a server's first flight. What is absent was not sent, or not yet.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Answer {
+    /// The HelloRetryRequest.
+    pub retry: Option<ServerHello>,
+    /// The ServerHello.
+    pub hello: Option<ServerHello>,
+    /// The certificates as they came, in DER; the first should be the leaf.
+    pub certificates: Vec<Vec<u8>>,
+    /// The stapled OCSP response, in DER.
+    pub ocsp_response: Option<Vec<u8>>,
+    /// The ServerKeyExchange.
+    pub key_exchange: Option<KeyExchange>,
+    /// True when a client certificate was asked for.
+    pub client_cert_requested: bool,
+    /// The last alert.
+    pub alert: Option<Alert>,
+}
+
+/// An alert.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Alert {
+    /// 1 is a warning, 2 is fatal.
+    pub level: u8,
+    /// What it says, by its number.
+    pub description: u8,
+}
+
+/// Whether a [`Flight`] has come to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// Nothing more comes in plain text unless the handshake goes on.
+    Complete,
+    /// The server has more to say.
+    Incomplete,
+}
+
+/// Reads a server's first flight.
+#[derive(Debug, Default)]
+pub struct Flight {
+    answer: Answer,
+    received: usize,
+    records: usize,
+    /// The header of the record that is under way, as far as it has come.
+    header: Vec<u8>,
+    /// Bytes that the record under way still lacks.
+    owed: usize,
+    /// The handshake message that is under way.
+    message: Vec<u8>,
+    alert_level: Option<u8>,
+    ended: bool,
+}
+
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const HEARTBEAT: u8 = 24;
+
+/// What RFC 5246 allows a ciphertext, which a plaintext never needs.
+const MAX_FRAGMENT: usize = (1 << 14) + 2048;
+
+const TLS_1_3: u16 = 0x0304;
+
+impl Flight {
+    /// The start of a flight.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What has been learnt so far; it holds even when the flight was cut short or broken.
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// The facts, when nothing more is to come.
+    pub fn into_answer(self) -> Answer {
+        self.answer
+    }
+
+    /// Reads these bytes, in whatever pieces they come. What stands behind the end is left alone.
+    pub fn receive(&mut self, mut input: &[u8]) -> Result<Progress, Failure> {
+        while let Some((first, rest)) = input.split_first()
+            && !self.ended
+        {
+            if self.received == FLIGHT_LIMIT {
+                let detail = format!("the server's flight is over {FLIGHT_LIMIT} bytes");
+                return Err(Failure::new(Stage::Handshake, Kind::TooLarge, detail));
+            }
+            if self.owed == 0 {
+                self.received += 1;
+                self.header.push(*first);
+                self.read_header(input)?;
+                input = rest;
+            } else {
+                let most = self.owed.min(FLIGHT_LIMIT - self.received);
+                let (fragment, rest) = input.split_at_checked(most).unwrap_or((input, &[]));
+                self.received += fragment.len();
+                self.owed -= fragment.len();
+                self.read_fragment(fragment)?;
+                if self.owed == 0 {
+                    self.header.clear();
+                }
+                input = rest;
+            }
+        }
+        Ok(self.progress())
+    }
+
+    fn progress(&self) -> Progress {
+        let retried = self.answer.retry.is_some() && self.answer.hello.is_none();
+        if self.ended || retried { Progress::Complete } else { Progress::Incomplete }
+    }
+
+    /// Judges a record's header byte by byte: what is no TLS may never send five.
+    fn read_header(&mut self, input: &[u8]) -> Result<(), Failure> {
+        match self.header.as_slice() {
+            [CHANGE_CIPHER_SPEC..=HEARTBEAT] => {}
+            [_] if self.records == 0 => {
+                let detail = "the peer's first bytes are not TLS";
+                let mut failure = Failure::new(Stage::Handshake, Kind::NotTls, detail);
+                failure.evidence = Some(evidence(input));
+                return Err(failure);
+            }
+            [_] => return Err(broken("a record's content type is unknown")),
+            [_, major] if *major != 3 => return Err(broken("a record's version is unknown")),
+            [_, _, _, high, low] => {
+                self.owed = usize::from(u16::from_be_bytes([*high, *low]));
+                self.records += 1;
+                if self.owed > MAX_FRAGMENT {
+                    return Err(broken("a record is longer than TLS allows"));
+                }
+                if self.owed == 0 {
+                    self.header.clear();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_fragment(&mut self, fragment: &[u8]) -> Result<(), Failure> {
+        match self.header.first() {
+            Some(&HANDSHAKE) => {
+                self.message.extend_from_slice(fragment);
+                self.read_messages()
+            }
+            Some(&ALERT) => {
+                self.read_alerts(fragment);
+                Ok(())
+            }
+            Some(&CHANGE_CIPHER_SPEC) if self.answer.retry.is_some() => Ok(()),
+            Some(&CHANGE_CIPHER_SPEC) if self.answer.hello.is_some() => {
+                self.ended = true;
+                Ok(())
+            }
+            _ => Err(broken("a record is out of place")),
+        }
+    }
+
+    fn read_alerts(&mut self, fragment: &[u8]) {
+        for byte in fragment {
+            let Some(level) = self.alert_level.take() else {
+                self.alert_level = Some(*byte);
+                continue;
+            };
+            self.answer.alert = Some(Alert { level, description: *byte });
+            // A warning may precede a good answer, unless it says goodbye.
+            self.ended |= level != WARNING || *byte == CLOSE_NOTIFY;
+        }
+    }
+
+    fn read_messages(&mut self) -> Result<(), Failure> {
+        let mut message = std::mem::take(&mut self.message);
+        let mut rest = message.as_slice();
+        while let Some((&[kind, high, middle, low], behind)) = rest.split_first_chunk()
+            && !self.ended
+        {
+            let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+            if length > FLIGHT_LIMIT {
+                let detail = format!("the server's handshake message is of {length} bytes");
+                return Err(Failure::new(Stage::Handshake, Kind::TooLarge, detail));
+            }
+            let Some((body, behind)) = behind.split_at_checked(length) else {
+                break;
+            };
+            self.read_message(kind, body)?;
+            rest = behind;
+        }
+        let read = message.len() - rest.len();
+        message.drain(..read);
+        self.message = message;
+        Ok(())
+    }
+
+    fn read_message(&mut self, kind: u8, body: &[u8]) -> Result<(), Failure> {
+        let answer = &mut self.answer;
+        let malformed = |Malformed(what)| broken(format!("the server's {what} is malformed"));
+        let Some(hello) = &answer.hello else {
+            return match kind {
+                SERVER_HELLO => {
+                    let hello = ServerHello::parse(body).map_err(malformed)?;
+                    if !hello.is_retry_request() {
+                        self.ended = hello.version() == TLS_1_3;
+                        answer.hello = Some(hello);
+                    } else if answer.retry.replace(hello).is_some() {
+                        return Err(broken("the server asks for a second retry"));
+                    }
+                    Ok(())
+                }
+                HELLO_REQUEST => Ok(()),
+                _ => Err(broken("a handshake message stands before the ServerHello")),
+            };
+        };
+        match kind {
+            CERTIFICATE if answer.certificates.is_empty() => {
+                answer.certificates = message::certificates(body).map_err(malformed)?;
+            }
+            CERTIFICATE_STATUS => {
+                answer.ocsp_response = message::ocsp_response(body).map_err(malformed)?;
+            }
+            SERVER_KEY_EXCHANGE => {
+                let key_exchange = KeyExchange::parse(hello, body).map_err(malformed)?;
+                answer.key_exchange = Some(key_exchange);
+            }
+            CERTIFICATE_REQUEST => answer.client_cert_requested = true,
+            SERVER_HELLO_DONE => self.ended = true,
+            SERVER_HELLO | CERTIFICATE => {
+                return Err(broken("a handshake message comes a second time"));
+            }
+            // Extensions that we do not offer may add messages, and we may be told of a ticket.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+const WARNING: u8 = 1;
+const CLOSE_NOTIFY: u8 = 0;
+
+const HELLO_REQUEST: u8 = 0;
+const SERVER_HELLO: u8 = 2;
+const CERTIFICATE: u8 = 11;
+const SERVER_KEY_EXCHANGE: u8 = 12;
+const CERTIFICATE_REQUEST: u8 = 13;
+const SERVER_HELLO_DONE: u8 = 14;
+const CERTIFICATE_STATUS: u8 = 22;
+
+fn broken(detail: impl Into<String>) -> Failure {
+    Failure::new(Stage::Handshake, Kind::Protocol, detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! The bodies of a server's handshake messages.
+
+use crate::names;
+
+/// Certificates that a chain may have; the flight's own limit would allow thousands of stubs.
+const MAX_CERTIFICATES: usize = 256;
+
+/// A message, by its name, that is not as its RFC says.
+#[derive(Debug)]
+pub(super) struct Malformed(pub(super) &'static str);
+
+/// A ServerHello, or the HelloRetryRequest that has its form.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerHello {
+    /// The version field, which TLS 1.3 leaves at TLS 1.2.
+    pub legacy_version: u16,
+    /// The server's random.
+    pub random: [u8; 32],
+    /// Bytes of the session's id.
+    pub session_id_length: usize,
+    /// The cipher suite.
+    pub suite: u16,
+    /// The compression method; 0 is none.
+    pub compression: u8,
+    /// The extensions by number, in order.
+    pub extensions: Vec<u16>,
+    /// The version in `supported_versions`.
+    pub selected_version: Option<u16>,
+    /// The group of the key share, or that a HelloRetryRequest asks for.
+    pub key_share_group: Option<u16>,
+    /// The application protocol.
+    pub alpn: Option<Vec<u8>>,
+    /// The SignedCertificateTimestampList of RFC 6962.
+    pub sct_list: Option<Vec<u8>>,
+}
+
+const EXTENSION_ALPN: u16 = 16;
+const EXTENSION_SCT: u16 = 18;
+const EXTENSION_EXTENDED_MASTER_SECRET: u16 = 23;
+const EXTENSION_SUPPORTED_VERSIONS: u16 = 43;
+const EXTENSION_KEY_SHARE: u16 = 51;
+const EXTENSION_RENEGOTIATION_INFO: u16 = 0xff01;
+
+/// The random of every HelloRetryRequest: the SHA-256 of its name (RFC 8446, section 4.1.3).
+const RETRY_REQUEST: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+impl ServerHello {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        Self::read(&mut Reader(body)).ok_or(Malformed("ServerHello"))
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let legacy_version = reader.u16()?;
+        let random = *reader.take(32)?.first_chunk()?;
+        let session_id_length = reader.u8()?;
+        reader.take(session_id_length.into()).filter(|id| id.len() <= 32)?;
+        let mut hello = Self {
+            legacy_version,
+            random,
+            session_id_length: session_id_length.into(),
+            suite: reader.u16()?,
+            compression: reader.u8()?,
+            extensions: Vec::new(),
+            selected_version: None,
+            key_share_group: None,
+            alpn: None,
+            sct_list: None,
+        };
+        if !reader.is_empty() {
+            let mut extensions = Reader(reader.vector16()?);
+            while !extensions.is_empty() {
+                let number = extensions.u16()?;
+                hello.read_extension(number, Reader(extensions.vector16()?))?;
+            }
+        }
+        reader.is_empty().then_some(hello)
+    }
+
+    fn read_extension(&mut self, number: u16, mut body: Reader<'_>) -> Option<()> {
+        self.extensions.push(number);
+        match number {
+            EXTENSION_ALPN => {
+                let mut protocols = Reader(body.vector16()?);
+                self.alpn = Some(protocols.vector8()?.to_vec());
+            }
+            EXTENSION_SCT => self.sct_list = Some(body.0.to_vec()),
+            EXTENSION_SUPPORTED_VERSIONS => self.selected_version = Some(body.u16()?),
+            EXTENSION_KEY_SHARE => self.key_share_group = Some(body.u16()?),
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// The version that the server chose.
+    pub fn version(&self) -> u16 {
+        self.selected_version.unwrap_or(self.legacy_version)
+    }
+
+    /// True for a HelloRetryRequest.
+    pub fn is_retry_request(&self) -> bool {
+        self.random == RETRY_REQUEST
+    }
+
+    /// The lowest version that the server says it could have spoken, had it been offered.
+    pub fn downgraded_from(&self) -> Option<u16> {
+        match self.random.last_chunk() {
+            Some(b"DOWNGRD\x01") => Some(0x0304),
+            Some(b"DOWNGRD\x00") => Some(0x0303),
+            _ => None,
+        }
+    }
+
+    /// True when the extended master secret is in use (RFC 7627).
+    pub fn extended_master_secret(&self) -> bool {
+        self.extensions.contains(&EXTENSION_EXTENDED_MASTER_SECRET)
+    }
+
+    /// True when renegotiation would be secure (RFC 5746).
+    pub fn secure_renegotiation(&self) -> bool {
+        self.extensions.contains(&EXTENSION_RENEGOTIATION_INFO)
+    }
+}
+
+/// What a ServerKeyExchange tells without any cryptography.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyExchange {
+    /// The server's share of the key exchange.
+    pub parameters: Parameters,
+    /// The scheme of the signature over it: TLS 1.2 only, and not when it is anonymous.
+    pub signature_scheme: Option<u16>,
+}
+
+/// The public parameters of a key exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Parameters {
+    /// Diffie-Hellman over a prime field.
+    Dh {
+        /// Bits of the prime.
+        prime_bits: usize,
+    },
+    /// Diffie-Hellman over a curve.
+    Ecdh {
+        /// The named group; for a curve spelt out, the number that says so.
+        group: u16,
+    },
+    /// A short-lived RSA key, of the EXPORT suites.
+    Rsa {
+        /// Bits of the modulus.
+        modulus_bits: usize,
+    },
+    /// None that are public: pre-shared keys, passwords, suites without a name.
+    Other,
+}
+
+const EXPLICIT_PRIME: u8 = 1;
+const EXPLICIT_CHAR2: u8 = 2;
+const NAMED_CURVE: u8 = 3;
+
+const ARBITRARY_EXPLICIT_PRIME_CURVES: u16 = 0xff01;
+const ARBITRARY_EXPLICIT_CHAR2_CURVES: u16 = 0xff02;
+
+impl KeyExchange {
+    pub(super) fn parse(hello: &ServerHello, body: &[u8]) -> Result<Self, Malformed> {
+        Self::read(hello, &mut Reader(body)).ok_or(Malformed("ServerKeyExchange"))
+    }
+
+    /// The suite's name says what its ServerKeyExchange holds.
+    fn read(hello: &ServerHello, reader: &mut Reader<'_>) -> Option<Self> {
+        let suite = names::suite(hello.suite);
+        let suite = suite.strip_prefix("TLS_").unwrap_or_default();
+        let is = |prefix| suite.starts_with(prefix);
+        let pre_shared = is("ECDHE_PSK_") || is("DHE_PSK_") || is("PSK_DHE_");
+        if pre_shared {
+            reader.vector16()?;
+        }
+        let parameters = if is("ECDHE_") || is("ECDH_anon_") {
+            match reader.u8()? {
+                NAMED_CURVE => {
+                    let group = reader.u16()?;
+                    reader.vector8()?;
+                    Parameters::Ecdh { group }
+                }
+                EXPLICIT_PRIME => return Some(Self::explicit(ARBITRARY_EXPLICIT_PRIME_CURVES)),
+                EXPLICIT_CHAR2 => return Some(Self::explicit(ARBITRARY_EXPLICIT_CHAR2_CURVES)),
+                _ => return None,
+            }
+        } else if is("DHE_") || is("PSK_DHE_") || is("DH_anon_") {
+            let prime_bits = bits(reader.vector16()?);
+            reader.vector16()?;
+            reader.vector16()?;
+            Parameters::Dh { prime_bits }
+        } else if is("RSA_EXPORT_") {
+            let modulus_bits = bits(reader.vector16()?);
+            reader.vector16()?;
+            Parameters::Rsa { modulus_bits }
+        } else {
+            return Some(Self { parameters: Parameters::Other, signature_scheme: None });
+        };
+        let signed = !pre_shared && !suite.contains("_anon_");
+        Some(Self {
+            parameters,
+            signature_scheme: if signed && hello.version() == 0x0303 {
+                Some(reader.u16()?)
+            } else {
+                None
+            },
+        })
+    }
+
+    fn explicit(group: u16) -> Self {
+        Self { parameters: Parameters::Ecdh { group }, signature_scheme: None }
+    }
+}
+
+/// The length in bits of a number in big-endian bytes.
+fn bits(number: &[u8]) -> usize {
+    let mut digits = number.iter().skip_while(|byte| **byte == 0);
+    digits.next().map_or(0, |first| (8 - first.leading_zeros() as usize) + 8 * digits.count())
+}
+
+/// Reads a Certificate of TLS 1.2 or before.
+pub(super) fn certificates(body: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    read_certificates(&mut Reader(body)).ok_or(Malformed("Certificate"))
+}
+
+fn read_certificates(reader: &mut Reader<'_>) -> Option<Vec<Vec<u8>>> {
+    let mut list = Reader(reader.vector24()?);
+    let mut certificates = Vec::new();
+    while !list.is_empty() {
+        if certificates.len() == MAX_CERTIFICATES {
+            return None;
+        }
+        let certificate = list.vector24()?;
+        certificates.push((!certificate.is_empty()).then(|| certificate.to_vec())?);
+    }
+    (reader.is_empty() && !certificates.is_empty()).then_some(certificates)
+}
+
+/// Reads a CertificateStatus; other kinds than OCSP are not told.
+pub(super) fn ocsp_response(body: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
+    const OCSP: u8 = 1;
+    let reader = &mut Reader(body);
+    match reader.u8() {
+        Some(OCSP) => match reader.vector24() {
+            Some(response) if reader.is_empty() => Ok(Some(response.to_vec())),
+            _ => Err(Malformed("CertificateStatus")),
+        },
+        Some(_) => Ok(None),
+        None => Err(Malformed("CertificateStatus")),
+    }
+}
+
+/// Takes numbers and vectors off the front of bytes.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take(2)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
+    }
+
+    fn vector8(&mut self) -> Option<&'a [u8]> {
+        let length = self.u8()?;
+        self.take(length.into())
+    }
+
+    fn vector16(&mut self) -> Option<&'a [u8]> {
+        let length = self.u16()?;
+        self.take(length.into())
+    }
+
+    fn vector24(&mut self) -> Option<&'a [u8]> {
+        let high = usize::from(self.u8()?) << 16;
+        let length = high | usize::from(self.u16()?);
+        self.take(length)
+    }
+}

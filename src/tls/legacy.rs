@@ -1,0 +1,329 @@
+//! Hellos made by hand, for what rustls cannot speak.
+//!
+//! They promise more than we can do: the answer to them is read, never completed.
+
+/// What a ClientHello offers. Its extensions follow from its version.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientHello<'a> {
+    /// The highest version; for TLS 1.3 the only one.
+    pub version: u16,
+    /// The cipher suites, best first.
+    pub suites: &'a [u16],
+    /// The key exchange groups, best first.
+    pub groups: &'a [u16],
+    /// The compression methods, best first.
+    pub compressions: &'a [u8],
+    /// The name that the server is to answer for: never an address.
+    pub server_name: Option<&'a str>,
+}
+
+/// SSL 3.0.
+pub const SSL_3_0: u16 = 0x0300;
+/// TLS 1.0.
+pub const TLS_1_0: u16 = 0x0301;
+/// TLS 1.2.
+pub const TLS_1_2: u16 = 0x0303;
+/// TLS 1.3.
+pub const TLS_1_3: u16 = 0x0304;
+
+/// No compression.
+pub const NULL_COMPRESSION: u8 = 0;
+/// The compression that CRIME is about.
+pub const DEFLATE: u8 = 1;
+
+/// Says that secure renegotiation is known, where there are no extensions to say it.
+const EMPTY_RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
+
+impl<'a> ClientHello<'a> {
+    /// The widest offer up to TLS 1.2.
+    pub fn legacy(server_name: Option<&'a str>) -> Self {
+        Self {
+            version: TLS_1_2,
+            suites: SUITES,
+            groups: GROUPS,
+            compressions: &[NULL_COMPRESSION],
+            server_name,
+        }
+    }
+
+    /// The offer for servers that take fright at extensions or at TLS.
+    pub fn ssl3() -> Self {
+        Self {
+            version: SSL_3_0,
+            suites: SSL3_SUITES,
+            groups: &[],
+            compressions: &[NULL_COMPRESSION],
+            server_name: None,
+        }
+    }
+
+    /// The widest offer of TLS 1.3 without a key share: the server names the group that it wants.
+    pub fn tls13(server_name: Option<&'a str>) -> Self {
+        Self {
+            version: TLS_1_3,
+            suites: TLS13_SUITES,
+            groups: TLS13_GROUPS,
+            compressions: &[NULL_COMPRESSION],
+            server_name,
+        }
+    }
+
+    /// The hello in its record.
+    pub fn encode(&self, random: &[u8; 32]) -> Vec<u8> {
+        let mut handshake = vec![CLIENT_HELLO];
+        prefixed::<3>(&mut handshake, |hello| self.encode_body(random, hello));
+        // Servers of old refuse a first record that claims to be newer.
+        let mut record = vec![HANDSHAKE];
+        put16(&mut record, self.version.min(TLS_1_0));
+        prefixed::<2>(&mut record, |fragment| fragment.extend(handshake));
+        record
+    }
+
+    fn encode_body(&self, random: &[u8; 32], hello: &mut Vec<u8>) {
+        put16(hello, self.version.min(TLS_1_2));
+        hello.extend(random);
+        prefixed::<1>(hello, |session_id| {
+            // Middleboxes let TLS 1.3 pass when it looks like a resumption of TLS 1.2.
+            if self.version == TLS_1_3 {
+                session_id.extend(random);
+            }
+        });
+        prefixed::<2>(hello, |suites| {
+            self.suites.iter().for_each(|suite| put16(suites, *suite));
+            if self.version == SSL_3_0 {
+                put16(suites, EMPTY_RENEGOTIATION_INFO_SCSV);
+            }
+        });
+        prefixed::<1>(hello, |methods| methods.extend(self.compressions));
+        if self.version > SSL_3_0 {
+            let mut extensions = self.extensions();
+            pad(hello.len(), &mut extensions);
+            prefixed::<2>(hello, |body| body.extend(extensions));
+        }
+    }
+
+    /// Those without a body stand first: some servers stumble over an empty last one.
+    fn extensions(&self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let out = &mut all;
+        extension(out, SIGNED_CERTIFICATE_TIMESTAMP, |_| {});
+        if self.version < TLS_1_3 {
+            extension(out, EXTENDED_MASTER_SECRET, |_| {});
+            extension(out, RENEGOTIATION_INFO, |body| body.push(0));
+        }
+        if let Some(name) = self.server_name {
+            extension(out, SERVER_NAME, |body| {
+                prefixed::<2>(body, |list| {
+                    list.push(HOST_NAME);
+                    prefixed::<2>(list, |host| host.extend(name.as_bytes()));
+                });
+            });
+        }
+        extension(out, STATUS_REQUEST, |body| body.extend([OCSP, 0, 0, 0, 0]));
+        extension(out, SUPPORTED_GROUPS, |body| {
+            prefixed::<2>(body, |list| put_all(list, self.groups));
+        });
+        if self.version < TLS_1_3 {
+            extension(out, EC_POINT_FORMATS, |body| {
+                prefixed::<1>(body, |list| list.push(UNCOMPRESSED));
+            });
+        } else {
+            extension(out, KEY_SHARE, |body| prefixed::<2>(body, |_| {}));
+            extension(out, SUPPORTED_VERSIONS, |body| {
+                prefixed::<1>(body, |list| put16(list, self.version));
+            });
+        }
+        if self.version >= TLS_1_2 {
+            extension(out, SIGNATURE_ALGORITHMS, |body| {
+                prefixed::<2>(body, |list| put_all(list, SIGNATURE_SCHEMES));
+            });
+        }
+        all
+    }
+}
+
+/// Lengthens a hello out of the range in which some load balancers drop it (RFC 7685).
+fn pad(hello: usize, extensions: &mut Vec<u8>) {
+    const DROPPED: std::ops::Range<usize> = 256..512;
+    const HEADERS: usize = 4 + 2;
+    let length = HEADERS + hello + extensions.len();
+    if DROPPED.contains(&length) {
+        let padding = DROPPED.end.saturating_sub(length + 4).max(1);
+        extension(extensions, PADDING, |body| body.resize(padding, 0));
+    }
+}
+
+fn extension(out: &mut Vec<u8>, number: u16, body: impl FnOnce(&mut Vec<u8>)) {
+    put16(out, number);
+    prefixed::<2>(out, body);
+}
+
+/// Writes a vector behind its length in `N` bytes.
+fn prefixed<const N: usize>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut body = Vec::new();
+    write(&mut body);
+    let length = body.len().to_be_bytes();
+    out.extend(length.iter().skip(length.len() - N));
+    out.extend(body);
+}
+
+fn put_all(out: &mut Vec<u8>, numbers: &[u16]) {
+    numbers.iter().for_each(|number| put16(out, *number));
+}
+
+fn put16(out: &mut Vec<u8>, number: u16) {
+    out.extend(number.to_be_bytes());
+}
+
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+const HOST_NAME: u8 = 0;
+const OCSP: u8 = 1;
+const UNCOMPRESSED: u8 = 0;
+
+const SERVER_NAME: u16 = 0;
+const STATUS_REQUEST: u16 = 5;
+const SUPPORTED_GROUPS: u16 = 10;
+const EC_POINT_FORMATS: u16 = 11;
+const SIGNATURE_ALGORITHMS: u16 = 13;
+const SIGNED_CERTIFICATE_TIMESTAMP: u16 = 18;
+const PADDING: u16 = 21;
+const EXTENDED_MASTER_SECRET: u16 = 23;
+const SUPPORTED_VERSIONS: u16 = 43;
+const KEY_SHARE: u16 = 51;
+const RENEGOTIATION_INFO: u16 = 0xff01;
+
+/// Up to TLS 1.2, whatever needs no shared secret, best first: a server that lets the client
+/// choose shows the best that it can. Some servers choke on more than 128.
+#[rustfmt::skip]
+pub const SUITES: &[u16] = &[
+    // ECDHE and DHE, AEAD
+    0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0x009e, 0x009f, 0xccaa, 0x00a2, 0x00a3,
+    0xc0ac, 0xc0ad, 0xc0ae, 0xc0af, 0xc09e, 0xc09f, 0xc0a2, 0xc0a3,
+    // ECDHE and DHE, CBC
+    0xc023, 0xc027, 0xc024, 0xc028, 0xc009, 0xc013, 0xc00a, 0xc014, 0x0067, 0x006b, 0x0033, 0x0039,
+    0x0040, 0x006a, 0x0032, 0x0038, 0xc072, 0xc076, 0xc073, 0xc077, 0x00be, 0x00c4, 0x0045, 0x0088,
+    0x0044, 0x0087, 0x009a, 0x0099, 0xc008, 0xc012, 0x0016, 0x0013,
+    // RSA key exchange
+    0x009c, 0x009d, 0xc09c, 0xc09d, 0xc0a0, 0xc0a1, 0x003c, 0x003d, 0x002f, 0x0035, 0x00ba, 0x00c0,
+    0x0041, 0x0084, 0x0096, 0x0007, 0x000a,
+    // static ECDH and DH
+    0xc02d, 0xc031, 0xc004, 0xc00e, 0xc005, 0xc00f, 0xc003, 0xc00d, 0x0031, 0x0037, 0x0030, 0x0036,
+    0x0010, 0x000d,
+    // ARIA, GOST
+    0xc05c, 0xc060, 0xc052, 0xc050, 0xc100, 0xc101, 0xc102, 0x0081,
+    // RC4 and DES
+    0xc007, 0xc011, 0x0005, 0x0004, 0xc002, 0xc00c, 0x0066, 0x0015, 0x0012, 0x0009,
+    // EXPORT
+    0x0062, 0x0064, 0x0014, 0x0011, 0x0008, 0x0006, 0x0003,
+    // anonymous
+    0xc018, 0xc019, 0x00a6, 0x00a7, 0x006c, 0x006d, 0x0034, 0x003a, 0xc017, 0x001b, 0xc016, 0x0018,
+    // without encryption
+    0xc006, 0xc010, 0x003b, 0x0002, 0x0001, 0xc015,
+];
+
+/// What SSL 3.0 has, best first, and few enough that the hello stays under 256 bytes.
+#[rustfmt::skip]
+pub const SSL3_SUITES: &[u16] = &[
+    0x0039, 0x0033, 0x0038, 0x0032, 0x0016, 0x0013, 0x0035, 0x002f, 0x000a, 0x0084, 0x0041, 0x0096,
+    0x0007, 0x0005, 0x0004, 0x0015, 0x0012, 0x0009, 0x0062, 0x0064, 0x0014, 0x0011, 0x0008, 0x0006,
+    0x0003, 0x003a, 0x0034, 0x001b, 0x0018, 0x001a, 0x0019, 0x0017, 0x0002, 0x0001,
+];
+
+/// Every suite of TLS 1.3, best first.
+pub const TLS13_SUITES: &[u16] = &[
+    0x1302, 0x1303, 0x1301, 0x1304, 0x1305, 0x1306, 0x1307, 0x00c6, 0x00c7, 0xc103, 0xc104, 0xc105,
+    0xc106, 0xc0b4, 0xc0b5,
+];
+
+/// The groups that TLS 1.2 can use, best first.
+#[rustfmt::skip]
+pub const GROUPS: &[u16] = &[
+    29, 23, 24, 25, 30, 26, 27, 28, 22, 256, 257, 258, 259, 260,
+    14, 13, 12, 11, 10, 9, 8, 7, 6, 21, 20, 19, 18, 17, 16, 15, 5, 4, 3, 2, 1,
+];
+
+/// The groups that TLS 1.3 can use, best first.
+#[rustfmt::skip]
+pub const TLS13_GROUPS: &[u16] = &[
+    4588, 4587, 4589, 4590, 25497, 25498, 513, 514, 512, 29, 23, 24, 25, 30, 31, 32, 33, 41,
+    34, 35, 36, 37, 38, 39, 40, 256, 257, 258, 259, 260,
+];
+
+/// Every scheme that a certificate could need, best first.
+#[rustfmt::skip]
+const SIGNATURE_SCHEMES: &[u16] = &[
+    0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b,
+    0x0401, 0x0501, 0x0601, 0x0904, 0x0905, 0x0906, 0x081a, 0x081b, 0x081c, 0x0708,
+    0x0709, 0x070a, 0x070b, 0x070c, 0x070d, 0x070e, 0x070f,
+    0x0402, 0x0502, 0x0602, 0x0303, 0x0301, 0x0302, 0x0203, 0x0201, 0x0202, 0x0101,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn hellos_are_well_formed() {
+        for hello in [
+            ClientHello::legacy(Some("example.com")),
+            ClientHello::legacy(None),
+            ClientHello::ssl3(),
+            ClientHello::tls13(Some("example.com")),
+        ] {
+            let bytes = hello.encode(&[7; 32]);
+            let record = usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
+            let message = usize::from(u16::from_be_bytes([bytes[7], bytes[8]]));
+            assert_eq!(bytes.len(), 5 + record);
+            assert_eq!(bytes.len(), 9 + message);
+            assert_eq!(bytes[..2], [22, 3]);
+            assert_eq!(bytes[5], 1);
+        }
+    }
+
+    #[test]
+    fn versions_are_claimed_with_care() {
+        let versions = |hello: ClientHello<'_>| {
+            let bytes = hello.encode(&[0; 32]);
+            [[bytes[1], bytes[2]], [bytes[9], bytes[10]]]
+        };
+        assert_eq!(versions(ClientHello::ssl3()), [[3, 0], [3, 0]]);
+        assert_eq!(versions(ClientHello::legacy(None)), [[3, 1], [3, 3]]);
+        assert_eq!(versions(ClientHello::tls13(None)), [[3, 1], [3, 3]]);
+    }
+
+    #[test]
+    fn ssl3_has_no_extensions() {
+        let bytes = ClientHello::ssl3().encode(&[0; 32]);
+        let suites = 2 * (SSL3_SUITES.len() + 1);
+        assert_eq!(bytes.len(), 5 + 4 + 2 + 32 + 1 + 2 + suites + 2);
+        assert!(bytes.len() - 5 < 256);
+        assert!(bytes.ends_with(&[0x00, 0xff, 1, 0]));
+    }
+
+    #[test]
+    fn no_length_is_one_that_gets_lost() {
+        for count in 0..SUITES.len() {
+            for version in TLS_1_0..=TLS_1_3 {
+                let hello = ClientHello {
+                    version,
+                    suites: &SUITES[..count],
+                    ..ClientHello::legacy(Some("www.example.com"))
+                };
+                let length = hello.encode(&[0; 32]).len() - 5;
+                assert!(!(256..512).contains(&length), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn lists_are_short_enough_and_without_repeats() {
+        assert!(SUITES.len() <= 128, "{}", SUITES.len());
+        for list in [SUITES, SSL3_SUITES, TLS13_SUITES, GROUPS, TLS13_GROUPS, SIGNATURE_SCHEMES] {
+            let distinct: HashSet<_> = list.iter().collect();
+            assert_eq!(distinct.len(), list.len());
+        }
+    }
+}
