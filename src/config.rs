@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cert::Wanted;
 use crate::deadline::Limits;
+use crate::dial::starttls::Protocol;
 use crate::feed::target::Sni;
 use crate::tls::drain::Goodbye;
 use crate::tls::handshake::Offer;
@@ -32,6 +33,8 @@ pub const READ_LIMIT: u64 = 64 * 1024;
 pub const ALPN: &str = "h2,http/1.1";
 /// How long what is in flight may take to finish once the sweep is asked to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
+/// Connections to one server at once, while it is enumerated.
+pub const PER_HOST: usize = 4;
 /// Lines that wait between the input and the tasks.
 pub const LINE_QUEUE: usize = 64;
 /// Records that wait between the tasks and the output.
@@ -52,6 +55,14 @@ pub struct Config {
     pub sni: Sni,
     /// What the hello offers.
     pub offer: Offer,
+    /// Which targets greet in plain text.
+    pub starttls: Starttls,
+    /// Whether to ask servers that rustls cannot speak to what they speak.
+    pub legacy: bool,
+    /// Whether to ask every server that was reached for all that it speaks.
+    pub enumerate: bool,
+    /// Connections to one server at once, while that is asked; at least 1.
+    pub per_host: usize,
     /// What to work out of a chain.
     pub wanted: Wanted,
     /// Whether the facts of a certificate contain its PEM.
@@ -68,4 +79,16 @@ pub struct Config {
     pub ipv6: bool,
     /// How long what is in flight may take to finish once the sweep is asked to stop.
     pub grace: Duration,
+}
+
+/// Which targets greet in plain text before TLS, but for those whose URL says so.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Starttls {
+    /// None.
+    #[default]
+    Never,
+    /// Those at a port where a protocol of the table is expected.
+    ByPort,
+    /// All of them, in this protocol.
+    Always(&'static Protocol),
 }

@@ -3,3 +3,6 @@
 pub mod connect;
 pub mod resolve;
 pub mod tap;
+
+pub mod starttls;
+pub mod upgrade;

@@ -15,6 +15,8 @@ pub struct Tap {
     stream: TcpStream,
     sent: u64,
     received: u64,
+    /// Of those received, how many came before TLS began.
+    before_tls: u64,
     /// At most [`EVIDENCE_LIMIT`] bytes.
     first: Vec<u8>,
     /// Reading stops here, counted in bytes received.
@@ -28,7 +30,7 @@ pub struct ReadLimitReached;
 impl Tap {
     /// Observes `stream` from now on.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, sent: 0, received: 0, first: Vec::new(), limit: u64::MAX }
+        Self { stream, sent: 0, received: 0, before_tls: 0, first: Vec::new(), limit: u64::MAX }
     }
 
     /// Bytes written to the socket.
@@ -41,9 +43,20 @@ impl Tap {
         self.received
     }
 
-    /// The first bytes that the peer sent.
+    /// Whether the peer has sent anything since TLS began.
+    pub fn is_answered(&self) -> bool {
+        self.received > self.before_tls
+    }
+
+    /// The first bytes that the peer sent since TLS began.
     pub fn first(&self) -> &[u8] {
         &self.first
+    }
+
+    /// What came so far was plain text; TLS begins here.
+    pub fn begin_tls(&mut self) {
+        self.before_tls = self.received;
+        self.first.clear();
     }
 
     /// From now on, at most `bytes` more are read; the read after that fails with

@@ -37,6 +37,8 @@ pub struct Target {
     pub text: String,
     /// Whom to dial.
     pub host: Host,
+    /// The scheme, in lower case, when the target is a URL.
+    pub scheme: Option<String>,
     /// The port, when the line or the scheme of its URL names one.
     pub port: Option<u16>,
     /// The server name to send, as far as the line says.
@@ -108,17 +110,32 @@ pub struct ServerIdentity {
     pub sent: Option<DnsName<'static>>,
 }
 
-impl FromStr for Target {
-    type Err = InvalidTarget;
-
+impl Target {
     /// Parses `TARGET[,SNI[,TAG]]`; the tag is the rest of the line.
-    fn from_str(line: &str) -> Result<Self, Self::Err> {
+    ///
+    /// `starttls` knows the default ports of further schemes.
+    ///
+    /// # Errors
+    /// Why the line is not a target.
+    pub fn parse(
+        line: &str,
+        starttls: impl Fn(&str) -> Option<u16>,
+    ) -> Result<Self, InvalidTarget> {
         let mut fields = line.trim().splitn(3, ',').map(str::trim);
         let text = fields.next().unwrap_or_default();
         let sni = fields.next().unwrap_or_default().parse()?;
         let tag = fields.next().filter(|tag| !tag.is_empty());
-        let (host, port) = endpoint(text)?;
-        Ok(Self { text: text.to_owned(), host, port, sni, tag: tag.map(str::to_owned) })
+        let Endpoint { scheme, host, port } = endpoint(text, starttls)?;
+        Ok(Self { text: text.to_owned(), scheme, host, port, sni, tag: tag.map(str::to_owned) })
+    }
+}
+
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    /// Parses a line with no other schemes than those that mean TLS from the first byte.
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        Self::parse(line, |_scheme| None)
     }
 }
 
@@ -140,29 +157,32 @@ impl FromStr for Sni {
     }
 }
 
+/// The first field of a line.
+struct Endpoint {
+    scheme: Option<String>,
+    host: Host,
+    port: Option<u16>,
+}
+
 /// `host`, `host:port`, `[v6]`, `[v6]:port`, a bare v6 address or a URL.
-fn endpoint(text: &str) -> Result<(Host, Option<u16>), InvalidTarget> {
+fn endpoint(text: &str, starttls: impl Fn(&str) -> Option<u16>) -> Result<Endpoint, InvalidTarget> {
     if text.is_empty() {
         return Err(invalid("the first field is empty"));
     }
-    match text.split_once("://") {
-        Some((scheme, rest)) => {
-            let default = scheme_port(scheme)?;
-            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            let host_and_port = authority.rsplit_once('@').map_or(authority, |(_user, rest)| rest);
-            let (host, port) = host_and_maybe_port(host_and_port)?;
-            Ok((host, port.or(default)))
-        }
-        None => host_and_maybe_port(text),
-    }
-}
-
-fn scheme_port(scheme: &str) -> Result<Option<u16>, InvalidTarget> {
-    SCHEMES
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(scheme))
-        .map(|(_, port)| *port)
-        .ok_or_else(|| invalid("the URL's scheme is unknown; write host:port"))
+    let Some((scheme, rest)) = text.split_once("://") else {
+        let (host, port) = host_and_maybe_port(text)?;
+        let scheme = None;
+        return Ok(Endpoint { scheme, host, port });
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let known = SCHEMES.iter().find(|(known, _)| *known == scheme).map(|(_, port)| *port);
+    let default = known
+        .or_else(|| starttls(&scheme).map(Some))
+        .ok_or_else(|| invalid("the URL's scheme is unknown; write host:port"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host_and_port = authority.rsplit_once('@').map_or(authority, |(_user, rest)| rest);
+    let (host, port) = host_and_maybe_port(host_and_port)?;
+    Ok(Endpoint { scheme: Some(scheme), host, port: port.or(default) })
 }
 
 fn host_and_maybe_port(text: &str) -> Result<(Host, Option<u16>), InvalidTarget> {

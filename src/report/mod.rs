@@ -1,6 +1,7 @@
 //! From facts to lines.
 
 pub mod check;
+pub mod enumeration;
 pub mod output;
 pub mod record;
 pub mod schema;

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::feed::input::{Line, echo};
 use crate::feed::target::Target;
 use crate::names;
+use crate::report::enumeration::Report;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::Agreed;
 use crate::tls::recorder::{Seen, SignatureState};
@@ -67,6 +68,12 @@ pub struct Record {
     /// What the stapled OCSP response says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocsp: Option<Ocsp>,
+    /// The plaintext dialogue before TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starttls: Option<Starttls>,
+    /// Everything that the peer speaks, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enumeration: Option<Report>,
     /// What came after the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadEnd>,
@@ -123,6 +130,23 @@ pub struct Tls {
     /// Whether the peer answered only a hello without post-quantum groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pq_intolerant: Option<bool>,
+    /// Bits of the prime of a Diffie-Hellman key exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dh_bits: Option<usize>,
+    /// Whether this is what the peer speaks to others: tlsweep cannot, and only looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<bool>,
+}
+
+/// A plaintext dialogue before TLS.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Starttls {
+    /// Its protocol.
+    pub protocol: String,
+    /// How the peer greeted, at most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banner: Option<String>,
 }
 
 /// The chain as it was sent, leaf first.
@@ -151,6 +175,9 @@ pub struct Milliseconds {
     /// From the request to the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<f64>,
+    /// From the connection to the peer's consent to TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starttls: Option<f64>,
     /// From the ClientHello to the end of the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshake: Option<f64>,
@@ -200,6 +227,8 @@ impl Record {
             chain: None,
             trust: None,
             ocsp: None,
+            starttls: None,
+            enumeration: None,
             read: None,
             sent: None,
             received: None,

@@ -12,6 +12,7 @@ pub struct Summary {
     ok: u64,
     failed: BTreeMap<(Stage, Kind), u64>,
     met: BTreeMap<String, u64>,
+    legacy: u64,
 }
 
 impl Summary {
@@ -23,6 +24,8 @@ impl Summary {
                 *self.failed.entry((failure.stage, failure.kind)).or_default() += 1;
             }
         }
+        let is_legacy = record.tls.as_ref().is_some_and(|tls| tls.legacy == Some(true));
+        self.legacy += u64::from(is_legacy);
         for check in record.failed_checks.iter().flatten() {
             *self.met.entry(check.clone()).or_default() += 1;
         }
@@ -59,6 +62,9 @@ impl Summary {
             failed.map(|((stage, kind), n)| (format!("{}/{}", stage.word(), kind.word()), *n));
         if let Some(list) = most_frequent_first(failed) {
             line.push_str(&format!(" ({list})"));
+        }
+        if self.legacy > 0 {
+            line.push_str(&format!("; {} speak only what tlsweep does not", self.legacy));
         }
         let met = self.met.iter().map(|(check, n)| (check.clone(), *n));
         if let Some(list) = most_frequent_first(met) {

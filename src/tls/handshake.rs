@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, SupportedCipherSuite};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SupportedCipherSuite,
+};
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -14,7 +16,7 @@ use crate::deadline::{Deadline, Wait};
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Stage};
 use crate::feed::target::ServerIdentity;
-use crate::tls::recorder::{Recorded, Recorder, Seen};
+use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
 
 /// The suites that are offered, in the order of browsers: servers that let the client choose take
 /// the cheapest first.
@@ -156,9 +158,7 @@ impl Client {
             None => deadline.run_until(Wait::Handshake, until, &mut connect).await,
             Some(silence) => match deadline.run_until(Wait::Handshake, silence, &mut connect).await
             {
-                Err(expired)
-                    if connect.inner().get_ref().is_some_and(|tap| tap.received() == 0) =>
-                {
+                Err(expired) if connect.inner().get_ref().is_some_and(|tap| !tap.is_answered()) => {
                     Err(expired)
                 }
                 Err(_) => deadline.run_until(Wait::Handshake, until, &mut connect).await,
@@ -198,6 +198,16 @@ pub fn is_post_quantum(group: u16) -> bool {
 /// The numbers of the groups that can be offered, the default ones first.
 pub fn known_groups() -> impl Iterator<Item = u16> {
     GROUPS.iter().chain(&MORE_GROUPS).map(|group| group.name().into())
+}
+
+/// Whether [`Client::handshake`] could have agreed to this, signed with `scheme`.
+pub fn can_speak(agreed: &Agreed, scheme: Option<u16>) -> bool {
+    let has_suite = SUITES.iter().any(|suite| agreed.cipher == Some(suite.suite().into()));
+    let has_group = agreed.group.is_none_or(|group| known_groups().any(|known| known == group));
+    agreed.version >= Some(u16::from(ProtocolVersion::TLSv1_2))
+        && has_suite
+        && has_group
+        && scheme.is_none_or(is_offered_scheme)
 }
 
 fn groups(wanted: &[u16]) -> Vec<&'static dyn SupportedKxGroup> {

@@ -3,3 +3,8 @@
 pub mod drain;
 pub mod handshake;
 pub mod recorder;
+
+pub mod enumerate;
+pub mod hello;
+pub mod legacy;
+pub mod plaintext;

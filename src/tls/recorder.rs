@@ -14,7 +14,8 @@ use std::task::{Context, Poll};
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
+    verify_tls13_signature,
 };
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
@@ -36,6 +37,13 @@ const UNVERIFIED_SCHEMES: [SignatureScheme; 3] =
 
 thread_local! {
     static SEEN: RefCell<Seen> = RefCell::default();
+}
+
+/// Whether a signature scheme is among those that every hello offers.
+pub fn is_offered_scheme(number: u16) -> bool {
+    let verified = aws_lc_rs::default_provider().signature_verification_algorithms;
+    let offered = verified.supported_schemes().into_iter().chain(UNVERIFIED_SCHEMES);
+    offered.map(u16::from).any(|scheme| scheme == number)
 }
 
 /// What passed by in a handshake, finished or not.

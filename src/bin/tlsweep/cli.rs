@@ -12,17 +12,20 @@ use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Parser, ValueEnum};
-use tlsweep::cert::{Problem, Wanted};
-use tlsweep::config::{self, Config};
+use tlsweep::cert::Wanted;
+use tlsweep::config::{self, Config, Starttls};
 use tlsweep::deadline::Limits;
 use tlsweep::dial::resolve;
+use tlsweep::dial::starttls::{PROTOCOLS, Protocol};
 use tlsweep::feed::target::Sni;
 use tlsweep::names;
-use tlsweep::report::check::{CHECKS, Checks};
-use tlsweep::report::output::{COLUMNS, FORMATS, Layout};
+use tlsweep::report::check::Checks;
+use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::schema::Fields;
 use tlsweep::tls::drain::Goodbye;
 use tlsweep::tls::handshake::{Offer, Versions, known_groups};
+
+use crate::help::after_help;
 
 /// How long the demo waits for its silent server.
 const DEMO_HANDSHAKE: Duration = Duration::from_secs(1);
@@ -88,6 +91,14 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "TIME", default_value_t = Span(config::LIMITS.total), help_heading = "Deadlines")]
     timeout: Span,
 
+    /// Plaintext protocol before TLS, or auto: by the port [default: as a URL's scheme says]
+    #[arg(long, value_name = "PROTO", value_parser = starttls_names(), help_heading = "TLS")]
+    starttls: Option<String>,
+
+    /// Do not ask servers that tlsweep cannot speak to what they speak
+    #[arg(long, help_heading = "TLS")]
+    no_legacy: bool,
+
     /// Protocol version to offer [default: both]
     #[arg(long = "tls", value_name = "VERSION", value_enum, help_heading = "TLS")]
     tls_version: Option<Version>,
@@ -95,6 +106,14 @@ pub(crate) struct Cli {
     /// Key-exchange groups to offer, in order, as X25519MLKEM768,P-256
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = group, help_heading = "TLS")]
     groups: Vec<u16>,
+
+    /// Find out everything that each server speaks: versions, suites, groups (many dials)
+    #[arg(long, help_heading = "TLS")]
+    enumerate: bool,
+
+    /// Connections to one server at once while it is enumerated
+    #[arg(long, value_name = "N", default_value_t = config::PER_HOST, value_parser = concurrency, help_heading = "TLS")]
+    per_host: usize,
 
     /// Application protocols to offer, in order; - offers none
     #[arg(long, value_name = "LIST", default_value = config::ALPN, allow_hyphen_values = true, help_heading = "TLS")]
@@ -280,6 +299,14 @@ impl Cli {
                 alpn: alpn(&self.alpn)?,
                 groups: self.groups.clone(),
             },
+            starttls: match self.starttls.as_deref() {
+                None => Starttls::Never,
+                Some(AUTO) => Starttls::ByPort,
+                Some(name) => Protocol::by_name(name).map_or(Starttls::Never, Starttls::Always),
+            },
+            legacy: !self.no_legacy,
+            enumerate: self.enumerate,
+            per_host: self.per_host,
             wanted: self.wanted(),
             pem: self.pem,
             goodbye: match self.goodbye {
@@ -293,6 +320,14 @@ impl Cli {
             grace: config::GRACE,
         })
     }
+}
+
+/// The value of `--starttls` that goes by the port.
+const AUTO: &str = "auto";
+
+fn starttls_names() -> PossibleValuesParser {
+    let names = PROTOCOLS.iter().map(|protocol| protocol.name);
+    PossibleValuesParser::new(names.chain([AUTO]))
 }
 
 fn group(name: &str) -> Result<u16> {
@@ -382,25 +417,6 @@ impl fmt::Display for Bytes {
         let (name, factor) = exact.unwrap_or(&("", 1));
         write!(f, "{}{name}", self.0 / factor)
     }
-}
-
-fn after_help() -> String {
-    let columns: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    let checks = CHECKS.iter().map(|row| format!("  {:<16} {}\n", row.usage(), row.help));
-    let problems: Vec<_> = Problem::ALL.iter().map(|problem| problem.as_str()).collect();
-    format!(
-        "Text columns: {}.\n\
-         Aligned on a terminal, separated by tabs elsewhere; a column that does not apply is -.\n\n\
-         Conditions of --fail-on (what was not observed meets none but `error`):\n{}  \
-         and every problem of the verdict, gravest first: {}\n\n\
-         Exit codes: 0 complete (dead hosts are results) · 1 complete, and a --fail-on condition \
-         was met · 2 usage, or an input or roots file that cannot be used · 3 output could not be \
-         written, or targets ended in local/resource or local/internal · 130, 143 stopped by \
-         SIGINT, SIGTERM.",
-        columns.join("  "),
-        checks.collect::<String>(),
-        problems.join(" "),
-    )
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ pub(crate) fn fit(config: &mut Config, quiet: bool) {
         .max(2);
     // A lookup holds a socket too.
     config.lookups = config.lookups.min(config.concurrency).min((free / 4).max(1));
-    let fitting = (free - config.lookups).max(1);
+    let each = if config.enumerate { config.per_host } else { 1 };
+    let fitting = ((free - config.lookups) / each).max(1);
     if config.concurrency > fitting {
         if !quiet {
             term::notice(format_args!(

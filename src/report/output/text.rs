@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::escape::escaped;
+use crate::report::enumeration::Report;
 use crate::report::output::{Format, Layout};
 use crate::report::record::Record;
 
@@ -86,6 +87,7 @@ fn note(record: &Record) -> String {
         let words: Vec<_> = trust.problems.iter().map(|problem| problem.as_str()).collect();
         notes.push(words.join(" "));
     }
+    notes.extend(record.enumeration.as_ref().map(Report::line));
     let alert = record.read.as_ref().and_then(|read| read.alert.as_ref());
     notes.extend(alert.map(|alert| format!("then the alert {alert}")));
     let met = record.failed_checks.as_ref().filter(|met| !met.is_empty());

@@ -1,0 +1,25 @@
+//! The end of `--help`: what the tables of the library know.
+
+use tlsweep::cert::Problem;
+use tlsweep::report::check::CHECKS;
+use tlsweep::report::output::COLUMNS;
+
+/// Columns, conditions and exit codes.
+pub(crate) fn after_help() -> String {
+    let columns: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
+    let checks = CHECKS.iter().map(|row| format!("  {:<16} {}\n", row.usage(), row.help));
+    let problems: Vec<_> = Problem::ALL.iter().map(|problem| problem.as_str()).collect();
+    format!(
+        "Text columns: {}.\n\
+         Aligned on a terminal, separated by tabs elsewhere; a column that does not apply is -.\n\n\
+         Conditions of --fail-on (what was not observed meets none but `error`):\n{}  \
+         and every problem of the verdict, gravest first: {}\n\n\
+         Exit codes: 0 complete (dead hosts are results) · 1 complete, and a --fail-on condition \
+         was met · 2 usage, or an input or roots file that cannot be used · 3 output could not be \
+         written, or targets ended in local/resource or local/internal · 130, 143 stopped by \
+         SIGINT, SIGTERM.",
+        columns.join("  "),
+        checks.collect::<String>(),
+        problems.join(" "),
+    )
+}

@@ -1,0 +1,233 @@
+//! The dials of one target, each from its first packet to its last.
+
+use tokio::time::Instant;
+
+use super::{Prober, Work};
+use crate::config::Config;
+use crate::deadline::Wait;
+use crate::dial::connect::{Connection, connect};
+use crate::dial::starttls::{Conversation, Protocol};
+use crate::dial::tap::Tap;
+use crate::dial::upgrade::upgrade;
+use crate::failure::{Failure, Kind, Stage};
+use crate::report::record::{Starttls, Tls, milliseconds};
+use crate::tls::drain::{End, drain};
+use crate::tls::handshake::{Hello, Session, Unfinished};
+use crate::tls::hello::Flight;
+use crate::tls::plaintext::ask;
+
+/// The content type of a handshake record, with which every ServerHello begins.
+const HANDSHAKE: u8 = 22;
+
+/// How one dial ended without a session.
+pub(super) struct Unanswered {
+    pub(super) failure: Failure,
+    /// Whether the peer sent a byte of TLS.
+    pub(super) answered: bool,
+    /// Whether what it sent began with a ServerHello.
+    pub(super) saw_hello: bool,
+    /// When the handshake must end, once it had begun.
+    pub(super) until: Option<Instant>,
+}
+
+/// What to say once the connection stands.
+pub(super) enum Speech<'a> {
+    /// A whole handshake, and what comes after it.
+    Handshake(Hello),
+    /// A hello of our own making; the answer is read in plain text.
+    Plain(&'a [u8], &'a mut Flight),
+}
+
+impl Prober {
+    /// Dials until the target has shown what it can: mostly once.
+    pub(super) async fn dial(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        match self.dial_for_session(work).await {
+            Err(unanswered) if self.config.legacy => Err(self.explain(unanswered, work).await),
+            result => result.map_err(|unanswered| unanswered.failure),
+        }
+    }
+
+    /// Dials with the full hello and, if that is met with silence, once more with a smaller one.
+    ///
+    /// Some servers and middleboxes stall or reset when a ClientHello does not fit into one segment,
+    /// which a post-quantum key share sees to.
+    async fn dial_for_session(&self, work: &mut Work<'_>) -> Result<(), Unanswered> {
+        let full = Speech::Handshake(Hello::Full);
+        let Err(first) = self.dial_once(full, work, None).await else {
+            return Ok(());
+        };
+        let met_with_silence = !first.answered
+            && first.failure.stage == Stage::Handshake
+            && matches!(first.failure.kind, Kind::Reset | Kind::Eof | Kind::Timeout);
+        if !met_with_silence || !self.client.has_classical() {
+            return Err(first);
+        }
+        tracing::debug!(
+            target = work.record.target,
+            "no answer; again without post-quantum groups"
+        );
+        let classical = Speech::Handshake(Hello::Classical);
+        match self.dial_once(classical, work, first.until).await {
+            // Half a limit of silence is no timeout yet: what the second dial met is the truth.
+            Err(second)
+                if first.failure.kind == Kind::Timeout
+                    && second.failure.stage == Stage::Handshake
+                    && !second.answered =>
+            {
+                Err(second)
+            }
+            Err(second) if !second.answered => Err(first),
+            answered => {
+                work.record.tls.get_or_insert_default().pq_intolerant = Some(true);
+                answered
+            }
+        }
+    }
+
+    /// One connection; a second one must be done by `until`.
+    pub(super) async fn dial_once(
+        &self,
+        speech: Speech<'_>,
+        work: &mut Work<'_>,
+        until: Option<Instant>,
+    ) -> Result<(), Unanswered> {
+        let connection = self.connect(work, until).await?;
+        let mut tap = Tap::new(connection.stream);
+        // On the heap: a dial that is still connecting should not pay for a handshake.
+        let result = Box::pin(self.speak(speech, work, &mut tap, until)).await;
+        let record = &mut *work.record;
+        record.sent = Some(record.sent.unwrap_or(0) + tap.sent());
+        record.received = Some(record.received.unwrap_or(0) + tap.received());
+        let ended_by_us = match &result {
+            Ok(()) => {
+                let end = record.read.as_ref().map(|read| read.end);
+                matches!(end, Some(End::Timeout | End::Limit))
+            }
+            Err(unanswered) => unanswered.failure.kind == Kind::Timeout,
+        };
+        if ended_by_us {
+            tap.abort();
+        }
+        result
+    }
+
+    async fn connect(
+        &self,
+        work: &mut Work<'_>,
+        until: Option<Instant>,
+    ) -> Result<Connection, Unanswered> {
+        let mut dials = 0;
+        let connecting = connect(&work.addresses, self.config.source, &work.deadline, &mut dials);
+        let connected = match until {
+            Some(until) => work.deadline.run_until(Wait::Handshake, until, connecting).await,
+            None => Ok(connecting.await),
+        };
+        let record = &mut *work.record;
+        record.attempts = Some(record.attempts.unwrap_or(0) + dials);
+        let failure = match connected {
+            Ok(Ok(connection)) => {
+                record.addr = Some(connection.address.ip());
+                record.ms.connect = Some(milliseconds(connection.took));
+                // The peer is whoever answered: a second dial goes to the same.
+                work.addresses = vec![connection.address];
+                return Ok(connection);
+            }
+            Ok(Err(not_connected)) => {
+                record.addr = not_connected.address.map(|address| address.ip());
+                record.ms.connect = Some(milliseconds(not_connected.took));
+                not_connected.failure
+            }
+            Err(expired) => expired.into(),
+        };
+        Err(Unanswered { failure, answered: false, saw_hello: false, until: None })
+    }
+
+    /// Everything that is said over one connection.
+    async fn speak(
+        &self,
+        speech: Speech<'_>,
+        work: &mut Work<'_>,
+        tap: &mut Tap,
+        until: Option<Instant>,
+    ) -> Result<(), Unanswered> {
+        if let Some(protocol) = work.starttls {
+            self.upgrade(protocol, work, tap).await.map_err(|failure| Unanswered {
+                failure,
+                answered: false,
+                saw_hello: false,
+                until: None,
+            })?;
+        }
+        let start = Instant::now();
+        let until = until.unwrap_or_else(|| work.deadline.of(Wait::Handshake));
+        let result = match speech {
+            Speech::Handshake(hello) => self.handshake(hello, work, tap, (start, until)).await,
+            Speech::Plain(hello, flight) => {
+                let asked =
+                    work.deadline.run_until(Wait::Handshake, until, ask(tap, hello, flight));
+                asked.await.unwrap_or_else(|expired| Err(expired.into()))
+            }
+        };
+        result.map_err(|failure| {
+            tap.take_in_what_came();
+            Unanswered {
+                failure: failure.in_view_of(tap.first()),
+                answered: tap.is_answered(),
+                saw_hello: tap.first().first() == Some(&HANDSHAKE),
+                until: Some(until),
+            }
+        })
+    }
+
+    async fn upgrade(
+        &self,
+        protocol: &'static Protocol,
+        work: &mut Work<'_>,
+        tap: &mut Tap,
+    ) -> Result<(), Failure> {
+        let start = Instant::now();
+        let mut conversation = Conversation::new(protocol, &work.identity.checked.to_str());
+        let upgraded = work.deadline.run(Wait::Starttls, upgrade(tap, &mut conversation)).await;
+        work.record.ms.starttls = Some(milliseconds(start.elapsed()));
+        work.record.starttls =
+            Some(Starttls { protocol: protocol.name.to_owned(), banner: conversation.banner() });
+        upgraded?
+    }
+
+    async fn handshake(
+        &self,
+        hello: Hello,
+        work: &mut Work<'_>,
+        tap: &mut Tap,
+        (start, until): (Instant, Instant),
+    ) -> Result<(), Failure> {
+        let silence = (hello == Hello::Full && self.client.has_classical())
+            .then(|| start + until.duration_since(start) / 2);
+        let handshake = self
+            .client
+            .handshake(hello, work.identity, tap, &work.deadline, (silence, until))
+            .await;
+        work.record.ms.handshake = Some(milliseconds(start.elapsed()));
+        match handshake {
+            Ok(mut session) => {
+                work.record.tls = Tls::observed(Some(&session.agreed), &session.seen);
+                self.read(&mut session, work).await;
+                self.judge(&session.seen, work);
+                Ok(())
+            }
+            Err(Unfinished { failure, seen }) => {
+                work.record.tls = Tls::observed(None, &seen);
+                self.judge(&seen, work);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn read(&self, session: &mut Session<'_>, work: &mut Work<'_>) {
+        let start = Instant::now();
+        let Config { goodbye, read_limit, .. } = self.config;
+        let read = drain(session, goodbye, read_limit, &work.deadline).await;
+        work.record.read = Some(read);
+        work.record.ms.read = Some(milliseconds(start.elapsed()));
+    }
+}

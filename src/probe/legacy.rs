@@ -1,0 +1,132 @@
+//! What a server speaks that rustls cannot speak to.
+
+use std::borrow::Cow;
+
+use rustls_pki_types::CertificateDer;
+
+use super::dial::{Speech, Unanswered};
+use super::{Prober, Work};
+use crate::failure::{Failure, Kind, Stage};
+use crate::names;
+use crate::report::record::Tls;
+use crate::tls::handshake::{Agreed, can_speak};
+use crate::tls::hello::{Answer, Flight, Parameters, ServerHello};
+use crate::tls::legacy::ClientHello;
+use crate::tls::recorder::{Seen, Signature, SignatureState};
+
+/// The alerts with which a server turns down a hello that offers it nothing: 40, 47, 50, 70, 71, 80.
+const TURNED_DOWN: [&str; 6] = [
+    "handshake_failure",
+    "illegal_parameter",
+    "decode_error",
+    "protocol_version",
+    "insufficient_security",
+    "internal_error",
+];
+
+impl Prober {
+    /// Why there is no session: what the peer speaks instead, if it shows that when it is offered
+    /// everything; else the failure as it was.
+    pub(super) async fn explain(&self, unanswered: Unanswered, work: &mut Work<'_>) -> Failure {
+        if !is_worth_asking(&unanswered) {
+            return unanswered.failure;
+        }
+        let sent = work.identity.sent.clone();
+        let server_name = sent.as_ref().map(|name| name.as_ref());
+        for hello in [ClientHello::legacy(server_name), ClientHello::ssl3()] {
+            let mut random = [0; 32];
+            if aws_lc_rs::rand::fill(&mut random).is_err() {
+                break;
+            }
+            let mut flight = Flight::new();
+            let speech = Speech::Plain(&hello.encode(&random), &mut flight);
+            let end = self.dial_once(speech, work, unanswered.until).await;
+            let answer = flight.into_answer();
+            if let Some(hello) = &answer.hello {
+                let explained = self.note_legacy(hello, &answer, &unanswered.failure, work);
+                return explained.unwrap_or(unanswered.failure);
+            }
+            let is_refused = match end {
+                Ok(()) => true,
+                Err(again) => matches!(again.failure.kind, Kind::Alert | Kind::Eof | Kind::Reset),
+            };
+            if !is_refused {
+                break;
+            }
+        }
+        unanswered.failure
+    }
+
+    /// Takes down what the peer chose from everything; nothing when rustls could have spoken it, for
+    /// then that was not the trouble.
+    fn note_legacy(
+        &self,
+        hello: &ServerHello,
+        answer: &Answer,
+        failure: &Failure,
+        work: &mut Work<'_>,
+    ) -> Option<Failure> {
+        let parameters = answer.key_exchange.as_ref().map(|exchange| &exchange.parameters);
+        let scheme = answer.key_exchange.as_ref().and_then(|exchange| exchange.signature_scheme);
+        let agreed = Agreed {
+            version: Some(hello.version()),
+            cipher: Some(hello.suite),
+            group: match parameters {
+                Some(Parameters::Ecdh { group }) => Some(*group),
+                _ => None,
+            },
+            alpn: None,
+            hello_retry: false,
+        };
+        if can_speak(&agreed, scheme) {
+            return None;
+        }
+        let seen = seen(answer, scheme);
+        work.record.tls = Tls::observed(Some(&agreed), &seen).map(|tls| Tls {
+            hello_retry: None,
+            dh_bits: match parameters {
+                Some(Parameters::Dh { prime_bits }) => Some(*prime_bits),
+                _ => None,
+            },
+            legacy: Some(true),
+            ..tls
+        });
+        self.judge(&seen, work);
+        let [version, suite]: [Cow<'static, str>; 2] =
+            [names::version(hello.version()), names::suite(hello.suite)];
+        Some(Failure {
+            stage: Stage::Handshake,
+            kind: Kind::Unsupported,
+            detail: format!(
+                "the peer speaks {version} with {suite}; to our hello: {}",
+                failure.detail
+            ),
+            ..failure.clone()
+        })
+    }
+}
+
+fn is_worth_asking(unanswered: &Unanswered) -> bool {
+    let Failure { stage, kind, alert, .. } = &unanswered.failure;
+    let is_turned_down = match kind {
+        Kind::Eof | Kind::Reset => true,
+        Kind::Alert => alert.as_deref().is_some_and(|alert| TURNED_DOWN.contains(&alert)),
+        _ => false,
+    };
+    *stage == Stage::Handshake
+        && (*kind == Kind::Unsupported || is_turned_down && !unanswered.saw_hello)
+}
+
+/// The plaintext answer, in the form that the handshake's recorder gives.
+fn seen(answer: &Answer, scheme: Option<u16>) -> Seen {
+    let chain = answer.certificates.iter().cloned().map(CertificateDer::from);
+    Seen {
+        chain: chain.collect(),
+        ocsp: answer.ocsp_response.clone().unwrap_or_default(),
+        signature: scheme.map(|scheme| Signature {
+            scheme,
+            state: SignatureState::Unchecked("the handshake was not finished".to_owned()),
+        }),
+        client_cert_requested: answer.client_cert_requested,
+    }
+}
