@@ -2,15 +2,34 @@
 
 use std::fmt;
 
-use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::report::record::Record;
 
 /// The schema of a record (JSON Schema, draft 2020-12), every field described.
 pub fn schema() -> Schema {
-    SchemaGenerator::new(SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true))
-        .into_root_schema_for::<Record>()
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.transforms.push(Box::new(RecursiveTransform(never_null)));
+    });
+    SchemaGenerator::new(settings).into_root_schema_for::<Record>()
+}
+
+/// What was not observed is absent, never null.
+fn never_null(schema: &mut Schema) {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [one] = types.as_slice() {
+            let one = one.clone();
+            schema.insert("type".to_owned(), one);
+        }
+    }
+    if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+        choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+    }
 }
 
 /// The dotted names of all leaves, in the order of the record.

@@ -28,6 +28,7 @@ mod layers;
 mod local;
 mod output;
 mod process;
+mod readme;
 mod real;
 mod volume;
 mod words;
