@@ -169,7 +169,10 @@ impl Prober {
             }
         };
         result.map_err(|failure| {
-            tap.take_in_what_came();
+            // Not after a timeout: what comes later than that must not pass for an answer.
+            if matches!(failure.kind, Kind::Eof | Kind::Reset) {
+                tap.take_in_what_came();
+            }
             Unanswered {
                 failure: failure.in_view_of(tap.first()),
                 answered: tap.is_answered(),

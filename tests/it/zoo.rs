@@ -6,6 +6,7 @@
 mod after;
 mod not_tls;
 mod rules;
+mod soak;
 mod tcp;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,284 @@
+//! Whatever a record says, it is one line in every format, whole, and safe to print.
+
+#![no_main]
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, SystemTime};
+
+use libfuzzer_sys::fuzz_target;
+use tlsweep::cert::{Certificate, Ocsp, Problem, Signature, Status, Trust, Trusted, Verdict};
+use tlsweep::failure::{Failure, Kind, Stage};
+use tlsweep::feed::input::Line;
+use tlsweep::report::check::Checks;
+use tlsweep::report::enumeration::{Report, Suite, Support, Version};
+use tlsweep::report::output::{FORMATS, Format, Layout};
+use tlsweep::report::record::{Chain, Record, Starttls, Tls, milliseconds};
+use tlsweep::report::schema::{Fields, leaves};
+use tlsweep::tls::drain::{End, ReadEnd};
+use tlsweep_fuzz::script::Script;
+use tlsweep_fuzz::text::assert_harmless;
+
+/// The formats, made once: a schema stands behind the columns of CSV.
+struct Formats {
+    /// Columns of CSV, of all fields and of a few.
+    columns: (usize, usize),
+    /// By name: all fields, then a few.
+    plain: Vec<(&'static str, Box<dyn Format>, Box<dyn Format>)>,
+    aligned: Box<dyn Format>,
+    checks: Checks,
+}
+
+const FEW: &str = "target,tag,error,tls.alpn,chain,starttls,ms.total";
+
+thread_local! {
+    static FORMATS_MADE: RefCell<Formats> = RefCell::new(Formats::new());
+}
+
+impl Formats {
+    fn new() -> Self {
+        let all = Layout { no_header: true, ..Layout::default() };
+        let few = Layout { fields: Some(Fields::parse(FEW).unwrap()), ..all.clone() };
+        let aligned = Layout { aligned: true, coloured: true, ..Layout::default() };
+        let conditions = ["error,untrusted,expires-in=30d,min-tls=1.3,weak,no-pq,no-staple"];
+        let text = FORMATS.iter().find(|(name, _)| *name == "text").unwrap().1;
+        Self {
+            columns: (leaves().len(), few.fields.as_ref().unwrap().names().len()),
+            plain: FORMATS.map(|(name, make)| (name, make(&all), make(&few))).into(),
+            aligned: text(&aligned),
+            checks: Checks::parse(conditions).unwrap(),
+        }
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let script = &mut Script::new(data);
+    let mut record = record(script);
+    FORMATS_MADE.with_borrow_mut(|formats| {
+        if script.flag() {
+            record.failed_checks = Some(formats.checks.met_by(&record));
+        }
+        for (name, all, few) in &mut formats.plain {
+            let line = line(&mut **all, &record);
+            assert_harmless(&line.replace('\t', ""));
+            let narrow = self::line(&mut **few, &record);
+            assert_harmless(&narrow.replace('\t', ""));
+            match *name {
+                "text" => assert_eq!(line.matches('\t').count(), 8, "{line:?}"),
+                "json" => check_json(&line, &narrow, &record),
+                "csv" => {
+                    assert_eq!((cells(&line), cells(&narrow)), formats.columns);
+                }
+                other => panic!("say here what a line of {other} must be"),
+            }
+        }
+        let aligned = line(&mut *formats.aligned, &record);
+        let uncoloured = ["\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"]
+            .iter()
+            .fold(aligned, |line, colour| line.replace(colour, ""));
+        assert_harmless(&uncoloured);
+    });
+});
+
+/// The line of `record`, without its end.
+fn line(format: &mut dyn Format, record: &Record) -> String {
+    let mut out = Vec::new();
+    format.append(record, &mut out).unwrap();
+    let line = String::from_utf8(out).unwrap();
+    let line = line.strip_suffix('\n').unwrap();
+    assert!(!line.contains('\n'), "{line:?}");
+    line.to_owned()
+}
+
+fn check_json(line: &str, narrow: &str, record: &Record) {
+    let read: Record = serde_json::from_str(line).unwrap();
+    assert_eq!(read, *record);
+    let narrow: serde_json::Value = serde_json::from_str(narrow).unwrap();
+    let whole: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(narrow["target"], whole["target"]);
+    assert_eq!(narrow.get("error"), whole.get("error"));
+    assert_eq!(narrow.get("chain"), whole.get("chain"));
+    assert_eq!(narrow.get("host"), None);
+}
+
+fn cells(line: &str) -> usize {
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).from_reader(line.as_bytes());
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 1, "{line:?}");
+    rows[0].len()
+}
+
+fn record(script: &mut Script<'_>) -> Record {
+    let line = Line { number: script.u64(), text: Ok(String::new()) };
+    let mut record = Record::of_line(&line, failure(script), SystemTime::UNIX_EPOCH);
+    record.target = script.text();
+    record.tag = script.option(Script::text);
+    record.host = script.option(Script::text);
+    record.port = script.option(Script::u16);
+    record.sni = script.option(Script::text);
+    record.addr = script.option(address);
+    record.time = script.text();
+    record.ok = script.flag();
+    if record.ok {
+        record.error = None;
+    }
+    record.tls = script.option(tls);
+    record.cert = script.option(certificate);
+    record.chain = script.option(chain);
+    record.trust = script.option(trust);
+    record.ocsp = script.option(ocsp);
+    record.starttls = script.option(starttls);
+    record.enumeration = script.option(enumeration);
+    record.read = script.option(read);
+    record.sent = script.option(Script::u64);
+    record.received = script.option(Script::u64);
+    record.ms.resolve = script.option(time);
+    record.ms.handshake = script.option(time);
+    record.ms.total = time(script);
+    record.attempts = script.option(number);
+    record.failed_checks = script.option(texts);
+    record
+}
+
+fn texts(script: &mut Script<'_>) -> Vec<String> {
+    script.list(Script::text)
+}
+
+fn number(script: &mut Script<'_>) -> u32 {
+    script.u64() as u32
+}
+
+fn time(script: &mut Script<'_>) -> f64 {
+    milliseconds(Duration::from_micros(script.u64() >> script.byte() % 64))
+}
+
+fn address(script: &mut Script<'_>) -> IpAddr {
+    match script.flag() {
+        true => Ipv6Addr::from_bits(u128::from(script.u64()) << 64 | 1).into(),
+        false => number(script).to_be_bytes().into(),
+    }
+}
+
+/// The value that serde knows by one of these words.
+fn word<T: serde::de::DeserializeOwned>(script: &mut Script<'_>, words: &[&str]) -> T {
+    let word = words[script.below(words.len())];
+    serde_json::from_value(word.into()).unwrap()
+}
+
+fn failure(script: &mut Script<'_>) -> Failure {
+    let stage: Stage = word(script, &["input", "resolve", "connect", "handshake", "local"]);
+    let kind: Kind = word(script, &["alert", "eof", "not_tls", "timeout", "interrupted"]);
+    Failure {
+        stage,
+        kind,
+        alert: script.option(Script::text),
+        detail: script.text(),
+        evidence: script.option(Script::text),
+    }
+}
+
+fn tls(script: &mut Script<'_>) -> Tls {
+    let mut tls = Tls::default();
+    tls.version = script.option(Script::text);
+    tls.cipher = script.option(Script::text);
+    tls.group = script.option(Script::text);
+    tls.alpn = script.option(Script::text);
+    tls.signature = script.option(Script::text);
+    tls.signature_unchecked = script.option(Script::text);
+    tls.hello_retry = script.option(Script::flag);
+    tls
+}
+
+fn certificate(script: &mut Script<'_>) -> Certificate {
+    let mut cert = Certificate::default();
+    cert.subject = script.option(Script::text);
+    cert.issuer = script.option(Script::text);
+    cert.names = script.option(texts);
+    cert.not_after = script.option(Script::text);
+    cert.days_left = script.option(|script| script.u64() as i64);
+    cert.serial = script.option(Script::text);
+    cert.key_bits = script.option(number);
+    cert.ocsp_urls = script.option(texts);
+    cert.extended_key_usage = script.option(texts);
+    cert.version = script.option(Script::byte);
+    cert.pem = script.option(Script::text);
+    cert
+}
+
+fn chain(script: &mut Script<'_>) -> Chain {
+    Chain {
+        length: script.u16().into(),
+        considered: script.option(|script| script.u16().into()),
+        sha256: texts(script),
+        certificates: script.option(|script| script.list(certificate)),
+    }
+}
+
+fn trust(script: &mut Script<'_>) -> Trust {
+    let problem = |script: &mut Script<'_>| Problem::ALL[script.below(Problem::ALL.len())];
+    let problems = script.list(problem);
+    Trust {
+        verdict: problems
+            .first()
+            .map_or(Verdict::Trusted(Trusted::Trusted), |&gravest| Verdict::Untrusted(gravest)),
+        problems,
+        name_ok: script.option(Script::flag),
+        anchor: script.option(Script::text),
+    }
+}
+
+fn ocsp(script: &mut Script<'_>) -> Ocsp {
+    let status: Status = word(script, &["good", "revoked", "malformed", "try_later"]);
+    let signature =
+        |script: &mut Script<'_>| -> Signature { word(script, &["valid", "invalid", "unchecked"]) };
+    Ocsp {
+        status,
+        produced_at: script.option(Script::text),
+        this_update: script.option(Script::text),
+        next_update: script.option(Script::text),
+        revoked_at: script.option(Script::text),
+        responder: script.option(Script::text),
+        current: script.option(Script::flag),
+        signature: script.option(signature),
+    }
+}
+
+fn starttls(script: &mut Script<'_>) -> Starttls {
+    Starttls { protocol: script.text(), banner: script.option(Script::text) }
+}
+
+fn enumeration(script: &mut Script<'_>) -> Report {
+    let support = |script: &mut Script<'_>| -> Support {
+        word(script, &["supported", "not_supported", "unknown"])
+    };
+    let suite = |script: &mut Script<'_>| Suite {
+        suite: script.text(),
+        group: script.option(Script::text),
+        dh_bits: script.option(|script| script.u16().into()),
+        rsa_bits: None,
+    };
+    let version = |script: &mut Script<'_>| Version {
+        version: script.text(),
+        support: support(script),
+        suites: script.list(suite),
+        order: script.option(|script| word(script, &["client", "server"])),
+        complete: script.flag(),
+    };
+    Report {
+        versions: script.list(version),
+        curves: texts(script),
+        curves_complete: script.flag(),
+        groups: texts(script),
+        groups_complete: script.flag(),
+        compression: support(script),
+        fallback_scsv: support(script),
+        secure_renegotiation: support(script),
+        extended_master_secret: support(script),
+    }
+}
+
+fn read(script: &mut Script<'_>) -> ReadEnd {
+    let end: End = word(script, &["close_notify", "eof", "alert", "timeout", "limit"]);
+    ReadEnd { bytes: script.u64(), end, alert: script.option(Script::text) }
+}

@@ -1,0 +1,155 @@
+//! Any input becomes numbered lines; any line a target or a bad line that is safe to repeat.
+
+#![no_main]
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use libfuzzer_sys::fuzz_target;
+use tlsweep::failure::{Failure, Kind, Stage};
+use tlsweep::feed::input::{ECHO_LIMIT, Input, LINE_LIMIT, Line};
+use tlsweep::feed::target::{Host, Sni, Target};
+use tlsweep::report::record::Record;
+use tlsweep_fuzz::text::assert_harmless;
+use tokio::sync::mpsc;
+
+fuzz_target!(|data: &[u8]| {
+    let (step, data) = data.split_first().unwrap_or((&0, data));
+    let mut input = data.to_vec();
+    if step & 0x80 != 0 {
+        // Lines about as long as a line may be.
+        let filling = LINE_LIMIT - data.len().min(LINE_LIMIT) / 2;
+        input.splice(0..0, std::iter::repeat_n(b'x', filling));
+    }
+    let lines = read(&input, usize::MAX);
+    assert_eq!(read(&input, usize::from(step & 0x7f) + 1), lines);
+    compare(&input, &lines);
+    for line in &lines {
+        assert!(line.text.as_ref().is_ok_and(|text| !text.contains('\n')) || line.text.is_err());
+        check(line);
+    }
+
+    let argument = OsString::from_vec(data.to_vec());
+    let stdin = || -> Box<dyn Read + Send> { unreachable!("nobody asked for it") };
+    let input = Input::open(vec![argument], &[], stdin).unwrap();
+    for line in drained(input, 2) {
+        assert_eq!(line.number, 1);
+        check(&line);
+    }
+});
+
+/// Reads `input` as stdin, at most `step` bytes at once.
+fn read(input: &[u8], step: usize) -> Vec<Line> {
+    struct Steps(io::Cursor<Vec<u8>>, usize);
+    impl Read for Steps {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..length])
+        }
+    }
+    let stdin =
+        || -> Box<dyn Read + Send> { Box::new(Steps(io::Cursor::new(input.to_vec()), step)) };
+    let opened = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
+    let position = opened.position();
+    let lines = drained(opened, input.len() + 1);
+    assert_eq!(position.load(Ordering::Relaxed), input.len() as u64);
+    lines
+}
+
+fn drained(input: Input, most: usize) -> Vec<Line> {
+    let (sender, mut receiver) = mpsc::channel(most);
+    input.send_to(&sender).unwrap();
+    drop(sender);
+    std::iter::from_fn(|| receiver.blocking_recv()).collect()
+}
+
+/// Does the same by other means: which lines there are, and what is in them.
+fn compare(input: &[u8], lines: &[Line]) {
+    let mut lines = lines.iter();
+    for (number, line) in (1..).zip(input.split(|&byte| byte == b'\n')) {
+        let kept = line.get(..=LINE_LIMIT).unwrap_or(line);
+        let kept = match number {
+            1 => kept.strip_prefix(b"\xef\xbb\xbf").unwrap_or(kept),
+            _ => kept,
+        };
+        let is_long = line.len() > LINE_LIMIT;
+        let trimmed = kept.trim_ascii();
+        if trimmed.is_empty() && !is_long || trimmed.first() == Some(&b'#') {
+            continue;
+        }
+        let found = lines.next().unwrap();
+        assert_eq!(found.number, number);
+        match str::from_utf8(trimmed) {
+            Ok(text) if !is_long => assert_eq!(found.text.as_deref(), Ok(text)),
+            _ => assert!(found.text.is_err()),
+        }
+    }
+    assert_eq!(lines.next(), None);
+}
+
+fn check(line: &Line) {
+    let failure = Failure::new(Stage::Input, Kind::InvalidTarget, "no target");
+    let record = Record::of_line(line, failure, SystemTime::UNIX_EPOCH);
+    assert!(record.target.chars().count() <= ECHO_LIMIT);
+    assert_harmless(&record.target);
+    let text = match &line.text {
+        Ok(text) => text,
+        Err(bad) => {
+            assert_eq!(bad.echo, record.target);
+            assert!(bad.reason.len() < 100);
+            return assert_harmless(&bad.reason);
+        }
+    };
+    assert!(!text.is_empty() && text.len() <= LINE_LIMIT);
+    match text.parse::<Target>() {
+        Ok(target) => check_target(&target, text),
+        Err(error) => {
+            assert!(!error.0.is_empty() && error.0.len() < 200);
+            assert_harmless(&error.0);
+        }
+    }
+}
+
+fn check_target(target: &Target, line: &str) {
+    assert_eq!(Some(target.text.as_str()), line.trim().split(',').next().map(str::trim));
+    assert_ne!(target.port, Some(0));
+    assert_ne!(target.tag.as_deref(), Some(""));
+    check_host(&target.host);
+    if let Sni::Name(name) = &target.sni {
+        check_host(&Host::Name(name.clone()));
+    }
+
+    let plain = match (&target.host, target.port) {
+        (Host::Address(address), Some(port)) => {
+            std::net::SocketAddr::new(*address, port).to_string()
+        }
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.to_string(),
+    };
+    let again: Target = plain.parse().unwrap();
+    assert_eq!((&again.host, again.port), (&target.host, target.port), "{plain}");
+
+    let identity = target.server_name(&Sni::Unsaid);
+    assert_eq!(
+        identity.sent.is_some(),
+        match target.sni {
+            Sni::Name(_) => true,
+            Sni::Nothing => false,
+            Sni::Unsaid => matches!(target.host, Host::Name(_)),
+        }
+    );
+}
+
+fn check_host(host: &Host) {
+    let text = host.to_string();
+    assert!(!text.is_empty() && text.len() <= 253 && text.is_ascii(), "{text:?}");
+    assert_harmless(&text);
+    if let Host::Name(_) = host {
+        let labels: Vec<_> = text.split('.').collect();
+        assert!(labels.iter().all(|l| (1..=63).contains(&l.len())), "{text:?}");
+        assert_eq!(text, text.to_ascii_lowercase());
+    }
+}
