@@ -28,12 +28,12 @@ impl<D: LineDialogue + 'static> Lines<D> {
     }
 
     /// False for what is plainly no text: told at once, since it may never end in a newline.
-    fn is_text(&self, input: &[u8]) -> bool {
+    fn is_text(&self, line: &[u8]) -> bool {
         let first_may_be = |byte: &u8| match self.banner {
             Some(_) => !TLS_CONTENT_TYPES.contains(byte),
             None => matches!(byte, b' '..=b'~'),
         };
-        input.first().is_none_or(first_may_be) && !input.contains(&0)
+        line.first().is_none_or(first_may_be) && !line.contains(&0)
     }
 }
 
@@ -45,13 +45,12 @@ impl<D: LineDialogue + 'static> Dialogue for Lines<D> {
     }
 
     fn read(&mut self, input: &[u8]) -> Result<Option<(usize, Step)>, Failure> {
-        if !self.is_text(input) {
+        let end = input.iter().position(|byte| *byte == b'\n');
+        let line = input.get(..end.unwrap_or(input.len())).unwrap_or_default();
+        if !self.is_text(line) {
             return Err(broken("binary bytes where text is due", input));
         }
-        let Some(end) = input.iter().position(|byte| *byte == b'\n') else {
-            return Ok(None);
-        };
-        let line = input.get(..end).unwrap_or_default();
+        let Some(end) = end else { return Ok(None) };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.banner.is_none() {
             let kept = line.get(..BANNER_LIMIT).unwrap_or(line);
