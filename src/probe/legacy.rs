@@ -97,6 +97,7 @@ impl Prober {
         Some(Failure {
             stage: Stage::Handshake,
             kind: Kind::Unsupported,
+            alert: None,
             detail: format!(
                 "the peer speaks {version} with {suite}; to our hello: {}",
                 failure.detail

@@ -1,9 +1,11 @@
 //! A hello of our own making, and what the peer says to it in plain text.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::deadline::within;
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Kind, Stage};
 use crate::tls::hello::{Flight, Progress};
@@ -14,26 +16,46 @@ const BUFFER: usize = 4096;
 /// close_notify, as a plaintext record (RFC 5246, section 7.2.1).
 const GOODBYE: [u8; 7] = [21, 3, 1, 0, 2, 1, 0];
 
+/// How long the rest of a flight may take once its ServerHello is there: they are sent together, and
+/// a peer that stops in between has shown what it speaks.
+const REST_OF_FLIGHT: Duration = Duration::from_millis(500);
+
 /// Sends `hello` and reads the peer's first flight into `flight`, which keeps what has come when
 /// the wait is cut short.
 ///
 /// # Errors
-/// The peer broke the protocol or the connection before its flight was whole.
+/// The peer broke the protocol or the connection, or stopped, before its flight was whole.
 pub async fn ask(tap: &mut Tap, hello: &[u8], flight: &mut Flight) -> Result<(), Failure> {
-    let of_io = |error: io::Error| Failure::from_io(Stage::Handshake, &error);
     tap.write_all(hello).await.map_err(of_io)?;
+    read_until(tap, flight, |flight| flight.answer().hello.is_some()).await?;
+    let rest = within(REST_OF_FLIGHT, read_until(tap, flight, |_flight| false)).await;
+    rest.unwrap_or_else(|| {
+        let detail = "the peer stopped in the middle of its flight";
+        Err(Failure::new(Stage::Handshake, Kind::Timeout, detail))
+    })?;
+    // A peer that does not take it has its answer from the FIN.
+    let _unsent = tap.write_all(&GOODBYE).await;
+    Ok(())
+}
+
+/// Reads to the end of the flight, or until `is_enough`.
+async fn read_until(
+    tap: &mut Tap,
+    flight: &mut Flight,
+    is_enough: impl Fn(&Flight) -> bool,
+) -> Result<(), Failure> {
     let mut buffer = vec![0; BUFFER];
-    loop {
+    while flight.receive(&[])? == Progress::Incomplete && !is_enough(flight) {
         let length = tap.read(&mut buffer).await.map_err(of_io)?;
         if length == 0 {
             let detail = "the peer closed in the middle of the handshake";
             return Err(Failure::new(Stage::Handshake, Kind::Eof, detail));
         }
-        let read = buffer.get(..length).unwrap_or_default();
-        if flight.receive(read)? == Progress::Complete {
-            // A peer that does not take it has its answer from the FIN.
-            let _unsent = tap.write_all(&GOODBYE).await;
-            return Ok(());
-        }
+        flight.receive(buffer.get(..length).unwrap_or_default())?;
     }
+    Ok(())
+}
+
+fn of_io(error: io::Error) -> Failure {
+    Failure::from_io(Stage::Handshake, &error)
 }

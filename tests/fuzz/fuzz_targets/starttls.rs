@@ -42,7 +42,11 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!((&whole.sent, end), (&split.sent, split_end), "{protocol:?}");
         }
         (Ok(_), Err(_)) => panic!("{protocol:?}: {whole:?}, in pieces {split:?}"),
-        (Err(_), Ok(Some(_)) | Err(_)) => {}
+        (Err(_), Ok(Some(_))) => {}
+        (Err(failure), Err(split)) => {
+            let same = failure.kind == split.kind || failure.kind == Kind::Rejected;
+            assert!(same, "{protocol:?}: {failure}, in pieces {split}");
+        }
         (Err(_), Ok(None)) => panic!("{protocol:?}: {whole:?}, in pieces {split:?}"),
     }
     if words.len() > PLAINTEXT_LIMIT {

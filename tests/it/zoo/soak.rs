@@ -4,7 +4,9 @@ use std::collections::hash_map::RandomState;
 use std::env;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Case, after, not_tls, rules, tcp};
 use crate::support::cmd::{Running, Tlsweep, sorted};
