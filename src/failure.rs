@@ -10,10 +10,8 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::limits::EVIDENCE_LIMIT;
 use crate::names;
-
-/// Bytes of a peer's answer that a record quotes.
-pub const EVIDENCE_LIMIT: usize = 64;
 
 /// Why a target has no finished handshake: always a stage and a kind, then words for people.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]

@@ -25,6 +25,7 @@
 //! them.
 
 pub mod escape;
+pub mod limits;
 pub mod names;
 
 pub mod failure;

@@ -10,12 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::facts::Certificate;
 use super::path::Path;
 use super::text::sha256;
-
-/// How many chains, and how many certificates, are remembered.
-pub const MAX_CHAINS: usize = 4_096;
-
-/// How many bytes of facts are remembered.
-pub const MAX_FACTS_BYTES: u64 = 16 << 20;
+use crate::limits::{MAX_CHAINS, MAX_FACTS_BYTES};
 
 /// The hashes of a chain: one for each certificate and one for all of them, in the order sent.
 pub(super) struct Hashes {

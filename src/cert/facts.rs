@@ -12,9 +12,7 @@ use super::der::{Reader, tag};
 use super::reading::{self, Extension, Reading, algorithm_oid, id};
 use super::text::{hex, rfc3339, sha256};
 use super::{name, oid};
-
-/// How many alternative names of a certificate are listed.
-pub const MAX_NAMES: usize = 1_000;
+use crate::limits::MAX_NAMES;
 
 /// The facts of one certificate. What could not be read is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

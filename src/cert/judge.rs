@@ -14,9 +14,7 @@ use super::problem::Problem;
 use super::roots::Roots;
 use super::text::hex;
 use super::verdict::{Trust, is_for_name};
-
-/// How many signatures that were found good are remembered.
-const MAX_SIGNATURES: usize = 16_384;
+use crate::limits::MAX_SIGNATURES;
 
 /// Judges chains against the roots it was made with, and remembers. One serves all tasks.
 pub struct Judge {

@@ -27,12 +27,12 @@ mod ocsp;
 mod cache;
 mod judge;
 
-pub use cache::{MAX_CHAINS, MAX_FACTS_BYTES};
-pub use facts::{Certificate, MAX_NAMES};
+pub use facts::Certificate;
 pub use judge::{Examined, Judge, Presented, Wanted};
 pub use ocsp::{Ocsp, Signature, Status};
-pub use path::MAX_INTERMEDIATES;
 pub use problem::{Problem, Trusted, Verdict};
 pub use roots::{Roots, RootsError};
 pub use text::pem;
 pub use verdict::Trust;
+
+pub use crate::limits::{MAX_INTERMEDIATES, MAX_NAMES};

@@ -16,9 +16,7 @@ use super::problem::{Problem, Problems};
 use super::reading::{self, KEY_CERT_SIGN, Reading, algorithm_oid};
 use super::roots::Roots;
 use super::{name, oid};
-
-/// How many certificates besides the leaf a path is looked for in.
-pub const MAX_INTERMEDIATES: usize = 12;
+use crate::limits::MAX_INTERMEDIATES;
 
 /// How many of these may have the same name. Each of them is tried at each step of a path, so
 /// that a dozen would cost webpki a second.

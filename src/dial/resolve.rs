@@ -17,9 +17,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::deadline::{Deadline, Wait};
 use crate::failure::{self, Failure, Kind, Stage};
-
-/// Names whose answers are kept.
-const CACHE_SIZE: u64 = 4096;
+use crate::limits::RESOLVER_CACHE;
 
 /// How much longer the IPv6 addresses of a name may take once its IPv4 addresses are there
 /// (RFC 8305, section 3, "Resolution Delay").
@@ -138,7 +136,7 @@ fn dns(settings: &Settings) -> Result<TokioResolver, NetError> {
     };
     options.use_hosts_file = ResolveHosts::Never;
     options.num_concurrent_reqs = 1;
-    options.cache_size = CACHE_SIZE;
+    options.cache_size = RESOLVER_CACHE;
     // Tries enough to outlive a lost packet; the lookup's own deadline ends them.
     options.timeout = (settings.limit / 3).max(Duration::from_millis(50));
     options.attempts = 3;

@@ -15,12 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 use crate::escape::escaped_lossy;
-
-/// Bytes of a line, its end not counted; a longer line is not a target.
-pub const LINE_LIMIT: usize = 16 * 1024;
-
-/// Characters of a line that is no target which its record repeats.
-pub const ECHO_LIMIT: usize = 256;
+pub use crate::limits::{ECHO_LIMIT, LINE_LIMIT};
 
 /// One line that is neither blank nor a comment.
 #[derive(Clone, Debug, Eq, PartialEq)]

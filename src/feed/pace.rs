@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Targets that may stand aside while their names are looked up.
-pub const ASIDE_LIMIT: usize = 1536;
+use crate::limits::ASIDE_LIMIT;
 
 /// The permits of a sweep: one for every target that is dialled, and a bounded number of places
 /// for those that wait for a name server meanwhile.

@@ -9,10 +9,8 @@ mod message;
 pub use message::{KeyExchange, Parameters, ServerHello};
 
 use crate::failure::{Failure, Kind, Stage, evidence};
+pub use crate::limits::FLIGHT_LIMIT;
 use message::Malformed;
-
-/// Bytes off the wire that a flight may have.
-pub const FLIGHT_LIMIT: usize = 128 * 1024;
 
 /// The facts of a server's first flight. What is absent was not sent, or not yet.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 37] = [
+const ORDER: [&str; 38] = [
     "escape",
+    "limits",
     "names",
     "failure",
     "deadline",

@@ -31,6 +31,18 @@ fn few_descriptors_bend_the_concurrency() {
 }
 
 #[test]
+fn a_memory_limit_is_kept() {
+    let Some(prlimit) = Program::find("prlimit") else {
+        return;
+    };
+    let peers = Mixture::start();
+    let outcome = Tlsweep::json_under(prlimit.path(), ["--as=268435456"])
+        .args(["-c", "256", "--handshake-timeout", "30s"])
+        .sweep(peers.targets(1000));
+    peers.check(&outcome, 1000);
+}
+
+#[test]
 fn descriptors_that_vanish_in_mid_sweep_are_waited_for() {
     let Some(prlimit) = Program::find("prlimit") else {
         return;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tlsweep::dial::starttls::PROTOCOLS;
+use tlsweep::limits;
 use tlsweep::report::check::CHECKS;
 use tlsweep::report::output::COLUMNS;
 use tlsweep::report::schema::{leaves, schema};
@@ -45,6 +46,24 @@ fn checks_and_columns() {
     for (place, (column, _)) in COLUMNS.iter().enumerate() {
         let row = format!("| {} | {column} |", place + 1);
         assert!(readme().contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn limits_in_force() {
+    let readme = readme();
+    let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
+    for (what, limit) in [
+        ("a line of input", kib(limits::LINE_LIMIT)),
+        ("echo of a line that is no target", limits::ECHO_LIMIT.to_string()),
+        ("evidence", limits::EVIDENCE_LIMIT.to_string()),
+        ("plain text before TLS", kib(limits::PLAINTEXT_LIMIT)),
+        ("banner in a record", limits::BANNER_LIMIT.to_string()),
+        ("plaintext flight", kib(limits::FLIGHT_LIMIT)),
+        ("certificates in which a path", limits::MAX_INTERMEDIATES.to_string()),
+    ] {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| {what}")));
+        assert!(row.is_some_and(|row| row.contains(&limit)), "{what}: {limit}");
     }
 }
 

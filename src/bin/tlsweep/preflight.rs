@@ -33,3 +33,17 @@ pub(crate) fn fit(config: &mut Config, quiet: bool) {
 fn open_descriptors() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(8, |entries| entries.count() as u64)
 }
+
+/// Keeps the allocator of the C library to as many arenas as there are threads that work: left alone
+/// it makes eight a core, each of which reserves 64 MiB of address space and keeps what it had at
+/// its fullest.
+pub(crate) fn bound_arenas() {
+    #[cfg(target_env = "gnu")]
+    {
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let arenas = libc::c_int::try_from(threads).unwrap_or(1);
+        #[expect(unsafe_code, reason = "a call with two integers, before there are threads")]
+        // A refusal leaves the default.
+        let _accepted = unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };
+    }
+}

@@ -59,6 +59,7 @@ struct Written {
 /// # Errors
 /// Whatever made a sweep impossible before its first dial.
 pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
+    preflight::bound_arenas();
     term::start_logs(cli.quiet, cli.verbose);
     if cli.print_schema {
         return print_schema();

@@ -26,6 +26,7 @@ mod script;
 use std::fmt;
 
 use crate::failure::{Failure, Kind, Stage, evidence};
+pub use crate::limits::{BANNER_LIMIT, PLAINTEXT_LIMIT};
 
 /// Every protocol that can turn to TLS.
 pub const PROTOCOLS: &[Protocol] = &[
@@ -44,12 +45,6 @@ pub const PROTOCOLS: &[Protocol] = &[
     xmpp::CLIENT,
     xmpp::SERVER,
 ];
-
-/// Bytes of plain text that a peer may send before it agrees to TLS.
-pub const PLAINTEXT_LIMIT: usize = 16 * 1024;
-
-/// Bytes of a greeting that a record keeps.
-pub const BANNER_LIMIT: usize = 256;
 
 /// The name by which we greet: it is a name, as servers ask for, and resolves nowhere.
 const OUR_NAME: &str = "tlsweep.invalid";

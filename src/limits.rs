@@ -1,0 +1,40 @@
+//! How much of anything is kept, however much a peer, a line or a list has of it.
+
+/// Bytes of an input line, its end not counted; a longer line is not a target.
+pub const LINE_LIMIT: usize = 16 * 1024;
+
+/// Characters of a line that is no target which its record repeats.
+pub const ECHO_LIMIT: usize = 256;
+
+/// Targets that may stand aside while their names are looked up.
+pub const ASIDE_LIMIT: usize = 1536;
+
+/// Names whose answers the resolver keeps.
+pub const RESOLVER_CACHE: u64 = 4096;
+
+/// Bytes of a peer's answer that a record quotes.
+pub const EVIDENCE_LIMIT: usize = 64;
+
+/// Bytes of plain text that a peer may send before it agrees to TLS.
+pub const PLAINTEXT_LIMIT: usize = 16 * 1024;
+
+/// Bytes of a greeting that a record keeps.
+pub const BANNER_LIMIT: usize = 256;
+
+/// Bytes off the wire that a flight in plain text may have.
+pub const FLIGHT_LIMIT: usize = 128 * 1024;
+
+/// How many certificates besides the leaf a path is looked for in.
+pub const MAX_INTERMEDIATES: usize = 12;
+
+/// How many alternative names of a certificate are kept.
+pub const MAX_NAMES: usize = 1_000;
+
+/// How many certificates' facts, and how many paths, are remembered.
+pub const MAX_CHAINS: usize = 4_096;
+
+/// How many bytes the remembered facts may take.
+pub const MAX_FACTS_BYTES: u64 = 16 << 20;
+
+/// How many signatures that were found good are remembered.
+pub const MAX_SIGNATURES: usize = 16_384;
