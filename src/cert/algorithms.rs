@@ -1,6 +1,7 @@
 //! Signature checks: the provider's, remembered, and the lenient ones that tell faults apart.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use aws_lc_rs::signature::{
@@ -20,6 +21,15 @@ use super::reading::modulus_bits;
 
 /// RSA keys below this are weak; the provider refuses them.
 pub(super) const MIN_RSA_BITS: u32 = 2_048;
+
+/// The size from which the provider checks keys that are too small to be trusted.
+const LENIENT_RSA_BITS: u32 = 1_024;
+
+/// The size up to which the provider checks keys at all.
+const MAX_RSA_BITS: u32 = 8_192;
+
+/// The sizes that [`lenient`] algorithms check.
+pub(super) const LENIENTLY: RangeInclusive<u32> = LENIENT_RSA_BITS..=MAX_RSA_BITS;
 
 /// The provider's algorithms; a signature that was found good is not computed again.
 #[derive(Debug)]
@@ -61,15 +71,16 @@ impl Algorithms {
         message: &[u8],
         signature: &[u8],
     ) -> Checked {
-        check(&self.all(), spki, algorithm, message, signature)
+        let rsa_bits = MIN_RSA_BITS..=MAX_RSA_BITS;
+        check(&self.all(), rsa_bits, (spki, algorithm), message, signature)
     }
 }
 
-/// The same with these algorithms.
+/// The same with these algorithms, which take RSA keys of this size.
 pub(super) fn check(
     algorithms: &[&dyn SignatureVerificationAlgorithm],
-    spki: &[u8],
-    algorithm: &[u8],
+    rsa_bits: RangeInclusive<u32>,
+    (spki, algorithm): (&[u8], &[u8]),
     message: &[u8],
     signature: &[u8],
 ) -> Checked {
@@ -92,6 +103,12 @@ pub(super) fn check(
         .map_or(Checked::Unsupported, |known| {
             match known.verify_signature(key, message, signature) {
                 Ok(()) => Checked::Valid,
+                // Keys of another size fail like false signatures do.
+                Err(InvalidSignature)
+                    if modulus_bits(key).is_some_and(|bits| !rsa_bits.contains(&bits)) =>
+                {
+                    Checked::Unsupported
+                }
                 Err(InvalidSignature) => Checked::Invalid,
             }
         })

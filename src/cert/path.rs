@@ -299,7 +299,13 @@ impl<'a> Search<'a> {
                 .iter()
                 .map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm)
                 .collect::<Vec<_>>();
-            let checked = algorithms::check(&lenient, leaf.spki?, algorithm, tbs, leaf.signature?);
+            let checked = algorithms::check(
+                &lenient,
+                algorithms::LENIENTLY,
+                (leaf.spki?, algorithm),
+                tbs,
+                leaf.signature?,
+            );
             Some(checked != Checked::Invalid)
         };
         leaf.self_issued() == Some(true) && check() == Some(true)

@@ -6,10 +6,11 @@ use rustls_pki_types::CertificateDer;
 
 use super::dial::{Speech, Unanswered};
 use super::{Prober, Work};
+use crate::cert::Certificate;
 use crate::failure::{Failure, Kind, Stage};
 use crate::names;
 use crate::report::record::Tls;
-use crate::tls::handshake::{Agreed, can_speak};
+use crate::tls::handshake::{Agreed, can_speak, known_groups};
 use crate::tls::hello::{Answer, Flight, Parameters, ServerHello};
 use crate::tls::legacy::ClientHello;
 use crate::tls::recorder::{Seen, Signature, SignatureState};
@@ -78,7 +79,7 @@ impl Prober {
             alpn: None,
             hello_retry: false,
         };
-        if can_speak(&agreed, scheme) {
+        if can_speak(&agreed, scheme) && can_use_key(answer) {
             return None;
         }
         let seen = seen(answer, scheme);
@@ -116,6 +117,16 @@ fn is_worth_asking(unanswered: &Unanswered) -> bool {
     };
     *stage == Stage::Handshake
         && (*kind == Kind::Unsupported || is_turned_down && !unanswered.saw_hello)
+}
+
+/// Whether the leaf's key is on a curve that every hello offers: TLS 1.2 servers do without a
+/// certificate that is not (RFC 8422, section 5.1).
+fn can_use_key(answer: &Answer) -> bool {
+    let leaf = answer.certificates.first().map(|der| Certificate::new(der));
+    leaf.and_then(|leaf| leaf.key_curve).is_none_or(|curve| {
+        let number = names::group_by_name(&curve);
+        number.is_some_and(|number| known_groups().any(|known| known == number))
+    })
 }
 
 /// The plaintext answer, in the form that the handshake's recorder gives.

@@ -173,6 +173,9 @@ impl Flight {
 
     fn read_alerts(&mut self, fragment: &[u8]) {
         for byte in fragment {
+            if self.ended {
+                break;
+            }
             let Some(level) = self.alert_level.take() else {
                 self.alert_level = Some(*byte);
                 continue;

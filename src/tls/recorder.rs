@@ -20,6 +20,7 @@ use rustls::crypto::{
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use x509_parser::asn1_rs::Tag;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -194,8 +195,11 @@ fn unknown_key(spki: &SubjectPublicKeyInfo<'_>) -> Option<String> {
             (!RSA_BITS.contains(&bits)).then(|| format!("an RSA key of {bits} bits"))
         }
         Ok(PublicKey::EC(_)) => {
-            let curve = spki.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
-            let curve = curve.map(|oid| oid.to_id_string()).unwrap_or_default();
+            let parameters = spki.algorithm.parameters.as_ref();
+            // asn1-rs makes an object identifier of whatever has any tag.
+            let named = parameters.filter(|any| any.tag() == Tag::Oid);
+            let curve = named.and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
+            let curve = curve.unwrap_or_else(|| "of explicit parameters".to_owned());
             (!CURVES.contains(&curve.as_str())).then(|| format!("an EC key on the curve {curve}"))
         }
         Ok(_) => None,

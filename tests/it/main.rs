@@ -14,12 +14,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cert_cases;
 mod cert_facts;
+mod cert_handshake;
 mod cert_hostile;
+mod cert_keys;
 mod cert_limbo;
 mod cert_ocsp;
 mod cert_openssl;
+mod cert_output;
 mod cert_problems;
+mod cert_served;
+mod checks;
 mod demo;
 mod dns;
 mod engine;

@@ -114,10 +114,6 @@ impl Pki {
         let leaf = ca.issue(leaf);
         Self { root, ca, leaf }
     }
-
-    pub(crate) fn problems(&self) -> Vec<Problem> {
-        problems(&[&self.leaf.der, &self.ca.der], &[&self.root.der])
-    }
 }
 
 /// A CA of this name.

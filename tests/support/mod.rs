@@ -3,8 +3,12 @@
 pub(crate) mod certs;
 pub(crate) mod cmd;
 pub(crate) mod dns;
+pub(crate) mod ocsp;
+pub(crate) mod openssl;
 pub(crate) mod peer;
 pub(crate) mod pki;
 pub(crate) mod programs;
 pub(crate) mod script;
+pub(crate) mod served;
 pub(crate) mod tls;
+pub(crate) mod weak;

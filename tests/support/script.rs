@@ -34,6 +34,8 @@ pub(crate) enum Step {
 
     /// Reads a whole ClientHello, without which there is no TLS.
     ReadHello,
+    /// Does only this, if the ClientHello is of the size that post-quantum groups make it.
+    AtLargeHello(Vec<Self>),
     /// Sends the ClientHello back.
     Echo,
     /// From here on handshake messages are cut into records of at most so many bytes.
@@ -163,6 +165,14 @@ impl Stage {
                 self.perform_all(steps).await?;
             },
             Step::ReadHello => self.read_hello().await,
+            Step::AtLargeHello(steps) => {
+                if self.hello.len() < LARGE_HELLO {
+                    return Ok(());
+                }
+                self.perform_all(steps).await?;
+                self.flush().await?;
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
             Step::Echo => {
                 let hello = self.hello.clone();
                 self.send(&hello).await
@@ -310,6 +320,9 @@ impl Stage {
 }
 
 const RECORD_HEADER: usize = 5;
+
+/// More than any ClientHello without a key share of ML-KEM, which alone is as large.
+const LARGE_HELLO: usize = 1000;
 
 fn spoil(bytes: &mut [u8]) {
     if let Some(last) = bytes.last_mut() {

@@ -5,7 +5,7 @@ use std::io;
 use serde_json::Value;
 
 use crate::escape::escaped;
-use crate::report::output::{Format, Layout};
+use crate::report::output::{Format, Layout, json};
 use crate::report::record::Record;
 use crate::report::schema::Fields;
 
@@ -33,17 +33,21 @@ impl Format for Csv {
             writer.write_record(self.fields.names())?;
         }
         let whole = serde_json::to_value(record)?;
-        let cells = self.pointers.iter().map(|at| whole.pointer(at).map(cell).unwrap_or_default());
-        writer.write_record(cells)?;
+        for pointer in &self.pointers {
+            writer.write_field(whole.pointer(pointer).map_or_else(|| Ok(String::new()), cell)?)?;
+        }
+        writer.write_record(None::<&[u8]>)?;
         writer.flush()
     }
 }
 
-/// Strings as they are but for what would break a line, arrays joined by blanks.
-fn cell(value: &Value) -> String {
+/// Strings as they are but for what would break a line, arrays joined by blanks, the rest as JSON.
+fn cell(value: &Value) -> io::Result<String> {
     match value {
-        Value::String(text) => escaped(text),
-        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
+        Value::String(text) => Ok(escaped(text)),
+        Value::Array(items) => {
+            Ok(items.iter().map(cell).collect::<io::Result<Vec<_>>>()?.join(" "))
+        }
+        other => json::text(other),
     }
 }

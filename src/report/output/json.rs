@@ -35,6 +35,13 @@ impl Format for Json {
     }
 }
 
+/// `value` as it stands in a line of JSON.
+pub(super) fn text(value: &Value) -> io::Result<String> {
+    let mut out = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut out, Harmless))?;
+    String::from_utf8(out).map_err(io::Error::other)
+}
+
 /// The part of `value` that the dotted `names` choose; nothing when that is nothing.
 fn chosen(value: &Value, name: &str, names: &[String]) -> Option<Value> {
     match value {

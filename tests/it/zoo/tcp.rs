@@ -18,7 +18,7 @@ cases! {
 
     rst_at_once: script([Reset]) => "handshake/reset | connect/reset", Fast;
     fin_at_once: script([Fin]) => "handshake/eof", Fast, |record| {
-        assert_eq!(record["attempts"], 4, "without the large hello, then with two of old");
+        assert!(record["attempts"].as_u64() >= Some(2), "dialled again with another hello");
     };
     rst_after_hello: script([ReadHello, Reset]) => "handshake/reset", Fast;
     fin_after_hello: script([ReadHello, Fin]) => "handshake/eof", Fast;
