@@ -1,38 +1,12 @@
 //! Servers that nobody here wrote. What is not installed is skipped, loudly.
 
-use std::fs;
-
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::support::cmd::{Tlsweep, verdict};
-use crate::support::pki::{CA, Identity};
-use crate::support::programs::{Program, Server, free_port};
-
-/// A certificate in files, for a server of another maker.
-struct Files {
-    dir: TempDir,
-    chain: String,
-    key: String,
-}
-
-impl Files {
-    fn of(identity: &Identity) -> Self {
-        let dir = TempDir::new().unwrap();
-        let (chain, key) = identity.write_to(&dir, "leaf");
-        let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
-        Self { chain: text(chain), key: text(key), dir }
-    }
-
-    fn with_key(algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
-        Self::of(&CA.issue_for(["localhost"], KeyPair::generate_for(algorithm).unwrap()))
-    }
-
-    fn root(&self) -> String {
-        CA.write_to(&self.dir).to_str().unwrap().to_owned()
-    }
-}
+use crate::support::pki::CA;
+use crate::support::programs::{Program, Server};
+use crate::support::servers::{Files, serve_gnutls, serve_nginx, serve_openssl};
 
 #[test]
 fn nginx_at_volume() {
@@ -71,28 +45,6 @@ fn assert_nginx(record: &Value, version: &str) {
     assert!(["ok close_notify", "ok eof"].contains(&verdict.as_str()), "{record:#}");
     assert_eq!(record["tls"]["version"], version);
     assert_eq!(record["tls"]["signature_verified"], true);
-}
-
-fn serve_nginx(nginx: &Program, files: &Files, protocols: &str) -> Server {
-    let port = free_port();
-    let dir = files.dir.path().display();
-    let config = format!(
-        "daemon off; master_process off; pid {dir}/pid; error_log stderr;
-         events {{ worker_connections 1024; }}
-         http {{
-             access_log off;
-             client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir};
-             uwsgi_temp_path {dir}; scgi_temp_path {dir};
-             server {{
-                 listen 0.0.0.0:{port} ssl http2 backlog=4096 bind so_keepalive=off;
-                 ssl_certificate {}; ssl_certificate_key {}; {protocols}
-             }}
-         }}",
-        files.chain, files.key,
-    );
-    let path = files.dir.path().join("nginx.conf");
-    fs::write(&path, config).unwrap();
-    nginx.serve(port, ["-c", path.to_str().unwrap(), "-p", files.dir.path().to_str().unwrap()])
 }
 
 #[test]
@@ -173,36 +125,7 @@ fn openssl_that_wants_a_certificate() {
     assert_eq!(record["tls"]["client_cert_requested"], true);
 }
 
-#[test]
-fn openssl_that_only_speaks_tls_1_1() {
-    let Some(openssl) = Program::find("openssl") else {
-        return;
-    };
-    let files = Files::with_key(&PKCS_RSA_SHA256);
-    let old = ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"];
-    let record = sweep(&serve_openssl(&openssl, &files, &old));
-    assert_eq!(verdict(&record), "handshake/unsupported", "{record:#}");
-    assert_eq!(record["tls"]["version"], "TLSv1.1", "{record:#}");
-}
-
 const VERSIONS: [(&str, &str); 2] = [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")];
-
-fn serve_openssl(openssl: &Program, files: &Files, flags: &[&str]) -> Server {
-    let port = free_port();
-    let accept = format!("127.0.0.1:{port}");
-    let args = [
-        "s_server",
-        "-www",
-        "-quiet",
-        "-accept",
-        &accept,
-        "-cert",
-        &files.chain,
-        "-key",
-        &files.key,
-    ];
-    openssl.serve(port, [&args, flags].concat())
-}
 
 #[test]
 fn gnutls() {
@@ -211,7 +134,7 @@ fn gnutls() {
     };
     let files = Files::with_key(&PKCS_ECDSA_P256_SHA256);
     for version in ["1.2", "1.3"] {
-        let record = sweep(&serve_gnutls(&gnutls, &files, version, &[]));
+        let record = sweep(&serve_gnutls(&gnutls, &files, &priority(version), &[]));
         assert_good(&record, &format!("TLSv{version}"));
     }
 }
@@ -225,32 +148,17 @@ fn gnutls_that_wants_a_certificate() {
     let root = files.root();
     let wants = ["--require-client-cert", "--x509cafile", &root];
 
-    let record = sweep(&serve_gnutls(&gnutls, &files, "1.3", &wants));
+    let record = sweep(&serve_gnutls(&gnutls, &files, &priority("1.3"), &wants));
     assert_eq!(verdict(&record), "ok alert", "{record:#}");
     assert_eq!(record["tls"]["client_cert_requested"], true);
 
-    let record = sweep(&serve_gnutls(&gnutls, &files, "1.2", &wants));
+    let record = sweep(&serve_gnutls(&gnutls, &files, &priority("1.2"), &wants));
     assert_eq!(record["tls"]["client_cert_requested"], true);
     assert!(verdict(&record).starts_with("handshake/alert"), "{record:#}");
 }
 
-fn serve_gnutls(gnutls: &Program, files: &Files, version: &str, flags: &[&str]) -> Server {
-    let port = free_port();
-    let port_text = port.to_string();
-    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS{version}");
-    let args = [
-        "--http",
-        "--quiet",
-        "--port",
-        &port_text,
-        "--priority",
-        &priority,
-        "--x509certfile",
-        &files.chain,
-        "--x509keyfile",
-        &files.key,
-    ];
-    gnutls.serve(port, [&args, flags].concat())
+fn priority(version: &str) -> String {
+    format!("NORMAL:-VERS-ALL:+VERS-TLS{version}")
 }
 
 fn sweep(server: &Server) -> Value {

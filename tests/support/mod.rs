@@ -10,5 +10,6 @@ pub(crate) mod pki;
 pub(crate) mod programs;
 pub(crate) mod script;
 pub(crate) mod served;
+pub(crate) mod servers;
 pub(crate) mod tls;
 pub(crate) mod weak;

@@ -8,11 +8,9 @@ use std::sync::{Arc, LazyLock};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use socket2::{Domain, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use super::pki::{self, CA, GOOD};
 use super::script::{self, Step};
@@ -105,6 +103,12 @@ impl Spec {
         self.start_at(socket)
     }
 
+    /// Starts on a port of the test's own choice, for which it needs a network of its own.
+    pub(crate) fn start_on(self, port: u16) -> Peer {
+        let socket = self.place.bind(port).unwrap();
+        self.start_at(socket)
+    }
+
     /// Starts on the port that another peer has on another address, if it is free there.
     pub(crate) fn start_beside(self, other: &Peer) -> Option<Peer> {
         let socket = self.place.bind(other.addr.port()).ok()?;
@@ -134,9 +138,9 @@ impl Spec {
                 }
             }),
             Manner::Served(config) => peer.serve(socket, move |stream| {
-                let acceptor = TlsAcceptor::from(config.clone());
+                let config = Arc::clone(&config);
                 async move {
-                    _ = converse(acceptor, stream).await;
+                    _ = script::serve(config, stream).await;
                 }
             }),
         }
@@ -208,13 +212,6 @@ impl Peer {
             }
         });
     }
-}
-
-async fn converse(acceptor: TlsAcceptor, stream: TcpStream) -> io::Result<()> {
-    let mut stream = acceptor.accept(stream).await?;
-    let mut buffer = [0; 1024];
-    while stream.read(&mut buffer).await? > 0 {}
-    stream.shutdown().await
 }
 
 /// More connections than a queue of one takes; they have to live as long as the peer.

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -41,48 +42,65 @@ impl Program {
         Command::new(&self.0).args(args).stdin(Stdio::null()).output().unwrap()
     }
 
+    pub(crate) fn command(&self) -> Command {
+        Command::new(&self.0)
+    }
+
     /// Starts a server and waits until it listens on the port.
     pub(crate) fn serve<S: AsRef<OsStr>>(
         &self,
         port: u16,
         args: impl IntoIterator<Item = S>,
     ) -> Server {
-        let mut command = Command::new(&self.0);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Server { child: command.spawn().unwrap(), addr };
-        server.wait_until_listening(&self.0);
-        server
+        let mut command = self.command();
+        command.args(args);
+        Server::start(command, port)
     }
 }
 
-/// A running server; it is killed when it is dropped.
+/// A running server; it is killed, with all the processes that it started, when it is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) addr: SocketAddr,
 }
 
 impl Server {
+    /// Waits until it listens on the port.
+    pub(crate) fn start(mut command: Command, port: u16) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut server = Self { child: command.spawn().unwrap(), addr };
+        server.wait_for(port, &command.get_program().to_string_lossy());
+        server
+    }
+
     /// Another program does not tell when it listens: knock until it does.
-    fn wait_until_listening(&mut self, program: &Path) {
+    pub(crate) fn wait_for(&mut self, port: u16, name: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(self.addr).is_err() {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             let ended = self.child.try_wait().unwrap();
             if ended.is_some() || Instant::now() > deadline {
-                _ = self.child.kill();
+                self.kill();
                 let mut stderr = String::new();
                 self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-                panic!("{} does not listen ({ended:?}): {stderr}", program.display());
+                panic!("{name} does not listen ({ended:?}): {stderr}");
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
+    }
+
+    fn kill(&mut self) {
+        let kill = format!("kill -KILL -{}", self.child.id());
+        _ = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+        // It has ended, unless it left its group.
+        _ = self.child.kill();
+        _ = self.child.wait();
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
+        self.kill();
     }
 }
 

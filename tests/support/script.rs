@@ -1,11 +1,15 @@
 //! What a scripted peer does with a connection, step by step.
 
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::tls::{
     ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, Chain, HANDSHAKE, Msg, Session, plain_record,
@@ -32,10 +36,17 @@ pub(crate) enum Step {
     Reset,
     Forever(Vec<Self>),
 
+    /// Reads exactly these bytes; the script ends when the client says anything else.
+    Hear(Vec<u8>),
+    /// Does this instead of the rest if the record of the ClientHello, which stays unread, is such.
+    IfHello(fn(&[u8]) -> bool, Vec<Self>),
+    /// Goes on as the server there.
+    Relay(SocketAddr),
+    /// Goes on as rustls' own server.
+    Serve(Arc<ServerConfig>),
+
     /// Reads a whole ClientHello, without which there is no TLS.
     ReadHello,
-    /// Does only this, if the ClientHello is of the size that post-quantum groups make it.
-    AtLargeHello(Vec<Self>),
     /// Sends the ClientHello back.
     Echo,
     /// From here on handshake messages are cut into records of at most so many bytes.
@@ -84,6 +95,10 @@ pub(crate) fn send(bytes: impl AsRef<[u8]>) -> Step {
     Step::Send(bytes.as_ref().to_vec())
 }
 
+pub(crate) fn hear(bytes: impl AsRef<[u8]>) -> Step {
+    Step::Hear(bytes.as_ref().to_vec())
+}
+
 pub(crate) fn warning(description: u8) -> Step {
     Step::Record(ALERT, vec![1, description])
 }
@@ -114,6 +129,17 @@ pub(crate) async fn play(script: &[Step], stream: TcpStream) -> io::Result<()> {
 /// will have happened by then.
 pub(crate) async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
+}
+
+/// rustls' server, which reads until the client says goodbye and then does the same.
+pub(crate) async fn serve<S>(config: Arc<ServerConfig>, stream: S) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await? > 0 {}
+    stream.shutdown().await
 }
 
 struct Stage {
@@ -164,15 +190,25 @@ impl Stage {
             Step::Forever(steps) => loop {
                 self.perform_all(steps).await?;
             },
-            Step::ReadHello => self.read_hello().await,
-            Step::AtLargeHello(steps) => {
-                if self.hello.len() < LARGE_HELLO {
+            Step::Hear(bytes) => self.hear(bytes).await,
+            Step::IfHello(is_such, instead) => {
+                if !is_such(&self.peek_hello().await?) {
                     return Ok(());
                 }
-                self.perform_all(steps).await?;
+                self.perform_all(instead).await?;
                 self.flush().await?;
-                Err(io::ErrorKind::ConnectionAborted.into())
+                Err(io::ErrorKind::Other.into())
             }
+            Step::Relay(addr) => {
+                self.flush().await?;
+                let mut there = TcpStream::connect(addr).await?;
+                tokio::io::copy_bidirectional(&mut self.stream, &mut there).await.map(drop)
+            }
+            Step::Serve(config) => {
+                self.flush().await?;
+                serve(Arc::clone(config), &mut self.stream).await
+            }
+            Step::ReadHello => self.read_hello().await,
             Step::Echo => {
                 let hello = self.hello.clone();
                 self.send(&hello).await
@@ -278,6 +314,31 @@ impl Stage {
         tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await.map(drop)
     }
 
+    /// Leaves what stands behind these bytes to whoever reads next.
+    async fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.flush().await?;
+        let mut heard = vec![0; bytes.len()];
+        self.stream.read_exact(&mut heard).await?;
+        if heard == bytes { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
+
+    async fn peek_hello(&mut self) -> io::Result<Vec<u8>> {
+        self.flush().await?;
+        let mut hello = vec![0; 16 * 1024];
+        loop {
+            let peeked = self.stream.peek(&mut hello).await?;
+            let length = RECORD_HEADER + usize::from(u16::from_be_bytes([hello[3], hello[4]]));
+            if peeked > RECORD_HEADER && peeked >= length {
+                hello.truncate(length);
+                return Ok(hello);
+            }
+            if peeked == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn read_hello(&mut self) -> io::Result<()> {
         self.hello = self.read_record_of(HANDSHAKE).await?;
         self.session = Some(Session::new(&self.hello[RECORD_HEADER..]));
@@ -320,9 +381,6 @@ impl Stage {
 }
 
 const RECORD_HEADER: usize = 5;
-
-/// More than any ClientHello without a key share of ML-KEM, which alone is as large.
-const LARGE_HELLO: usize = 1000;
 
 fn spoil(bytes: &mut [u8]) {
     if let Some(last) = bytes.last_mut() {

@@ -19,7 +19,8 @@ impl ClientHello {
         let session_id = rest.vec8().to_vec();
         rest.vec16();
         rest.vec8();
-        let mut extensions = Reader(rest.vec16());
+        // SSL 3.0 has none.
+        let mut extensions = Reader(if rest.0.is_empty() { &[] } else { rest.vec16() });
         let mut x25519_share = None;
         while !extensions.0.is_empty() {
             let kind = extensions.u16();

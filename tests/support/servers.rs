@@ -1,0 +1,138 @@
+//! Servers of other makers, each with a certificate of ours.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use rcgen::KeyPair;
+use rustls::pki_types::CertificateDer;
+use tempfile::TempDir;
+
+use super::pki::{CA, Identity};
+use super::programs::{Program, Server, free_port};
+
+/// A certificate in files, in a folder that has room for more.
+pub(crate) struct Files {
+    dir: TempDir,
+    pub(crate) leaf: CertificateDer<'static>,
+    pub(crate) chain: String,
+    pub(crate) key: String,
+}
+
+impl Files {
+    pub(crate) fn of(identity: &Identity) -> Self {
+        // Some servers give up the right to read in other people's folders.
+        let open = Permissions::from_mode(0o755);
+        let dir = tempfile::Builder::new().permissions(open).tempdir().unwrap();
+        let (chain, key) = identity.write_to(&dir, "leaf");
+        // Some want nobody else to read their key.
+        fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+        Self { leaf: identity.chain[0].clone(), chain: text(chain), key: text(key), dir }
+    }
+
+    pub(crate) fn with_key(algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
+        Self::of(&CA.issue_for(["localhost"], KeyPair::generate_for(algorithm).unwrap()))
+    }
+
+    pub(crate) fn root(&self) -> String {
+        CA.write_to(&self.dir).to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A new folder in the folder.
+    pub(crate) fn folder(&self, name: &str) -> String {
+        let path = self.dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A new file in the folder.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.dir().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+pub(crate) fn serve_nginx(nginx: &Program, files: &Files, protocols: &str) -> Server {
+    let port = free_port();
+    let dir = files.dir().display();
+    let config = format!(
+        "daemon off; master_process off; pid {dir}/pid; error_log stderr;
+         events {{ worker_connections 1024; }}
+         http {{
+             access_log off;
+             client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir};
+             uwsgi_temp_path {dir}; scgi_temp_path {dir};
+             server {{
+                 listen 0.0.0.0:{port} ssl http2 backlog=4096 bind so_keepalive=off;
+                 ssl_certificate {}; ssl_certificate_key {}; {protocols}
+             }}
+         }}",
+        files.chain, files.key,
+    );
+    let path = files.write("nginx.conf", &config);
+    nginx.serve(port, ["-c", &path, "-p", files.dir().to_str().unwrap()])
+}
+
+pub(crate) fn serve_openssl(openssl: &Program, files: &Files, flags: &[&str]) -> Server {
+    serve_openssl_by(openssl.command(), files, flags)
+}
+
+/// What its flags allow, its makers' own configuration must not forbid.
+pub(crate) fn serve_weak_openssl(openssl: &Program, files: &Files, flags: &[&str]) -> Server {
+    let anything = "openssl_conf = conf\n[conf]\nssl_conf = ssl\n[ssl]\nsystem_default = all\n\
+        [all]\nMinProtocol = TLSv1\nCipherString = ALL:COMPLEMENTOFALL:@SECLEVEL=0\n";
+    let mut command = openssl.command();
+    command.env("OPENSSL_CONF", files.write("openssl.cnf", anything));
+    serve_openssl_by(command, files, flags)
+}
+
+fn serve_openssl_by(mut command: Command, files: &Files, flags: &[&str]) -> Server {
+    let port = free_port();
+    command.args(["s_server", "-www", "-quiet", "-accept", &format!("127.0.0.1:{port}")]);
+    command.args(["-cert", &files.chain, "-key", &files.key]).args(flags);
+    Server::start(command, port)
+}
+
+pub(crate) fn serve_gnutls(
+    gnutls: &Program,
+    files: &Files,
+    priority: &str,
+    flags: &[&str],
+) -> Server {
+    let port = free_port();
+    let port_text = port.to_string();
+    let args = [
+        "--http",
+        "--quiet",
+        "--port",
+        &port_text,
+        "--priority",
+        priority,
+        "--x509certfile",
+        &files.chain,
+        "--x509keyfile",
+        &files.key,
+    ];
+    gnutls.serve(port, [&args, flags].concat())
+}
+
+/// A listener of haproxy with these words behind its certificate.
+pub(crate) fn serve_haproxy(haproxy: &Program, files: &Files, options: &str) -> Server {
+    let port = free_port();
+    let both = [&files.chain, &files.key].map(|path| fs::read_to_string(path).unwrap());
+    let certificate = files.write("both.pem", &both.concat());
+    let config = format!(
+        "defaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n mode http\n\
+         frontend tls\n bind 127.0.0.1:{port} ssl crt {certificate} {options}\n \
+         http-request return status 200\n"
+    );
+    let config = files.write("haproxy.cfg", &config);
+    haproxy.serve(port, ["-db", "-f", &config])
+}
