@@ -111,6 +111,23 @@ fn first_address_is_a_blackhole() {
 }
 
 #[test]
+fn ipv6_addresses_are_not_waited_for() {
+    assert_eq!(resolved_fast("six-silent.test"), "ok close_notify");
+}
+
+#[test]
+fn nothing_but_ipv6_addresses() {
+    let outcome =
+        sweep("six-only.test", &Spec::good().on_v6().start(), ["--resolve-timeout", "30s"]);
+    assert_eq!(verdict(outcome.only_record()), "ok close_notify");
+}
+
+#[test]
+fn no_ipv4_address_and_no_answer_for_ipv6() {
+    assert_eq!(resolved_fast("six-fails.test"), "resolve/server_failure");
+}
+
+#[test]
 fn a_thousand_names_and_a_dead_resolver() {
     let server = NameServer::start();
     let good = Spec::good().on_all_of_loopback().start();

@@ -447,8 +447,8 @@ fn the_summary_counts_them() {
     outcome.assert_complete();
     assert!(outcome.stderr.contains("2 handshake/unsupported"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("; 2 speak only what"), "{}", outcome.stderr);
-    let old: Vec<_> = outcome.text().lines().filter(|line| line.contains("\tSSLv3\t")).collect();
-    assert_eq!(old.len(), 2, "{}", outcome.text());
+    let old = outcome.text().lines().filter(|line| line.contains("\tSSLv3\t"));
+    assert_eq!(old.count(), 2, "{}", outcome.text());
     let outcome = Tlsweep::new().args(["--no-legacy"]).sweep(&targets);
     assert!(!outcome.stderr.contains("speak only"), "{}", outcome.stderr);
 }

@@ -106,6 +106,17 @@ fn no_permission() {
     }
 }
 
+#[test]
+fn a_write_that_fails_does_not_hide_what_the_peer_said() {
+    // The banner is there by the time the write fails.
+    let fault = "writev,sendto:error=EPIPE:delay_enter=500000";
+    let banner = Spec::script([send("220 mail.test ESMTP\r\n"), Step::Hold]).start();
+    let Some(outcome) = sweep_with_fault(fault, "30s", &banner) else {
+        return;
+    };
+    assert_eq!(verdict(outcome.only_record()), "handshake/not_tls");
+}
+
 /// Sweeps a peer while strace makes system calls fail; None where strace cannot.
 fn sweep_with_fault(fault: &str, total: &str, peer: &Peer) -> Option<Outcome> {
     let strace = Program::find("strace")?;
@@ -175,6 +186,18 @@ fn take_all_ports_to(addr: SocketAddr) -> Vec<TcpStream> {
             }
         }
     }
+}
+
+#[test]
+fn a_connection_that_reaches_itself_is_nobody() {
+    // A dial to the only port that there is comes from it.
+    let setup = "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range";
+    in_network_namespace("local::a_connection_that_reaches_itself_is_nobody", setup, || {
+        let outcome = Tlsweep::json().sweep(["127.0.0.1:40000"]);
+        let record = outcome.only_record();
+        assert_eq!(verdict(record), "connect/refused", "{record:#}");
+        assert!(record["error"]["detail"].as_str().unwrap().contains("itself"), "{record:#}");
+    });
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn a_scheme_goes_before_the_flag() {
     let imap = Dialogue::of("imap");
     let server = Server::start_with_tls("imap", imap.steps());
     let good = Spec::good().start();
-    let targets = [server.target.clone(), format!("https://{}", good.addr)];
+    let targets = [server.target, format!("https://{}", good.addr)];
     let outcome = Tlsweep::json().args(["--starttls", "smtp"]).sweep(targets);
     outcome.assert_complete();
     for record in &outcome.records {

@@ -191,7 +191,12 @@ async fn answer(query: &Query, transport: Transport) -> Option<Vec<u8>> {
         }
         "loop" => Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &wire_name("pool.test"))]),
         "pool" => Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &wire_name("loop.test"))]),
-        "dual" if query.kind == AAAA => {
+        "six-silent" | "six-fails" if query.kind == AAAA => match label {
+            "six-silent" => return None,
+            _ => Answer::of(SERVER_FAILURE, &[]),
+        },
+        "six-fails" | "six-only" if query.kind == A => Answer::of(NO_ERROR, &[]),
+        "dual" | "six-only" if query.kind == AAAA => {
             Answer::of(NO_ERROR, &[Record::new(&query.name, AAAA, &Ipv6Addr::LOCALHOST.octets())])
         }
         _ => Answer::at_home(query),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Place, cases};
+use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::peer::Spec;
 use crate::support::script::Step::{
     CutInto, Drip, Fin, Freeze, Handshake, Hold, Pace, Pause, ReadHello, Reset, Say, UpTo,
@@ -48,6 +49,24 @@ cases! {
     fragments_of_one_byte: script([ReadHello, CutInto(1), Handshake, warning(0), Hold])
         => "ok close_notify", Fast;
     good_on_ipv6: Spec::good().on_v6() => "ok close_notify", Fast;
+}
+
+/// The limit is one for all dials together, and goes on where a half of it passed in silence.
+#[test]
+fn the_handshake_limit_is_a_total() {
+    const LIMIT_MS: f64 = 4000.0;
+    let silent = script([Hold]).start();
+    let begun = script([ReadHello, header_of(200, 0), Hold]).start();
+    let outcome = Tlsweep::json()
+        .args(["--handshake-timeout", "4s", "--timeout", "30s"])
+        .sweep([silent.target(), begun.target()]);
+    outcome.assert_complete();
+    for record in &outcome.records {
+        assert_eq!(verdict(record), "handshake/timeout", "{record:#}");
+        let total = record["ms"]["total"].as_f64().unwrap();
+        // Counted from the middle once more, it would be half as much again.
+        assert!((LIMIT_MS..LIMIT_MS * 1.4).contains(&total), "{record:#}");
+    }
 }
 
 /// At one byte each 5 ms it takes five minutes.

@@ -69,6 +69,11 @@ impl Session {
         records
     }
 
+    /// Whether the client offered a share to agree on.
+    pub(crate) fn speaks_tls13(&self) -> bool {
+        self.client.x25519_share.is_some()
+    }
+
     /// One record, sealed if there are keys by now.
     pub(crate) fn record(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
         match &mut self.seal {
