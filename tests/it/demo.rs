@@ -21,6 +21,13 @@ fn the_demo_shows_every_kind_of_line() {
         let count = seen.iter().filter(|verdict| *verdict == word).count();
         assert!(count >= least, "{count} of {word}: {seen:?}");
     }
+    for (host, word) in
+        [("good", "trusted"), ("expired", "expired"), ("self-signed", "self_signed")]
+    {
+        let host = format!("{host}.localhost");
+        let record = outcome.records.iter().find(|record| record["host"] == host.as_str()).unwrap();
+        assert_eq!(record["trust"]["verdict"], word, "{record:#}");
+    }
     // It is to end within two seconds; a busy machine has some more.
     assert!(outcome.elapsed.as_secs() < 8, "{:?}", outcome.elapsed);
 }

@@ -30,7 +30,9 @@ struct Table {
 impl Table {
     fn of_sslscan(sslscan: &Program, server: &Server) -> Self {
         let target = format!("localhost:{}", server.addr.port());
-        let output = sslscan.run(["--ipv4", "--xml=-", "--no-heartbleed", &target]);
+        // A busy machine needs longer than the default for a group of 8192 bits.
+        let flags = ["--ipv4", "--xml=-", "--no-heartbleed", "--timeout=60"];
+        let output = sslscan.run([&flags[..], &[&target]].concat());
         assert!(output.status.success(), "{}", shown(&output));
         let xml = String::from_utf8(output.stdout).unwrap();
         let mut table = Self::default();
@@ -132,7 +134,7 @@ fn compare(server: &Server, key: &SignatureAlgorithm) {
     }
 }
 
-/// Every configuration of a server that can be started here, each with both kinds of key.
+/// Every configuration with every kind of key; the last one printed is the one that differs.
 fn compare_all(
     configurations: &[&str],
     keys: &[&'static SignatureAlgorithm],
@@ -229,7 +231,7 @@ fn enumerate_behind(instead: Step) -> Option<Value> {
     let server = serve_weak_openssl(&openssl, &files, &flags);
     let peer = Spec::script([instead, Relay(server.addr)]).start();
     let outcome = Tlsweep::json()
-        .args(["--enumerate", "--handshake-timeout", "1s", "--timeout", "60s"])
+        .args(["--enumerate", "--handshake-timeout", "3s", "--timeout", "100s"])
         .sweep([peer.target()]);
     Some(outcome.only_record()["enumeration"].clone())
 }
@@ -321,7 +323,7 @@ fn a_server_that_says_nothing_is_not_enumerated() {
 fn a_server_that_chooses_what_was_not_offered_is_not_asked_for_ever() {
     let peer = Spec::script([Handshake12, warning(CLOSE_NOTIFY), Hold]).start();
     let outcome = Tlsweep::json()
-        .args(["--enumerate", "--handshake-timeout", "2s", "--timeout", "20s"])
+        .args(["--enumerate", "--handshake-timeout", "4s", "--timeout", "20s"])
         .sweep([peer.target()]);
     let record = outcome.only_record();
     assert!(record["attempts"].as_u64().unwrap() < 100, "{record:#}");
@@ -334,12 +336,12 @@ fn the_limit_of_the_target_ends_it_and_the_rest_is_unknown() {
     let silent = IfHello(|hello| hello.len() < 1000, vec![ReadHello, Hold]);
     let peer = Spec::script([silent, Handshake, warning(CLOSE_NOTIFY), Hold]).start();
     let outcome = Tlsweep::json()
-        .args(["--enumerate", "--per-host", "2", "--timeout", "2s"])
+        .args(["--enumerate", "--per-host", "2", "--timeout", "8s"])
         .sweep([peer.target()]);
     let record = outcome.only_record();
     assert_eq!(record["ok"], true, "{record:#}");
     let total = record["ms"]["total"].as_f64().unwrap();
-    assert!((2000.0..12_000.0).contains(&total), "{record:#}");
+    assert!((8_000.0..20_000.0).contains(&total), "{record:#}");
     assert_eq!(peer.accepted(), 1 + 2, "no more at once than allowed");
     let versions = record["enumeration"]["versions"].as_array().unwrap();
     for version in versions {

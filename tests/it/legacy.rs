@@ -1,5 +1,7 @@
 //! Servers that rustls cannot speak to: what they speak instead, and when nobody asks them.
 
+use std::time::Duration;
+
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
@@ -411,7 +413,7 @@ fn an_answer_that_does_not_explain_leaves_the_first_failure() {
     for (answer, attempts) in [
         // Silence, in the end or between bytes, is not asked a third time.
         (vec![Hold], 2),
-        (vec![ReadHello, Drip(endless.clone(), std::time::Duration::from_millis(50))], 2),
+        (vec![ReadHello, Drip(endless.clone(), Duration::from_millis(50))], 2),
         (vec![send("-ERR What?\r\n"), Hold], 2),
         (vec![ReadHello, Forever(vec![send(record(22, &[0; 4]))])], 2),
         (vec![ReadHello, Forever(vec![send(&endless)])], 2),

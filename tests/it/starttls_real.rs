@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use serde_json::Value;
@@ -155,13 +156,8 @@ fn dovecot() {
 
 fn serve_dovecot(files: &Files, tls: bool) -> Option<Started> {
     let dovecot = Program::find("dovecot")?;
-    for (module, package) in
-        [("imap", "imapd"), ("pop3", "pop3d"), ("lmtp", "lmtpd"), ("managesieve", "managesieved")]
-    {
-        Program::find(&format!("/usr/lib/dovecot/{module}")).or_else(|| {
-            eprintln!("dovecot-{package} is what is missing");
-            None
-        })?;
+    for module in ["imap", "pop3", "lmtp", "managesieve"] {
+        Program::find(&format!("/usr/lib/dovecot/{module}"))?;
     }
     if !is_root() {
         skip("this dovecot.conf is for root");
@@ -378,7 +374,7 @@ fn inn() {
             "mta: \"/bin/true %s\"\nhismethod: hisv6\novmethod: tradindexed\n\
              domain: localhost.localdomain\npathhost: localhost\npathnews: /usr/lib/news\n\
              pathdb: {db}\npathetc: {etc}\npathrun: {run}\npathlog: {log}\npathspool: {spool}\n\
-             runasuser: root\nrunasgroup: root\n{}",
+             runasuser: root\nrunasgroup: root\nnnrpdloadlimit: 0\n{}",
             if tls { &certificate } else { "" },
         );
         let config = files.write("etc/inn.conf", &config);
@@ -390,8 +386,7 @@ fn inn() {
              access all {\n users: *\n newsgroups: *\n}\n";
         let readers = files.write("etc/readers.conf", readers);
         // It makes the overview, without which nobody is served.
-        let made =
-            overchan.command().env("INNCONF", &config).stdin(std::process::Stdio::null()).output();
+        let made = overchan.command().env("INNCONF", &config).stdin(Stdio::null()).output();
         let made = made.unwrap();
         assert!(made.status.success(), "{}", shown(&made));
         let mut command = nnrpd.command();

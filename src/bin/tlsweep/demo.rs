@@ -51,7 +51,7 @@ async fn servers(roots: &mut Roots) -> Result<Vec<OsString>> {
     let authority = authority()?;
     roots.add(authority.der())?;
     let good = issued("good.localhost", &authority, today + YEAR)?;
-    let expired = issued("expired.localhost", &authority, today)?;
+    let expired = issued("expired.localhost", &authority, today - DAY / 2)?;
     let behaviours = [
         ("good", Behaviour::Tls(good)),
         ("expired", Behaviour::Tls(expired)),

@@ -36,8 +36,8 @@ impl Dialogue {
 
     /// All that comes before a reply, counted from 0, and the reply.
     pub(super) fn cut_at(&self, reply: usize) -> (Vec<Step>, &'static [u8]) {
-        let mut replies = self.turns.iter().enumerate();
-        let mut replies = replies.by_ref().filter_map(|(place, turn)| Some((place, turn.reply()?)));
+        let turns = self.turns.iter().enumerate();
+        let mut replies = turns.filter_map(|(place, turn)| Some((place, turn.reply()?)));
         let (place, reply) = replies.nth(reply).unwrap();
         (self.turns[..place].iter().map(Turn::step).collect(), reply)
     }
