@@ -8,6 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Kind, Stage};
 
+/// Between two tries when our own machine is short of something.
+pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The longest that each wait may last. Totals for their stage, except `connect`.

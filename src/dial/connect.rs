@@ -8,11 +8,8 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
-use crate::deadline::{Deadline, Wait};
+use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
 use crate::failure::{self, Failure, Kind, Stage};
-
-/// Between two tries when our own machine is short of something.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
 
 /// A TCP connection, and how it came about.
 #[derive(Debug)]

@@ -15,16 +15,13 @@ use hickory_resolver::{Hosts, TokioResolver, system_conf};
 use rustls_pki_types::DnsName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::deadline::{Deadline, Wait};
+use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
 use crate::failure::{self, Failure, Kind, Stage};
 use crate::limits::RESOLVER_CACHE;
 
 /// How much longer the IPv6 addresses of a name may take once its IPv4 addresses are there
 /// (RFC 8305, section 3, "Resolution Delay").
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
-
-/// Between two tries when our own machine is short of something.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks up names: `/etc/hosts` first, then name servers over UDP and TCP.
 pub struct Resolver {
