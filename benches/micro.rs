@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tlsweep::failure::{Failure, Stage};
+use tlsweep::feed::input::Place;
 use tlsweep::feed::target::Target;
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::record::Record;
@@ -28,7 +29,8 @@ fn classify(c: &mut Criterion) {
 
 fn encode(c: &mut Criterion) {
     let target: Target = "www.example.com,,tag".parse().unwrap();
-    let record = Record::of_target(1, &target, 443, SystemTime::UNIX_EPOCH);
+    let record =
+        Record::of_target(Place { line: 1, number: 1 }, &target, 443, SystemTime::UNIX_EPOCH);
     for (name, make) in FORMATS {
         let mut format = make(&Layout::default());
         let mut line = Vec::new();

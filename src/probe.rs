@@ -80,13 +80,13 @@ impl Prober {
         self.checked(record)
     }
 
-    /// Works on a line until there is a record of it.
-    pub async fn probe(&self, line: &Line, turn: &mut Turn) -> Record {
+    /// Works on a line until there are records of it: at least one.
+    pub async fn probe(&self, line: &Line, turn: &mut Turn) -> Vec<Record> {
         let record = match parse(line) {
             Ok(target) => self.work(line, &target, turn).await,
             Err(failure) => Record::of_line(line, failure, self.clock.now()),
         };
-        self.checked(record)
+        vec![self.checked(record)]
     }
 
     async fn work(&self, line: &Line, target: &Target, turn: &mut Turn) -> Record {
@@ -143,7 +143,7 @@ impl Prober {
 
     fn begin(&self, line: &Line, target: &Target) -> Record {
         let port = target.port.unwrap_or(self.config.port);
-        Record::of_target(line.number, target, port, self.clock.now())
+        Record::of_target(line.place, target, port, self.clock.now())
     }
 
     /// The addresses of a name; the target's clock does not run while it waits for a turn.

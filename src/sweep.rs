@@ -30,8 +30,8 @@ pub enum Stop {
 
 /// What turns a line into a record.
 pub trait Work: Send + Sync + 'static {
-    /// Works on `line`.
-    fn work(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Record> + Send;
+    /// Works on `line`; what it comes to is written in one piece.
+    fn work(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Vec<Record>> + Send;
 
     /// The record of a line whose work did not come to an end.
     fn give_up(&self, line: &Line, failure: Failure) -> Record;
@@ -40,13 +40,13 @@ pub trait Work: Send + Sync + 'static {
 /// Sweeps the lines as they come, until there are no more, somebody says stop or nobody takes the
 /// records any more.
 ///
-/// Every line that was taken in becomes exactly one record. Memory depends on `concurrency`
+/// Every line that was taken in becomes records exactly once. Memory depends on `concurrency`
 /// alone: a task holds its turn until its record is accepted.
 pub async fn sweep<W: Work>(
     work: Arc<W>,
     settings: Settings,
     mut lines: mpsc::Receiver<Line>,
-    records: mpsc::Sender<Record>,
+    records: mpsc::Sender<Vec<Record>>,
     mut stop: watch::Receiver<Stop>,
 ) {
     let permits = Permits::new(settings.concurrency);
@@ -97,7 +97,7 @@ pub async fn sweep<W: Work>(
     }
     for line in left {
         let failure = Failure::new(Stage::Local, Kind::Interrupted, "the sweep was stopped");
-        if records.send(work.give_up(&line, failure)).await.is_err() {
+        if records.send(vec![work.give_up(&line, failure)]).await.is_err() {
             return;
         }
     }
@@ -115,7 +115,7 @@ pub struct Settings {
 }
 
 impl Work for Prober {
-    fn work(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Record> + Send {
+    fn work(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Vec<Record>> + Send {
         self.probe(line, turn)
     }
 
@@ -129,16 +129,16 @@ async fn run<W: Work>(
     work: Arc<W>,
     mut pending: Pending,
     mut turn: Turn,
-    records: mpsc::Sender<Record>,
+    records: mpsc::Sender<Vec<Record>>,
 ) {
-    let record = AssertUnwindSafe(work.work(&pending.line, &mut turn)).catch_unwind().await;
-    let record = record.unwrap_or_else(|panic| {
+    let results = AssertUnwindSafe(work.work(&pending.line, &mut turn)).catch_unwind().await;
+    let results = results.unwrap_or_else(|panic| {
         let detail = format!("a defect of tlsweep: {}", panic_message(panic.as_ref()));
-        work.give_up(&pending.line, Failure::new(Stage::Local, Kind::Internal, detail))
+        vec![work.give_up(&pending.line, Failure::new(Stage::Local, Kind::Internal, detail))]
     });
     if let Ok(place) = records.reserve().await {
         pending.done = true;
-        place.send(record);
+        place.send(results);
     }
 }
 

@@ -12,16 +12,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::mpsc;
-
 use crate::escape::escaped_lossy;
 pub use crate::limits::{ECHO_LIMIT, LINE_LIMIT};
 
-/// One line that is neither blank nor a comment.
+/// Where a target stands in everything that is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The number of its line: from 1, over all inputs, blank lines and comments counted.
+    pub line: u64,
+    /// Its own number: from 1, over all inputs, the addresses of a range counted one by one.
+    pub number: u64,
+}
+
+/// One target: a line that is neither blank nor a comment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Line {
-    /// From 1, over all inputs, blank lines and comments counted.
-    pub number: u64,
+    /// Where it stands.
+    pub place: Place,
     /// The line without surrounding blanks, or why it cannot be one.
     pub text: Result<String, BadLine>,
 }
@@ -91,22 +98,21 @@ impl Input {
         self.size
     }
 
-    /// Reads everything and sends it line by line; blocks while the queue is full, and ends early,
-    /// without an error, when nobody receives any more.
+    /// Reads everything and hands it on line by line; ends early, without an error, once `take`
+    /// says that nobody wants any more.
     ///
     /// # Errors
     /// The first input whose reading failed; what came before it has been sent.
-    pub fn send_to(self, lines: &mpsc::Sender<Line>) -> Result<(), InputError> {
-        let mut number = 0;
+    pub fn send_to(self, mut take: impl FnMut(Line) -> bool) -> Result<(), InputError> {
+        let mut lines = Lines { last: Place { line: 0, number: 0 }, take: &mut take };
         for source in self.sources {
             let (name, mut reader): (String, Box<dyn Read + Send>) = match source {
                 Source::Arguments(arguments) => {
                     for argument in arguments {
-                        number += 1;
                         let bytes = argument.into_vec();
                         self.position.fetch_add(bytes.len() as u64 + 1, Ordering::Relaxed);
                         let length = bytes.len();
-                        if !send(lines, number, &bytes, length) {
+                        if !lines.add(&bytes, length) {
                             return Ok(());
                         }
                     }
@@ -118,7 +124,7 @@ impl Input {
                     (path.display().to_string(), Box::new(file))
                 }
             };
-            let ended = read_lines(&mut reader, &mut number, &self.position, lines);
+            let ended = read_lines(&mut reader, &self.position, &mut lines);
             if !ended.map_err(|error| InputError { name, error })? {
                 return Ok(());
             }
@@ -141,12 +147,11 @@ fn open(path: &Path) -> io::Result<(Source, Option<u64>)> {
     Ok((Source::Opened(path.display().to_string(), Box::new(file)), length))
 }
 
-/// True at the end of `reader`, false when nobody receives any more.
+/// True at the end of `reader`, false when nobody wants any more.
 fn read_lines(
     reader: &mut dyn Read,
-    number: &mut u64,
     position: &AtomicU64,
-    lines: &mpsc::Sender<Line>,
+    lines: &mut Lines<'_>,
 ) -> io::Result<bool> {
     let mut reader = BufReader::with_capacity(64 * 1024, reader);
     let mut kept = Vec::new();
@@ -156,12 +161,11 @@ fn read_lines(
         let Some(length) = read_line(&mut reader, &mut kept, position)? else {
             return Ok(true);
         };
-        *number += 1;
         let mut line = kept.as_slice();
         if std::mem::take(&mut first) {
             line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         }
-        if !send(lines, *number, line, length) {
+        if !lines.add(line, length) {
             return Ok(false);
         }
     }
@@ -199,24 +203,34 @@ fn read_line(
     }
 }
 
-/// Sends a line unless it is blank or a comment; false when nobody receives any more.
-fn send(lines: &mpsc::Sender<Line>, number: u64, kept: &[u8], length: usize) -> bool {
-    let trimmed = kept.trim_ascii();
-    if trimmed.is_empty() && length <= LINE_LIMIT || trimmed.first() == Some(&b'#') {
-        return !lines.is_closed();
-    }
-    let text = if length > LINE_LIMIT {
-        Err(format!("the line has {length} bytes, {LINE_LIMIT} is the limit"))
-    } else {
-        match std::str::from_utf8(trimmed) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(error) => {
-                Err(format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1))
-            }
+/// The lines that were read, numbered as they come.
+struct Lines<'a> {
+    last: Place,
+    take: &'a mut dyn FnMut(Line) -> bool,
+}
+
+impl Lines<'_> {
+    /// Hands a line on unless it is blank or a comment; false when nobody wants any more.
+    fn add(&mut self, kept: &[u8], length: usize) -> bool {
+        self.last.line += 1;
+        let trimmed = kept.trim_ascii();
+        if trimmed.is_empty() && length <= LINE_LIMIT || trimmed.first() == Some(&b'#') {
+            return true;
         }
-    };
-    let text = text.map_err(|reason| BadLine { echo: echo(trimmed), reason });
-    lines.blocking_send(Line { number, text }).is_ok()
+        let text = if length > LINE_LIMIT {
+            Err(format!("the line has {length} bytes, {LINE_LIMIT} is the limit"))
+        } else {
+            match std::str::from_utf8(trimmed) {
+                Ok(text) => Ok(text.to_owned()),
+                Err(error) => {
+                    Err(format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1))
+                }
+            }
+        };
+        let text = text.map_err(|reason| BadLine { echo: echo(trimmed), reason });
+        self.last.number += 1;
+        (self.take)(Line { place: self.last, text })
+    }
 }
 
 /// The first field of a line that is no target: escaped, at most [`ECHO_LIMIT`] characters.
@@ -250,17 +264,21 @@ mod tests {
     fn lines_of(input: &'static [u8]) -> Vec<Line> {
         let stdin = || Box::new(input) as Box<dyn Read + Send>;
         let input = Input::open(vec!["argument".into()], &["-".into()], stdin).unwrap();
-        let (sender, mut receiver) = mpsc::channel(1000);
-        input.send_to(&sender).unwrap();
-        drop(sender);
-        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+        let mut lines = Vec::new();
+        input
+            .send_to(|line| {
+                lines.push(line);
+                true
+            })
+            .unwrap();
+        lines
     }
 
     #[test]
     fn lines_are_trimmed_numbered_and_skipped() {
         let lines = lines_of(b"\xef\xbb\xbfa\r\n\n # no\n \tb \n#c\nd");
         let lines: Vec<_> =
-            lines.into_iter().map(|line| (line.number, line.text.unwrap())).collect();
+            lines.into_iter().map(|line| (line.place.line, line.text.unwrap())).collect();
         let expected = [(1, "argument"), (2, "a"), (5, "b"), (7, "d")];
         assert_eq!(lines, expected.map(|(number, text)| (number, text.to_owned())));
     }

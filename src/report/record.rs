@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cert::{Certificate, Examined, Ocsp, Trust};
 use crate::failure::Failure;
-use crate::feed::input::{Line, echo};
+use crate::feed::input::{Line, Place, echo};
 use crate::feed::target::Target;
 use crate::names;
 use crate::report::enumeration::Report;
@@ -29,6 +29,9 @@ pub struct Record {
     pub v: u32,
     /// The number of the input line, from 1, over all inputs.
     pub line: u64,
+    /// The number of the target, from 1, over all inputs: blank lines and comments do not count, and
+    /// every address of a range does.
+    pub number: u64,
     /// The first field of the line, as it stood there.
     pub target: String,
     /// The line's tag.
@@ -195,24 +198,25 @@ impl Record {
             Ok(text) => echo(text.as_bytes()),
             Err(bad) => bad.echo.clone(),
         };
-        Self { error: Some(failure), ..Self::begin(line.number, target, time) }
+        Self { error: Some(failure), ..Self::begin(line.place, target, time) }
     }
 
     /// The record of a target on which work begins.
-    pub fn of_target(number: u64, target: &Target, port: u16, time: SystemTime) -> Self {
+    pub fn of_target(place: Place, target: &Target, port: u16, time: SystemTime) -> Self {
         Self {
             tag: target.tag.clone(),
             host: Some(target.host.to_string()),
             port: Some(port),
             attempts: Some(0),
-            ..Self::begin(number, target.text.clone(), time)
+            ..Self::begin(place, target.text.clone(), time)
         }
     }
 
-    fn begin(number: u64, target: String, time: SystemTime) -> Self {
+    fn begin(place: Place, target: String, time: SystemTime) -> Self {
         Self {
             v: VERSION,
-            line: number,
+            line: place.line,
+            number: place.number,
             target,
             tag: None,
             host: None,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tlsweep::failure::{Failure, Kind};
-use tlsweep::feed::input::Line;
+use tlsweep::feed::input::{Line, Place};
 use tlsweep::feed::pace::Turn;
 use tlsweep::report::record::Record;
 use tlsweep::report::status::Status;
@@ -21,14 +21,14 @@ struct MadeUp {
 }
 
 impl Work for MadeUp {
-    fn work(&self, line: &Line, _turn: &mut Turn) -> impl Future<Output = Record> + Send {
+    fn work(&self, line: &Line, _turn: &mut Turn) -> impl Future<Output = Vec<Record>> + Send {
         self.begun.fetch_add(1, Ordering::Relaxed);
         let record = record(line);
         async move {
             match record.target.as_str() {
                 "panic" => panic!("made up"),
                 "hang" => std::future::pending().await,
-                _ => record,
+                _ => vec![record],
             }
         }
     }
@@ -40,13 +40,13 @@ impl Work for MadeUp {
 
 fn record(line: &Line) -> Record {
     let target = line.text.clone().unwrap().parse().unwrap();
-    Record::of_target(line.number, &target, 443, SystemTime::UNIX_EPOCH)
+    Record::of_target(line.place, &target, 443, SystemTime::UNIX_EPOCH)
 }
 
 struct Engine {
     work: Arc<MadeUp>,
     lines: mpsc::Sender<Line>,
-    records: mpsc::Receiver<Record>,
+    records: mpsc::Receiver<Vec<Record>>,
     stop: watch::Sender<Stop>,
 }
 
@@ -65,14 +65,16 @@ fn engine(concurrency: usize, queue: usize) -> Engine {
 }
 
 fn line(number: u64, text: &str) -> Line {
-    Line { number, text: Ok(text.to_owned()) }
+    Line { place: Place { line: number, number }, text: Ok(text.to_owned()) }
 }
 
 /// How each line ended, by its number.
-async fn ends(mut records: mpsc::Receiver<Record>) -> BTreeMap<u64, Vec<Option<Kind>>> {
+async fn ends(mut records: mpsc::Receiver<Vec<Record>>) -> BTreeMap<u64, Vec<Option<Kind>>> {
     let mut ends = BTreeMap::<u64, Vec<_>>::new();
-    while let Some(record) = records.recv().await {
-        ends.entry(record.line).or_default().push(record.error.map(|failure| failure.kind));
+    while let Some(results) = records.recv().await {
+        for record in results {
+            ends.entry(record.line).or_default().push(record.error.map(|failure| failure.kind));
+        }
     }
     ends
 }

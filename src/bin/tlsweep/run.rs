@@ -60,14 +60,15 @@ struct Written {
 /// Whatever made a sweep impossible before its first dial.
 pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     preflight::bound_arenas();
-    term::start_logs(cli.quiet, cli.verbose);
-    if cli.print_schema {
+    term::start_logs(cli.output.quiet, cli.output.verbose);
+    if cli.output.print_schema {
         return print_schema();
     }
     let mut config = cli.config()?;
-    let checks = cli.checks()?;
-    let roots = roots::load(&cli.roots, cli.system_roots, cli.quiet)?;
-    preflight::fit(&mut config, cli.quiet);
+    let checks = cli.certificates.checks()?;
+    let roots =
+        roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
+    preflight::fit(&mut config, cli.output.quiet);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -86,12 +87,13 @@ async fn run_sweep(
 ) -> Result<Exit> {
     let (targets, files) = match demo::start(cli, &mut roots).await? {
         Some(targets) => (targets, Vec::new()),
-        None => cli.inputs()?,
+        None => cli.targets.inputs()?,
     };
     let started = Instant::now();
     let input = Input::open(targets, &files, || Box::new(io::stdin()) as Box<dyn Read + Send>)?;
     let status = Arc::new(Status::default());
-    let progress = Progress::new(cli.quiet, Arc::clone(&status), input.position(), input.size());
+    let progress =
+        Progress::new(cli.output.quiet, Arc::clone(&status), input.position(), input.size());
     let settings = Settings {
         concurrency: config.concurrency,
         grace: config.grace,
@@ -116,11 +118,11 @@ async fn run_sweep(
         written.await
     };
     let (written, signal) = tokio::select! {
-        ended = until_the_end(engine, &mut signals, &stop, cli.quiet) => ended,
+        ended = until_the_end(engine, &mut signals, &stop, cli.output.quiet) => ended,
         () = progress.show() => (None, None),
     };
     progress.clear();
-    Ok(conclude(written, signal, input_ended, started.elapsed(), cli.quiet))
+    Ok(conclude(written, signal, input_ended, started.elapsed(), cli.output.quiet))
 }
 
 /// Waits for the sweep, or for the people who want it to stop: the first signal asks, the second
@@ -203,7 +205,7 @@ fn read_input(
 ) -> oneshot::Receiver<Result<(), InputError>> {
     let (ended, receiver) = oneshot::channel();
     thread::spawn(move || {
-        let result = input.send_to(&lines);
+        let result = input.send_to(|line| lines.blocking_send(line).is_ok());
         // Before the queue's end is seen, so that whoever sees it finds the result.
         let _nobody_asks = ended.send(result);
         drop(lines);
@@ -212,7 +214,7 @@ fn read_input(
 }
 
 fn write_output(
-    records: mpsc::Receiver<tlsweep::report::record::Record>,
+    records: mpsc::Receiver<Vec<tlsweep::report::record::Record>>,
     mut format: Box<dyn Format>,
     mut out: impl Write + Send + 'static,
     status: Arc<Status>,
@@ -231,9 +233,9 @@ fn write_output(
 
 fn format(cli: &Cli) -> Box<dyn Format> {
     let [text, ..] = FORMATS;
-    let chosen = FORMATS.into_iter().find(|(name, _)| *name == cli.format());
+    let chosen = FORMATS.into_iter().find(|(name, _)| *name == cli.output.format());
     let (_, make) = chosen.unwrap_or(text);
-    make(&cli.layout())
+    make(&cli.output.layout())
 }
 
 fn print_schema() -> Result<Exit> {

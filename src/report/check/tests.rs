@@ -2,6 +2,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::cert::{Certificate, Problem, Trust, Verdict};
+use crate::feed::input::Place;
 use crate::report::record::Tls;
 
 const PIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -9,7 +10,8 @@ const PIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccdde
 /// A record that meets no condition but `no-staple`.
 fn record() -> Record {
     let target = "192.0.2.1".parse().unwrap();
-    let mut record = Record::of_target(1, &target, 443, SystemTime::UNIX_EPOCH);
+    let mut record =
+        Record::of_target(Place { line: 1, number: 1 }, &target, 443, SystemTime::UNIX_EPOCH);
     record.ok = true;
     record.tls = Some(Tls {
         version: Some("TLSv1.3".to_owned()),

@@ -48,27 +48,29 @@ pub trait Format: Send {
 /// Writes records as they come, until there are no more, telling `each` of every one that is
 /// written; flushes whenever nobody waits to be written. Blocks: for a thread of its own.
 ///
-/// Only whole lines are handed to `out` at once.
+/// Only whole lines, and all of a target, are handed to `out` at once.
 ///
 /// # Errors
 /// The first error of `out`; nothing is written after it, and the records' senders notice.
 pub fn write_all(
-    mut records: mpsc::Receiver<Record>,
+    mut results: mpsc::Receiver<Vec<Record>>,
     format: &mut dyn Format,
     out: &mut dyn Write,
     mut each: impl FnMut(&Record),
 ) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(BUFFER);
-    while let Some(record) = records.blocking_recv() {
-        let mut next = Some(record);
-        while let Some(record) = next {
-            format.append(&record, &mut buffer)?;
-            each(&record);
+    while let Some(of_target) = results.blocking_recv() {
+        let mut next = Some(of_target);
+        while let Some(of_target) = next {
+            for record in &of_target {
+                format.append(record, &mut buffer)?;
+                each(record);
+            }
             if buffer.len() >= BUFFER {
                 out.write_all(&buffer)?;
                 buffer.clear();
             }
-            next = records.try_recv().ok();
+            next = results.try_recv().ok();
         }
         out.write_all(&buffer)?;
         out.flush()?;

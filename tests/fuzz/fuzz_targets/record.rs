@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use libfuzzer_sys::fuzz_target;
 use tlsweep::cert::{Certificate, Ocsp, Problem, Signature, Status, Trust, Trusted, Verdict};
 use tlsweep::failure::{Failure, Kind, Stage};
-use tlsweep::feed::input::Line;
+use tlsweep::feed::input::{Line, Place};
 use tlsweep::report::check::Checks;
 use tlsweep::report::enumeration::{Report, Suite, Support, Version};
 use tlsweep::report::output::{FORMATS, Format, Layout};
@@ -110,7 +110,8 @@ fn cells(line: &str) -> usize {
 }
 
 fn record(script: &mut Script<'_>) -> Record {
-    let line = Line { number: script.u64(), text: Ok(String::new()) };
+    let place = Place { line: script.u64(), number: script.u64() };
+    let line = Line { place, text: Ok(String::new()) };
     let mut record = Record::of_line(&line, failure(script), SystemTime::UNIX_EPOCH);
     record.target = script.text();
     record.tag = script.option(Script::text);

@@ -1,0 +1,117 @@
+//! The command line: what was typed, and what it means. A group of flags a file.
+
+mod certificates;
+mod deadlines;
+mod dialling;
+mod output;
+mod targets;
+mod tls;
+mod values;
+
+use anyhow::{Result, bail};
+use clap::{ArgMatches, Parser};
+use tlsweep::cert::Wanted;
+use tlsweep::config::{self, Config};
+use tlsweep::dial::resolve;
+
+use crate::help::after_help;
+
+/// A mass TLS handshake scanner: one line in, one line out.
+///
+/// Dials every target under deadlines, says goodbye, drains and closes, and writes exactly one
+/// result line for each to stdout.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_long_help = after_help())]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) targets: targets::Targets,
+    #[command(flatten)]
+    pub(crate) dialling: dialling::Dialling,
+    #[command(flatten)]
+    deadlines: deadlines::Deadlines,
+    #[command(flatten)]
+    tls: tls::Tls,
+    #[command(flatten)]
+    pub(crate) certificates: certificates::Certificates,
+    #[command(flatten)]
+    pub(crate) output: output::Output,
+
+    /// Sweep a handful of servers of its own on loopback and exit: no network needed
+    #[cfg(feature = "demo")]
+    #[arg(long, conflicts_with_all = ["targets", "files"])]
+    pub(crate) demo: bool,
+}
+
+impl Cli {
+    /// The demo's silent server should not make it slow.
+    pub(crate) fn with_demo_defaults(mut self, matches: &ArgMatches) -> Self {
+        if self.is_demo() {
+            self.deadlines.shorten_for_demo(matches);
+        }
+        self
+    }
+
+    /// Whether the demo's servers are the targets.
+    pub(crate) fn is_demo(&self) -> bool {
+        #[cfg(feature = "demo")]
+        return self.demo;
+        #[cfg(not(feature = "demo"))]
+        return false;
+    }
+
+    /// What to work out of a chain: only what will be looked at.
+    fn wanted(&self) -> Wanted {
+        let is_wanted = |room: &str| match &self.output.fields {
+            Some(fields) => fields.names().iter().any(|name| name.starts_with(room)),
+            None => true,
+        };
+        let is_checked = !self.certificates.fail_on.is_empty();
+        Wanted {
+            cert: is_wanted("cert.") || is_checked,
+            chain: self.certificates.chain && is_wanted("chain."),
+            trust: is_wanted("trust.") || is_wanted("chain.considered") || is_checked,
+            ocsp: is_wanted("ocsp."),
+        }
+    }
+
+    /// What the sweep is to do.
+    ///
+    /// # Errors
+    /// What no single flag could know: an unusable source address, `--fields` for text.
+    pub(crate) fn config(&self) -> Result<Config> {
+        if self.output.fields.is_some() && self.output.format() == "text" {
+            bail!("--fields goes with --format json or csv; the columns of text are fixed");
+        }
+        Ok(Config {
+            concurrency: self.dialling.concurrency,
+            lookups: config::LOOKUPS,
+            limits: self.deadlines.limits(),
+            port: self.targets.port,
+            sni: self.targets.sni.clone().unwrap_or_default(),
+            offer: self.tls.offer()?,
+            starttls: self.tls.starttls(),
+            legacy: !self.tls.no_legacy,
+            enumerate: self.tls.enumerate,
+            per_host: self.tls.per_host,
+            wanted: self.wanted(),
+            pem: self.certificates.pem,
+            goodbye: self.tls.goodbye(),
+            read_limit: self.tls.read_limit.0,
+            source: self.dialling.source()?,
+            resolvers: self.dialling.resolvers.clone(),
+            ipv6: resolve::has_ipv6(),
+            grace: config::GRACE,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

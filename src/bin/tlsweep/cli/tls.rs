@@ -1,0 +1,132 @@
+//! What is said to a peer.
+
+use anyhow::{Context, Result, bail};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
+use tlsweep::config;
+use tlsweep::dial::starttls::{PROTOCOLS, Protocol};
+use tlsweep::names;
+use tlsweep::tls::drain::Goodbye;
+use tlsweep::tls::handshake::{Offer, Versions, known_groups};
+
+use super::values::{Bytes, at_once};
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct Tls {
+    /// Plaintext protocol before TLS, or auto: by the port [default: as a URL's scheme says]
+    #[arg(long, value_name = "PROTO", value_parser = starttls_names())]
+    starttls: Option<String>,
+
+    /// Do not ask servers that tlsweep cannot speak to what they speak
+    #[arg(long)]
+    pub(super) no_legacy: bool,
+
+    /// Protocol version to offer [default: both]
+    #[arg(long = "tls", value_name = "VERSION", value_enum)]
+    tls_version: Option<Version>,
+
+    /// Key-exchange groups to offer, in order, as X25519MLKEM768,P-256
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = group)]
+    groups: Vec<u16>,
+
+    /// Find out everything that each server speaks: versions, suites, groups (many dials)
+    #[arg(long)]
+    pub(super) enumerate: bool,
+
+    /// Connections to one server at once while it is enumerated
+    #[arg(long, value_name = "N", default_value_t = config::PER_HOST, value_parser = at_once)]
+    pub(super) per_host: usize,
+
+    /// Application protocols to offer, in order; - offers none
+    #[arg(long, value_name = "LIST", default_value = config::ALPN, allow_hyphen_values = true)]
+    alpn: String,
+
+    /// When to send close_notify: right after the handshake, or when the peer is done
+    #[arg(long, value_enum, default_value_t = When::First)]
+    goodbye: When,
+
+    /// Bytes to read off the wire after the handshake, as 4096, 64KiB or 1MiB
+    #[arg(long, value_name = "BYTES", default_value_t = Bytes(config::READ_LIMIT))]
+    pub(super) read_limit: Bytes,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Version {
+    #[value(name = "1.2")]
+    Tls12,
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum When {
+    First,
+    Last,
+}
+
+/// The value of `--starttls` that goes by the port.
+const AUTO: &str = "auto";
+
+impl Tls {
+    /// What the hello offers.
+    ///
+    /// # Errors
+    /// The protocols of `--alpn` cannot be offered.
+    pub(super) fn offer(&self) -> Result<Offer> {
+        Ok(Offer {
+            versions: match self.tls_version {
+                None => Versions::Both,
+                Some(Version::Tls12) => Versions::Tls12,
+                Some(Version::Tls13) => Versions::Tls13,
+            },
+            alpn: alpn(&self.alpn)?,
+            groups: self.groups.clone(),
+        })
+    }
+
+    /// Which targets greet in plain text.
+    pub(super) fn starttls(&self) -> config::Starttls {
+        match self.starttls.as_deref() {
+            None => config::Starttls::Never,
+            Some(AUTO) => config::Starttls::ByPort,
+            Some(name) => {
+                Protocol::by_name(name).map_or(config::Starttls::Never, config::Starttls::Always)
+            }
+        }
+    }
+
+    /// When to say `close_notify`.
+    pub(super) fn goodbye(&self) -> Goodbye {
+        match self.goodbye {
+            When::First => Goodbye::First,
+            When::Last => Goodbye::Last,
+        }
+    }
+}
+
+fn starttls_names() -> PossibleValuesParser {
+    let names = PROTOCOLS.iter().map(|protocol| protocol.name);
+    PossibleValuesParser::new(names.chain([AUTO]))
+}
+
+fn group(name: &str) -> Result<u16> {
+    let number = names::group_by_name(name.trim());
+    number.filter(|number| known_groups().any(|known| known == *number)).with_context(|| {
+        let known: Vec<_> = known_groups().map(names::group).collect();
+        format!("not a group that can be offered; these can: {}", known.join(" "))
+    })
+}
+
+fn alpn(list: &str) -> Result<Vec<Vec<u8>>> {
+    if matches!(list, "" | "-") {
+        return Ok(Vec::new());
+    }
+    list.split(',')
+        .map(|protocol| match protocol.trim() {
+            "" => bail!("--alpn {list}: a protocol is empty; - offers none"),
+            long if long.len() > 255 => bail!("--alpn {long}: longer than 255 bytes"),
+            protocol => Ok(protocol.as_bytes().to_vec()),
+        })
+        .collect()
+}
