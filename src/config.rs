@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cert::Wanted;
 use crate::deadline::Limits;
 use crate::dial::starttls::Protocol;
+use crate::feed::politeness;
 use crate::feed::target::Sni;
 use crate::tls::drain::Goodbye;
 use crate::tls::handshake::Offer;
@@ -73,6 +74,12 @@ pub struct Config {
     pub read_limit: u64,
     /// The address to dial from.
     pub source: Option<IpAddr>,
+    /// What the dialled networks are spared.
+    pub politeness: politeness::Settings,
+    /// Tries after the first, for failures that may be gone a moment later.
+    pub retries: u32,
+    /// Whether every address of a name has a record of its own.
+    pub all_addresses: bool,
     /// The name servers; none: the system's.
     pub resolvers: Vec<SocketAddr>,
     /// Whether IPv6 works on this machine.

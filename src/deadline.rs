@@ -113,7 +113,12 @@ impl Deadline {
 
     /// The same deadline for a target that had to wait for `waited` in a queue of ours.
     pub fn later_by(self, waited: Duration) -> Self {
-        Self { end: self.end + waited, ..self }
+        Self { start: self.start + waited, end: self.end + waited, ..self }
+    }
+
+    /// By how much it ends later than `other`.
+    pub fn later_than(&self, other: &Self) -> Duration {
+        self.end.duration_since(other.end)
     }
 
     /// True when the target's time is over.

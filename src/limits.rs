@@ -6,8 +6,11 @@ pub const LINE_LIMIT: usize = 16 * 1024;
 /// Characters of a line that is no target which its record repeats.
 pub const ECHO_LIMIT: usize = 256;
 
-/// Targets that may stand aside while their names are looked up.
+/// Targets that are not dialled yet: their names are looked up, or their addresses are crowded.
 pub const ASIDE_LIMIT: usize = 1536;
+
+/// Addresses of one name that have a line each with `--all-addresses`.
+pub const ADDRESSES_LIMIT: usize = 64;
 
 /// Names whose answers the resolver keeps.
 pub const RESOLVER_CACHE: u64 = 4096;

@@ -1,11 +1,16 @@
 //! One target, one record: all the dials that it takes.
 
+mod connection;
 mod dial;
 mod enumerate;
 mod legacy;
+mod retry;
 mod verdict;
 
 use std::net::{IpAddr, SocketAddr};
+
+use rustls_pki_types::DnsName;
+use tokio::time::Instant;
 
 use crate::cert::{Judge, Roots};
 use crate::config::{Config, Starttls};
@@ -15,16 +20,20 @@ use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
 use crate::feed::pace::Turn;
+use crate::feed::politeness::{Politeness, Slot};
 use crate::feed::target::{Host, InvalidTarget, ServerIdentity, Target};
+use crate::limits::ADDRESSES_LIMIT;
 use crate::report::check::Checks;
 use crate::report::record::{Record, milliseconds};
 use crate::tls::handshake::Client;
+use retry::Retries;
 
 /// Everything that the targets of a sweep share.
 pub struct Prober {
     config: Config,
     clock: Clock,
     resolver: Resolver,
+    politeness: Politeness,
     client: Client,
     judge: Judge,
     checks: Checks,
@@ -36,6 +45,12 @@ struct Work<'a> {
     identity: &'a ServerIdentity,
     starttls: Option<&'static Protocol>,
     deadline: Deadline,
+    /// When the handshake must end, once one has begun: a second dial has no limit of its own.
+    until: Option<Instant>,
+    /// What to give back while waiting at a crowded address; none: nobody waits there.
+    turn: Option<&'a mut Turn>,
+    /// At the address that is being dialled.
+    slot: Option<Slot>,
     record: &'a mut Record,
 }
 
@@ -61,6 +76,7 @@ impl Prober {
             judge: Judge::new(roots),
             checks,
             resolver,
+            politeness: Politeness::new(config.politeness),
             clock,
             config,
         })
@@ -82,45 +98,74 @@ impl Prober {
 
     /// Works on a line until there are records of it: at least one.
     pub async fn probe(&self, line: &Line, turn: &mut Turn) -> Vec<Record> {
-        let record = match parse(line) {
+        let records = match parse(line) {
             Ok(target) => self.work(line, &target, turn).await,
-            Err(failure) => Record::of_line(line, failure, self.clock.now()),
+            Err(failure) => vec![Record::of_line(line, failure, self.clock.now())],
         };
-        vec![self.checked(record)]
+        records.into_iter().map(|record| self.checked(record)).collect()
     }
 
-    async fn work(&self, line: &Line, target: &Target, turn: &mut Turn) -> Record {
+    async fn work(&self, line: &Line, target: &Target, turn: &mut Turn) -> Vec<Record> {
         let mut record = self.begin(line, target);
         let identity = target.server_name(&self.config.sni);
         record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
 
         let mut deadline = Deadline::start(self.config.limits);
-        let resolved = match &target.host {
+        let addresses = match &target.host {
             Host::Address(address) => Ok(vec![*address]),
-            Host::Name(_) => self.resolve(target, turn, &mut deadline, &mut record).await,
+            Host::Name(name) => self.resolve(name, turn, &mut deadline, &mut record).await,
         };
-        let result = match resolved {
-            Ok(addresses) => {
-                let port = record.port.unwrap_or(self.config.port);
-                let mut work = Work {
-                    addresses: addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
-                    identity: &identity,
-                    starttls: self.protocol(target, port),
-                    deadline,
-                    record: &mut record,
-                };
-                let result = self.dial(&mut work).await;
-                if self.config.enumerate && is_tls(&result) {
-                    Box::pin(self.enumerate(&mut work)).await;
-                }
-                result
+        let addresses = match addresses {
+            Ok(addresses) => addresses,
+            Err(failure) => {
+                record.error = Some(failure);
+                record.ms.total = milliseconds(deadline.elapsed());
+                return vec![record];
             }
-            Err(failure) => Err(failure),
         };
-        record.ok = result.is_ok();
-        record.error = result.err();
-        record.ms.total = milliseconds(deadline.elapsed());
-        record
+        let port = target.port.unwrap_or(self.config.port);
+        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
+        let apart: Vec<Vec<_>> = match self.config.all_addresses {
+            true => addresses.take(ADDRESSES_LIMIT).map(|address| vec![address]).collect(),
+            false => vec![addresses.collect()],
+        };
+        let mut records: Vec<_> = std::iter::repeat_n(record, apart.len()).collect();
+        for (record, addresses) in records.iter_mut().zip(apart) {
+            let work = Work {
+                addresses,
+                identity: &identity,
+                starttls: self.protocol(target, port),
+                deadline,
+                until: None,
+                turn: Some(turn),
+                slot: None,
+                record,
+            };
+            self.work_on(work).await;
+            deadline = Deadline::start(self.config.limits);
+        }
+        records
+    }
+
+    /// Dials, as often as it takes, until the record is complete.
+    async fn work_on(&self, mut work: Work<'_>) {
+        let mut retries = Retries::new(self.config.retries);
+        let result = loop {
+            match self.dial(&mut work).await {
+                Err(failure) if retries.again(&failure, &work.deadline).await => {
+                    tracing::debug!(target = work.record.target, "once more after {failure}");
+                    work.until = None;
+                    work.record.begin_again();
+                }
+                result => break result,
+            }
+        };
+        if self.config.enumerate && is_tls(&result) {
+            Box::pin(self.enumerate(&mut work)).await;
+        }
+        work.record.ok = result.is_ok();
+        work.record.error = result.err();
+        work.record.ms.total = milliseconds(work.deadline.elapsed());
     }
 
     /// The record with the conditions that it meets.
@@ -146,29 +191,54 @@ impl Prober {
         Record::of_target(line.place, target, port, self.clock.now())
     }
 
-    /// The addresses of a name; the target's clock does not run while it waits for a turn.
+    /// The addresses of a name, after as many tries as it takes.
     async fn resolve(
         &self,
-        target: &Target,
+        name: &DnsName<'_>,
         turn: &mut Turn,
         deadline: &mut Deadline,
         record: &mut Record,
     ) -> Result<Vec<IpAddr>, Failure> {
-        let Host::Name(name) = &target.host else {
-            return Ok(Vec::new());
-        };
+        let mut retries = Retries::new(self.config.retries);
+        loop {
+            match self.look_up(name, turn, deadline, record).await {
+                Err(failure) if retries.again(&failure, deadline).await => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// One lookup; the target's clock stands still while it waits for a turn.
+    async fn look_up(
+        &self,
+        name: &DnsName<'_>,
+        turn: &mut Turn,
+        deadline: &mut Deadline,
+        record: &mut Record,
+    ) -> Result<Vec<IpAddr>, Failure> {
         turn.step_aside();
+        let begun = Instant::now();
         let slot = self.resolver.slot().await;
-        *deadline = Deadline::start(self.config.limits);
+        *deadline = deadline.later_by(begun.elapsed());
+        let begun = Instant::now();
         let addresses = self.resolver.lookup(name, deadline).await;
-        let looked_up = deadline.elapsed();
-        record.ms.resolve = Some(milliseconds(looked_up));
+        record.ms.resolve = Some(milliseconds(begun.elapsed()));
+        let looked_up = Instant::now();
         turn.step_back().await;
         // Given back only now: names that are looked up and not dialled would pile up.
         drop(slot);
-        *deadline = deadline.later_by(deadline.elapsed().saturating_sub(looked_up));
+        *deadline = deadline.later_by(looked_up.elapsed());
         addresses
     }
+}
+
+/// The random bytes of a hello of our own making.
+fn random() -> Result<[u8; 32], Failure> {
+    let mut random = [0; 32];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_unspecified| {
+        Failure::new(Stage::Local, Kind::Resource, "this machine has no random numbers")
+    })?;
+    Ok(random)
 }
 
 /// Whether what was reached may speak TLS, in whatever version.

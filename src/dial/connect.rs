@@ -1,78 +1,20 @@
-//! From addresses to a TCP connection.
+//! From an address to a TCP connection.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::Instant;
 
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
 use crate::failure::{self, Failure, Kind, Stage};
 
-/// A TCP connection, and how it came about.
-#[derive(Debug)]
-pub struct Connection {
-    /// The connection.
-    pub stream: TcpStream,
-    /// The address that answered.
-    pub address: SocketAddr,
-    /// From the request to the answer, for this address.
-    pub took: Duration,
-}
-
-/// No address answered.
-#[derive(Debug)]
-pub struct NotConnected {
-    /// The failure at the first address: later ones are second choices.
-    pub failure: Failure,
-    /// The first address.
-    pub address: Option<SocketAddr>,
-    /// From the request to the failure, for the first address.
-    pub took: Duration,
-}
-
-/// Dials `addresses` in order until one answers, counting every dial in `attempts`.
+/// Dials an address.
 ///
 /// # Errors
-/// What the first address said. A shortage of our own machine is waited out within the target's
-/// time and ends the whole target as `local/resource`.
+/// What TCP said, or the deadline. A shortage of our own machine is waited out within the target's
+/// time and then `local/resource`.
 pub async fn connect(
-    addresses: &[SocketAddr],
-    source: Option<IpAddr>,
-    deadline: &Deadline,
-    attempts: &mut u32,
-) -> Result<Connection, NotConnected> {
-    let mut first: Option<NotConnected> = None;
-    for &address in addresses {
-        *attempts += 1;
-        let start = Instant::now();
-        let failure = match dial(address, source, deadline).await {
-            Ok(stream) => {
-                return Ok(Connection { stream, address, took: start.elapsed() });
-            }
-            Err(failure) => failure,
-        };
-        let is_ours = failure.stage == Stage::Local;
-        let failed = NotConnected { failure, address: Some(address), took: start.elapsed() };
-        if is_ours {
-            return Err(failed);
-        }
-        first.get_or_insert(failed);
-        if deadline.is_over() {
-            break;
-        }
-    }
-    Err(first.unwrap_or_else(|| NotConnected {
-        failure: Failure::new(Stage::Connect, Kind::Unreachable, "there is no address to dial"),
-        address: None,
-        took: Duration::ZERO,
-    }))
-}
-
-/// Dials one address; a shortage of our own machine is waited out.
-async fn dial(
     address: SocketAddr,
     source: Option<IpAddr>,
     deadline: &Deadline,

@@ -2,4 +2,5 @@
 
 pub mod input;
 pub mod pace;
+pub mod politeness;
 pub mod target;

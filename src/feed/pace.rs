@@ -6,12 +6,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::ASIDE_LIMIT;
 
-/// The permits of a sweep: one for every target that is dialled, and a bounded number of places
-/// for those that wait for a name server meanwhile.
+/// The permits of a sweep: one for every target that is dialled, and a bounded number of targets
+/// besides that wait for a name server or for their turn at a crowded address.
 #[derive(Clone, Debug)]
 pub struct Permits {
+    targets: Arc<Semaphore>,
     dials: Arc<Semaphore>,
-    aside: Arc<Semaphore>,
+    in_order: bool,
 }
 
 /// A target's right to be worked on; it ends when this is dropped.
@@ -19,7 +20,7 @@ pub struct Permits {
 pub struct Turn {
     permits: Permits,
     dial: Option<OwnedSemaphorePermit>,
-    aside: Option<OwnedSemaphorePermit>,
+    _target: Option<OwnedSemaphorePermit>,
 }
 
 impl Permits {
@@ -27,25 +28,25 @@ impl Permits {
     ///
     /// One at a time means in order, so with a concurrency of 1 nobody stands aside.
     pub fn new(concurrency: usize) -> Self {
-        let aside = if concurrency == 1 { 0 } else { ASIDE_LIMIT };
         Self {
+            targets: Arc::new(Semaphore::new(concurrency + ASIDE_LIMIT)),
             dials: Arc::new(Semaphore::new(concurrency)),
-            aside: Arc::new(Semaphore::new(aside)),
+            in_order: concurrency == 1,
         }
     }
 
     /// Waits for a turn.
     pub async fn turn(&self) -> Turn {
-        Turn { permits: self.clone(), dial: acquire(&self.dials).await, aside: None }
+        let target = acquire(&self.targets).await;
+        Turn { permits: self.clone(), dial: acquire(&self.dials).await, _target: target }
     }
 }
 
 impl Turn {
-    /// Lets another target dial until [`Turn::step_back`], if there is a place to stand aside: a
-    /// dead name server must not hold up targets that need none.
+    /// Lets another target dial until [`Turn::step_back`]: what waits for anything but its peer
+    /// must not hold up the others, and must not hold what it waits for others to give back.
     pub fn step_aside(&mut self) {
-        self.aside = Arc::clone(&self.permits.aside).try_acquire_owned().ok();
-        if self.aside.is_some() {
+        if !self.permits.in_order {
             self.dial = None;
         }
     }
@@ -54,7 +55,6 @@ impl Turn {
     pub async fn step_back(&mut self) {
         if self.dial.is_none() {
             self.dial = acquire(&self.permits.dials).await;
-            self.aside = None;
         }
     }
 }
@@ -79,9 +79,22 @@ mod tests {
         drop(second);
         first.step_back().await;
         assert_eq!(permits.dials.available_permits(), 0);
-        assert_eq!(permits.aside.available_permits(), ASIDE_LIMIT);
+        assert_eq!(permits.targets.available_permits(), ASIDE_LIMIT);
         drop((first, third));
         assert_eq!(permits.dials.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn only_so_many_stand_aside() {
+        let permits = Permits::new(2);
+        let mut aside = Vec::new();
+        for _ in 0..ASIDE_LIMIT + 2 {
+            let mut turn = permits.turn().await;
+            turn.step_aside();
+            aside.push(turn);
+        }
+        assert_eq!(permits.dials.available_permits(), 2);
+        assert_eq!(permits.targets.available_permits(), 0);
     }
 
     #[tokio::test]

@@ -5,7 +5,6 @@ use tokio::time::Instant;
 use super::{Prober, Work};
 use crate::config::Config;
 use crate::deadline::Wait;
-use crate::dial::connect::{Connection, connect};
 use crate::dial::starttls::{Conversation, Protocol};
 use crate::dial::tap::Tap;
 use crate::dial::upgrade::upgrade;
@@ -26,8 +25,13 @@ pub(super) struct Unanswered {
     pub(super) answered: bool,
     /// Whether what it sent began with a ServerHello.
     pub(super) saw_hello: bool,
-    /// When the handshake must end, once it had begun.
-    pub(super) until: Option<Instant>,
+}
+
+impl From<Failure> for Unanswered {
+    /// Nothing was said that could have been answered.
+    fn from(failure: Failure) -> Self {
+        Self { failure, answered: false, saw_hello: false }
+    }
 }
 
 /// What to say once the connection stands.
@@ -53,7 +57,7 @@ impl Prober {
     /// which a post-quantum key share sees to.
     async fn dial_for_session(&self, work: &mut Work<'_>) -> Result<(), Unanswered> {
         let full = Speech::Handshake(Hello::Full);
-        let Err(first) = self.dial_once(full, work, None).await else {
+        let Err(first) = self.dial_once(full, work).await else {
             return Ok(());
         };
         let met_with_silence = !first.answered
@@ -67,7 +71,7 @@ impl Prober {
             "no answer; again without post-quantum groups"
         );
         let classical = Speech::Handshake(Hello::Classical);
-        match self.dial_once(classical, work, first.until).await {
+        match self.dial_once(classical, work).await {
             // Half a limit of silence is no timeout yet: what the second dial met is the truth.
             Err(second)
                 if first.failure.kind == Kind::Timeout
@@ -84,17 +88,15 @@ impl Prober {
         }
     }
 
-    /// One connection; a second one must be done by `until`.
+    /// One connection, and everything that is said over it.
     pub(super) async fn dial_once(
         &self,
         speech: Speech<'_>,
         work: &mut Work<'_>,
-        until: Option<Instant>,
     ) -> Result<(), Unanswered> {
-        let connection = self.connect(work, until).await?;
-        let mut tap = Tap::new(connection.stream);
+        let mut tap = Tap::new(self.connect(work).await?);
         // On the heap: a dial that is still connecting should not pay for a handshake.
-        let result = Box::pin(self.speak(speech, work, &mut tap, until)).await;
+        let result = Box::pin(self.speak(speech, work, &mut tap)).await;
         let record = &mut *work.record;
         record.sent = Some(record.sent.unwrap_or(0) + tap.sent());
         record.received = Some(record.received.unwrap_or(0) + tap.received());
@@ -111,55 +113,17 @@ impl Prober {
         result
     }
 
-    async fn connect(
-        &self,
-        work: &mut Work<'_>,
-        until: Option<Instant>,
-    ) -> Result<Connection, Unanswered> {
-        let mut dials = 0;
-        let connecting = connect(&work.addresses, self.config.source, &work.deadline, &mut dials);
-        let connected = match until {
-            Some(until) => work.deadline.run_until(Wait::Handshake, until, connecting).await,
-            None => Ok(connecting.await),
-        };
-        let record = &mut *work.record;
-        record.attempts = Some(record.attempts.unwrap_or(0) + dials);
-        let failure = match connected {
-            Ok(Ok(connection)) => {
-                record.addr = Some(connection.address.ip());
-                record.ms.connect = Some(milliseconds(connection.took));
-                // The peer is whoever answered: a second dial goes to the same.
-                work.addresses = vec![connection.address];
-                return Ok(connection);
-            }
-            Ok(Err(not_connected)) => {
-                record.addr = not_connected.address.map(|address| address.ip());
-                record.ms.connect = Some(milliseconds(not_connected.took));
-                not_connected.failure
-            }
-            Err(expired) => expired.into(),
-        };
-        Err(Unanswered { failure, answered: false, saw_hello: false, until: None })
-    }
-
-    /// Everything that is said over one connection.
     async fn speak(
         &self,
         speech: Speech<'_>,
         work: &mut Work<'_>,
         tap: &mut Tap,
-        until: Option<Instant>,
     ) -> Result<(), Unanswered> {
         if let Some(protocol) = work.starttls {
-            self.upgrade(protocol, work, tap).await.map_err(|failure| Unanswered {
-                failure,
-                answered: false,
-                saw_hello: false,
-                until: None,
-            })?;
+            self.upgrade(protocol, work, tap).await?;
         }
         let start = Instant::now();
-        let until = until.unwrap_or_else(|| work.deadline.of(Wait::Handshake));
+        let until = *work.until.get_or_insert_with(|| work.deadline.of(Wait::Handshake));
         let result = match speech {
             Speech::Handshake(hello) => self.handshake(hello, work, tap, (start, until)).await,
             Speech::Plain(hello, flight) => {
@@ -177,7 +141,6 @@ impl Prober {
                 failure: failure.in_view_of(tap.first()),
                 answered: tap.is_answered(),
                 saw_hello: tap.first().first() == Some(&HANDSHAKE),
-                until: Some(until),
             }
         })
     }

@@ -3,42 +3,25 @@
 use std::net::SocketAddr;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
 
-use super::{Prober, Work};
-use crate::deadline::{Deadline, Wait};
-use crate::dial::connect::connect;
-use crate::dial::starttls::{Conversation, Protocol};
-use crate::dial::tap::Tap;
-use crate::dial::upgrade::upgrade;
+use super::dial::Speech;
+use super::{Prober, Work, random};
 use crate::failure::{Failure, Kind, Stage};
-use crate::feed::target::ServerIdentity;
+use crate::feed::politeness::Slot;
 use crate::report::enumeration::Report;
+use crate::report::record::Record;
 use crate::tls::enumerate::{Enumeration, Outcome, Probe};
 use crate::tls::hello::{Answer, Flight};
-use crate::tls::plaintext::ask;
-
-/// Where to send the hellos.
-#[derive(Clone, Copy)]
-struct Peer<'a> {
-    address: SocketAddr,
-    identity: &'a ServerIdentity,
-    starttls: Option<&'static Protocol>,
-    deadline: Deadline,
-}
 
 /// What one hello came to.
 struct Asked {
     probe: Probe,
     answer: Answer,
     end: Result<(), Failure>,
-    cost: Cost,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Cost {
-    dials: u32,
-    sent: u64,
-    received: u64,
+    costs: Record,
+    /// From when to when the target's clock stood still for it.
+    waited: (Instant, Instant),
 }
 
 impl Prober {
@@ -49,71 +32,71 @@ impl Prober {
         let Some(&address) = work.addresses.first().filter(|_| was_reached) else {
             return;
         };
-        let peer = Peer {
-            address,
-            identity: work.identity,
-            starttls: work.starttls,
-            deadline: work.deadline,
-        };
         let mut enumeration = Enumeration::new();
         let mut under_way = FuturesUnordered::new();
+        let mut stood_until = Instant::now();
         loop {
-            while under_way.len() < self.config.per_host && !peer.deadline.is_over() {
+            while under_way.len() < self.config.per_host && !work.deadline.is_over() {
+                // One goes in the target's own slot; for more there must be room.
+                let slot = match under_way.is_empty() {
+                    true => None,
+                    false => self.politeness.try_slot(address.ip()),
+                };
+                if slot.is_none() && !under_way.is_empty() {
+                    break;
+                }
                 let Some(probe) = enumeration.next_probe() else {
                     break;
                 };
-                under_way.push(self.ask_apart(probe, peer));
+                under_way.push(self.ask_apart(probe, address, slot, work));
             }
             let Some(asked) = under_way.next().await else {
                 break;
             };
             enumeration.settle(&asked.probe, asked.outcome());
-            let record = &mut *work.record;
-            record.attempts = Some(record.attempts.unwrap_or(0) + asked.cost.dials);
-            record.sent = Some(record.sent.unwrap_or(0) + asked.cost.sent);
-            record.received = Some(record.received.unwrap_or(0) + asked.cost.received);
+            work.record.add_costs(&asked.costs);
+            let (from, to) = asked.waited;
+            work.deadline = work.deadline.later_by(to.duration_since(from.max(stood_until)));
+            stood_until = stood_until.max(to);
         }
         work.record.enumeration = Some(Report::from(enumeration.into_findings()));
     }
 
     /// One hello on a connection of its own.
-    async fn ask_apart(&self, probe: Probe, peer: Peer<'_>) -> Asked {
-        let mut cost = Cost::default();
-        let mut flight = Flight::new();
-        let end = self.ask_once(&probe, peer, &mut flight, &mut cost).await;
-        Asked { probe, answer: flight.into_answer(), end, cost }
-    }
-
-    async fn ask_once(
-        &self,
-        probe: &Probe,
-        peer: Peer<'_>,
-        flight: &mut Flight,
-        cost: &mut Cost,
-    ) -> Result<(), Failure> {
-        let Peer { identity, deadline, .. } = peer;
-        let mut random = [0; 32];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_unspecified| {
-            Failure::new(Stage::Local, Kind::Resource, "this machine has no random numbers")
-        })?;
-        let server_name = identity.sent.as_ref().map(|name| name.as_ref());
-        let hello = probe.encode(server_name, &random);
-        let addresses = [peer.address];
-        let connecting = connect(&addresses, self.config.source, &deadline, &mut cost.dials);
-        let mut tap = Tap::new(connecting.await.map_err(|none| none.failure)?.stream);
-        let asking = async {
-            if let Some(protocol) = peer.starttls {
-                let mut conversation = Conversation::new(protocol, &identity.checked.to_str());
-                deadline.run(Wait::Starttls, upgrade(&mut tap, &mut conversation)).await??;
-            }
-            deadline.run(Wait::Handshake, ask(&mut tap, &hello, flight)).await?
-        };
-        let end = asking.await;
-        (cost.sent, cost.received) = (tap.sent(), tap.received());
-        if end.as_ref().is_err_and(|failure| failure.kind == Kind::Timeout) {
-            tap.abort();
+    fn ask_apart<'a>(
+        &'a self,
+        probe: Probe,
+        address: SocketAddr,
+        slot: Option<Slot>,
+        work: &Work<'a>,
+    ) -> impl Future<Output = Asked> + use<'a> {
+        let Work { identity, starttls, deadline, .. } = *work;
+        async move {
+            let mut costs = Record::default();
+            let mut flight = Flight::new();
+            let mut apart = Work {
+                addresses: vec![address],
+                identity,
+                starttls,
+                deadline,
+                until: None,
+                turn: None,
+                slot,
+                record: &mut costs,
+            };
+            let server_name = identity.sent.as_ref().map(|name| name.as_ref());
+            let begun = Instant::now();
+            let end = match random() {
+                Ok(random) => {
+                    let hello = probe.encode(server_name, &random);
+                    let asked = self.dial_once(Speech::Plain(&hello, &mut flight), &mut apart);
+                    asked.await.map_err(|unanswered| unanswered.failure)
+                }
+                Err(failure) => Err(failure),
+            };
+            let waited = (begun, begun + apart.deadline.later_than(&deadline));
+            Asked { probe, answer: flight.into_answer(), end, costs, waited }
         }
-        end
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rustls_pki_types::CertificateDer;
 
 use super::dial::{Speech, Unanswered};
-use super::{Prober, Work};
+use super::{Prober, Work, random};
 use crate::cert::Certificate;
 use crate::failure::{Failure, Kind, Stage};
 use crate::names;
@@ -35,13 +35,12 @@ impl Prober {
         let sent = work.identity.sent.clone();
         let server_name = sent.as_ref().map(|name| name.as_ref());
         for hello in [ClientHello::legacy(server_name), ClientHello::ssl3()] {
-            let mut random = [0; 32];
-            if aws_lc_rs::rand::fill(&mut random).is_err() {
+            let Ok(random) = random() else {
                 break;
-            }
+            };
             let mut flight = Flight::new();
             let speech = Speech::Plain(&hello.encode(&random), &mut flight);
-            let end = self.dial_once(speech, work, unanswered.until).await;
+            let end = self.dial_once(speech, work).await;
             let answer = flight.into_answer();
             if let Some(hello) = &answer.hello {
                 let explained = self.note_legacy(hello, &answer, &unanswered.failure, work);

@@ -22,7 +22,7 @@ use crate::tls::recorder::{Seen, SignatureState};
 pub const VERSION: u32 = 1;
 
 /// What is known of one target.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     /// The version of this schema: 1.
@@ -218,28 +218,40 @@ impl Record {
             line: place.line,
             number: place.number,
             target,
-            tag: None,
-            host: None,
-            port: None,
-            sni: None,
-            addr: None,
             time: humantime::format_rfc3339_millis(time).to_string(),
-            ok: false,
-            error: None,
-            tls: None,
-            cert: None,
-            chain: None,
-            trust: None,
-            ocsp: None,
-            starttls: None,
-            enumeration: None,
-            read: None,
-            sent: None,
-            received: None,
-            ms: Milliseconds::default(),
-            attempts: None,
-            failed_checks: None,
+            ..Self::default()
         }
+    }
+
+    /// Forgets what a dial came to, but not what it cost: another one is about to be made.
+    pub fn begin_again(&mut self) {
+        *self = Self {
+            sent: self.sent,
+            received: self.received,
+            attempts: self.attempts,
+            ms: Milliseconds { resolve: self.ms.resolve, ..Milliseconds::default() },
+            v: self.v,
+            line: self.line,
+            number: self.number,
+            target: std::mem::take(&mut self.target),
+            tag: self.tag.take(),
+            host: self.host.take(),
+            port: self.port,
+            sni: self.sni.take(),
+            time: std::mem::take(&mut self.time),
+            ..Self::default()
+        };
+    }
+
+    /// Adds what `other` cost on the wire.
+    pub fn add_costs(&mut self, other: &Self) {
+        let add = |own: &mut Option<u64>, more: Option<u64>| {
+            *own = own.map_or(more, |own| Some(own + more.unwrap_or(0)));
+        };
+        add(&mut self.sent, other.sent);
+        add(&mut self.received, other.received);
+        self.attempts =
+            self.attempts.map_or(other.attempts, |own| Some(own + other.attempts.unwrap_or(0)));
     }
 
     /// Takes in what the chain came to.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 39] = [
     "escape",
     "limits",
     "names",
@@ -13,6 +13,7 @@ const ORDER: [&str; 38] = [
     "feed::target",
     "feed::input",
     "feed::pace",
+    "feed::politeness",
     "feed",
     "dial::resolve",
     "dial::connect",

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::{Context, Result};
 use clap::Args;
 use tlsweep::config;
+use tlsweep::feed::politeness;
 
 use super::values::at_once;
 
@@ -14,6 +15,27 @@ pub(crate) struct Dialling {
     /// Targets dialled at once; bent down to what the descriptor limit allows
     #[arg(short, long, value_name = "N", default_value_t = config::CONCURRENCY, value_parser = at_once)]
     pub(super) concurrency: usize,
+
+    /// Dials a second over the whole sweep, 1 to 1000000 [default: as fast as it goes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: Option<u32>,
+
+    /// Dials at once to one address [default: no limit]
+    #[arg(long, value_name = "N", value_parser = at_once)]
+    per_address: Option<usize>,
+
+    /// Dials at once to one /24 of IPv4 or /48 of IPv6 [default: no limit]
+    #[arg(long, value_name = "N", value_parser = at_once)]
+    per_prefix: Option<usize>,
+
+    /// Tries after the first when a target or its name server times out, resets, cuts off or is
+    /// unreachable; pauses double from 250ms, within --timeout
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    pub(super) retries: u32,
+
+    /// A line for each address of a name, at most 64, instead of the first that answers
+    #[arg(long)]
+    pub(super) all_addresses: bool,
 
     /// Name server to ask instead of the system's; port 53 unless given; repeatable
     #[arg(long = "resolver", value_name = "IP[:PORT]", value_parser = name_server)]
@@ -25,6 +47,12 @@ pub(crate) struct Dialling {
 }
 
 impl Dialling {
+    /// What the dialled networks are spared.
+    pub(super) fn politeness(&self) -> politeness::Settings {
+        let Self { rate, per_address, per_prefix, .. } = *self;
+        politeness::Settings { rate, per_address, per_prefix }
+    }
+
     /// The address to dial from.
     ///
     /// # Errors

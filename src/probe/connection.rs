@@ -1,0 +1,81 @@
+//! One connection of a target, from its turn to its first byte.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::{Prober, Work};
+use crate::deadline::Wait;
+use crate::dial::connect::connect;
+use crate::failure::{Failure, Kind, Stage};
+use crate::report::record::milliseconds;
+
+impl Prober {
+    /// Dials the target's addresses in order until one answers; once a handshake had begun, within
+    /// what is left of its limit.
+    ///
+    /// # Errors
+    /// What the first address said: later ones are second choices.
+    pub(super) async fn connect(&self, work: &mut Work<'_>) -> Result<TcpStream, Failure> {
+        let mut first = None;
+        for address in work.addresses.clone() {
+            self.wait_for_a_turn(address, work).await;
+            let start = Instant::now();
+            let connecting = connect(address, self.config.source, &work.deadline);
+            let connected = match work.until {
+                Some(until) => work.deadline.run_until(Wait::Handshake, until, connecting).await,
+                None => Ok(connecting.await),
+            };
+            let connected = connected.unwrap_or_else(|expired| Err(expired.into()));
+            let took = milliseconds(start.elapsed());
+            let record = &mut *work.record;
+            record.attempts = Some(record.attempts.unwrap_or(0) + 1);
+            if first.is_none() || connected.is_ok() {
+                record.addr = Some(address.ip());
+                record.ms.connect = Some(took);
+            }
+            match connected {
+                Ok(stream) => {
+                    // The peer is whoever answered: a second dial goes to the same.
+                    work.addresses = vec![address];
+                    return Ok(stream);
+                }
+                Err(failure) if failure.stage == Stage::Local => return Err(failure),
+                Err(failure) => _ = first.get_or_insert(failure),
+            }
+            let is_over = |until: Instant| Instant::now() >= until;
+            if work.deadline.is_over() || work.until.is_some_and(is_over) {
+                break;
+            }
+        }
+        Err(first.unwrap_or_else(|| {
+            Failure::new(Stage::Connect, Kind::Unreachable, "there is no address to dial")
+        }))
+    }
+
+    /// Waits until `address` has room for one more, and for the moment that the rate allows. The
+    /// target's clock stands still meanwhile.
+    async fn wait_for_a_turn(&self, address: SocketAddr, work: &mut Work<'_>) {
+        let start = Instant::now();
+        let address = address.ip();
+        let has_slot = work.slot.as_ref().is_some_and(|slot| slot.is_at(address));
+        if !has_slot && let Some(turn) = work.turn.as_deref_mut() {
+            work.slot = None;
+            let free = self.politeness.try_slot(address);
+            work.slot = Some(match free {
+                Some(slot) => slot,
+                None => {
+                    turn.step_aside();
+                    let slot = self.politeness.slot(address).await;
+                    turn.step_back().await;
+                    slot
+                }
+            });
+        }
+        self.politeness.moment().await;
+        let waited = start.elapsed();
+        work.deadline = work.deadline.later_by(waited);
+        work.until = work.until.map(|until| until + waited);
+    }
+}
