@@ -35,6 +35,7 @@ mod layers;
 mod legacy;
 mod local;
 mod output;
+mod politeness;
 mod process;
 mod readme;
 mod real;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use socket2::{Domain, Socket, Type};
@@ -27,9 +29,13 @@ pub(crate) struct Spec {
     place: Place,
 }
 
+type Behaviour = Arc<dyn Fn(TcpStream) -> BoxFuture<'static, ()> + Send + Sync>;
+
 #[derive(Clone)]
 enum Manner {
     Script(Arc<[Step]>),
+    /// Whatever the test makes up.
+    MadeUp(Behaviour),
     /// rustls' own server, which reads until the client says goodbye and then does the same.
     Served(Arc<ServerConfig>),
     /// The port is taken, but nobody listens.
@@ -51,6 +57,12 @@ enum Place {
 impl Spec {
     pub(crate) fn script(steps: impl Into<Vec<Step>>) -> Self {
         Self::of(Manner::Script(steps.into().into()))
+    }
+
+    pub(crate) fn made_up<F: Future<Output = ()> + Send + 'static>(
+        behave: impl Fn(TcpStream) -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(Manner::MadeUp(Arc::new(move |stream| behave(stream).boxed())))
     }
 
     pub(crate) fn served(config: ServerConfig) -> Self {
@@ -137,6 +149,7 @@ impl Spec {
                     _ = script::play(&steps, stream).await;
                 }
             }),
+            Manner::MadeUp(behave) => peer.serve(socket, move |stream| behave(stream)),
             Manner::Served(config) => peer.serve(socket, move |stream| {
                 let config = Arc::clone(&config);
                 async move {
