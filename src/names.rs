@@ -14,7 +14,7 @@ pub fn version(number: u16) -> Cow<'static, str> {
 
 /// The name of a cipher suite: `TLS_AES_128_GCM_SHA256`.
 pub fn suite(number: u16) -> Cow<'static, str> {
-    named(suites::SUITES, number).map_or_else(|| hex(number), Cow::Borrowed)
+    named(&suites::SUITES, number).map_or_else(|| hex(number), Cow::Borrowed)
 }
 
 /// Every cipher suite that has a name, but for those that only signal.
@@ -272,6 +272,7 @@ mod tests {
     fn tables_are_sorted() {
         assert!(VERSIONS.is_sorted_by(|a, b| a.0 < b.0));
         assert!(suites::SUITES.is_sorted_by(|a, b| a.0 < b.0));
+        assert_eq!(suites::SUITES.len(), include_str!("names/suites.txt").lines().count());
         assert!(GROUPS.is_sorted_by(|a, b| a.0 < b.0));
         assert!(SIGNATURE_SCHEMES.is_sorted_by(|a, b| a.0 < b.0));
         assert!(ALERTS.is_sorted_by(|a, b| a.0 < b.0));
