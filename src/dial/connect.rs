@@ -53,7 +53,6 @@ async fn request(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpS
     if let Some(source) = source.filter(|source| source.is_ipv4() == address.is_ipv4()) {
         bind_without_port(&socket, source)?;
     }
-    socket.set_nodelay(true)?;
     socket.connect(address).await
 }
 

@@ -21,6 +21,9 @@ pub struct Tap {
     first: Vec<u8>,
     /// Reading stops here, counted in bytes received.
     limit: u64,
+    /// What is to be sent before anything is read.
+    unsent: Vec<u8>,
+    gathers: bool,
 }
 
 /// The error of a read beyond the limit that [`Tap::limit_reading`] set.
@@ -30,7 +33,16 @@ pub struct ReadLimitReached;
 impl Tap {
     /// Observes `stream` from now on.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, sent: 0, received: 0, before_tls: 0, first: Vec::new(), limit: u64::MAX }
+        Self {
+            stream,
+            sent: 0,
+            received: 0,
+            before_tls: 0,
+            first: Vec::new(),
+            limit: u64::MAX,
+            unsent: Vec::new(),
+            gathers: false,
+        }
     }
 
     /// Bytes written to the socket.
@@ -65,6 +77,35 @@ impl Tap {
         self.limit = self.received.saturating_add(bytes);
     }
 
+    /// From now on, every write goes out without waiting for what was sent before it to arrive.
+    pub fn hurry(&self) {
+        // A socket that refuses the option is only slower.
+        let _best_effort = self.stream.set_nodelay(true);
+    }
+
+    /// From now on, whether writes wait for the next read: what belongs together then shares a
+    /// segment and a system call.
+    pub fn gather(&mut self, gathers: bool) {
+        self.gathers = gathers;
+    }
+
+    /// Sends what was gathered as far as the socket takes it, without waiting: the last words of a
+    /// dial that failed.
+    pub fn send_the_rest(&mut self) {
+        if let Ok(length) = self.stream.try_write(&self.unsent) {
+            self.sent += length as u64;
+        }
+        self.unsent = Vec::new();
+    }
+
+    /// Waits until there is something to read, or the end.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.stream.readable().await
+    }
+
     /// Takes in what lies in the socket already, without waiting: a peer that speaks first and
     /// closes makes our write fail before we have read a byte.
     pub fn take_in_what_came(&mut self) {
@@ -78,6 +119,16 @@ impl Tap {
     pub fn abort(self) {
         // A socket that refuses the option is closed with FIN.
         let _best_effort = self.stream.set_zero_linger();
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
+            self.sent += written as u64;
+            self.unsent.drain(..written);
+        }
+        self.unsent = Vec::new();
+        Poll::Ready(Ok(()))
     }
 
     fn count_read(&mut self, bytes: &[u8]) {
@@ -101,6 +152,7 @@ impl AsyncRead for Tap {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(this.poll_send(cx))?;
         let left = this.limit - this.received;
         if left == 0 {
             return Poll::Ready(Err(io::Error::other(ReadLimitReached)));
@@ -122,6 +174,10 @@ impl AsyncWrite for Tap {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.gathers || !this.unsent.is_empty() {
+            this.unsent.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
         let written = ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?;
         this.sent += written as u64;
         Poll::Ready(Ok(written))
@@ -133,6 +189,10 @@ impl AsyncWrite for Tap {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.gathers || !this.unsent.is_empty() {
+            bufs.iter().for_each(|buf| this.unsent.extend_from_slice(buf));
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))?;
         this.sent += written as u64;
         Poll::Ready(Ok(written))
@@ -143,11 +203,14 @@ impl AsyncWrite for Tap {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        if this.gathers { Poll::Ready(Ok(())) } else { this.poll_send(cx) }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 

@@ -15,6 +15,8 @@ const BUFFER: usize = 2048;
 /// The peer refused, broke the protocol or the connection.
 pub async fn upgrade(tap: &mut Tap, conversation: &mut Conversation) -> Result<(), Failure> {
     let of_io = |error| Failure::from_io(Stage::Starttls, &error);
+    // The hello may follow the last command at once.
+    tap.hurry();
     let mut buffer = vec![0; BUFFER];
     let mut step = conversation.open();
     loop {

@@ -97,6 +97,7 @@ impl Prober {
         let mut tap = Tap::new(self.connect(work).await?);
         // On the heap: a dial that is still connecting should not pay for a handshake.
         let result = Box::pin(self.speak(speech, work, &mut tap)).await;
+        tap.send_the_rest();
         let record = &mut *work.record;
         record.sent = Some(record.sent.unwrap_or(0) + tap.sent());
         record.received = Some(record.received.unwrap_or(0) + tap.received());

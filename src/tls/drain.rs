@@ -98,6 +98,8 @@ pub async fn drain(
 }
 
 async fn say_goodbye(session: &mut Session<'_>) -> io::Result<()> {
+    // With it goes our Finished, if the peer does not have it yet.
+    session.stream.get_mut().0.gather(false);
     session.stream.get_mut().1.send_close_notify();
     session.stream.flush().await
 }

@@ -1,5 +1,6 @@
 //! From a TCP connection to a session: tokio-rustls, with a verifier that never says no.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
@@ -8,11 +9,12 @@ use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SupportedCipherSuite,
 };
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::deadline::{Deadline, Wait};
+use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Stage};
 use crate::feed::target::ServerIdentity;
@@ -153,26 +155,50 @@ impl Client {
             (Hello::Classical, Some(connector)) => connector,
             _ => &self.offered,
         };
-        let mut connect = Recorded::new(connector.connect(sent_name(identity), tap));
-        let result = match silence {
-            None => deadline.run_until(Wait::Handshake, until, &mut connect).await,
-            Some(silence) => match deadline.run_until(Wait::Handshake, silence, &mut connect).await
-            {
-                Err(expired) if connect.inner().get_ref().is_some_and(|tap| !tap.is_answered()) => {
-                    Err(expired)
-                }
-                Err(_) => deadline.run_until(Wait::Handshake, until, &mut connect).await,
-                done => done,
-            },
+        let mut hello = Vec::new();
+        let take_hello = |connection: &mut ClientConnection| {
+            // Into memory, so it does not fail.
+            _ = connection.write_tls(&mut hello);
         };
+        let mut connect =
+            Recorded::new(connector.connect_with(sent_name(identity), tap, take_hello));
+        let result = async {
+            if let Some(tap) = connect.inner_mut().get_mut() {
+                let until = silence.map_or(until, |silence| silence.min(until));
+                deadline.run_until(Wait::Handshake, until, wait_for_answer(tap, &hello)).await??;
+            }
+            drop(hello);
+            Ok(deadline.run_until(Wait::Handshake, until, &mut connect).await??)
+        };
+        let result: Result<_, Interruption> = result.await;
         let seen = connect.into_seen();
         match result {
-            Ok(Ok(stream)) => Ok(Session { agreed: Agreed::of(stream.get_ref().1), stream, seen }),
-            Ok(Err(error)) => {
-                Err(Unfinished { failure: Failure::from_io(Stage::Handshake, &error), seen })
-            }
-            Err(expired) => Err(Unfinished { failure: expired.into(), seen }),
+            Ok(stream) => Ok(Session { agreed: Agreed::of(stream.get_ref().1), stream, seen }),
+            Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
         }
+    }
+}
+
+/// Sends the hello and waits until something comes back: rustls takes a buffer of 4 KiB before it
+/// reads, which a peer that says nothing is not to be given.
+async fn wait_for_answer(tap: &mut Tap, hello: &[u8]) -> io::Result<()> {
+    tap.write_all(hello).await?;
+    tap.gather(true);
+    tap.readable().await
+}
+
+/// What ended a handshake: an error of the socket or the session, or the deadline.
+struct Interruption(Failure);
+
+impl From<io::Error> for Interruption {
+    fn from(error: io::Error) -> Self {
+        Self(Failure::from_io(Stage::Handshake, &error))
+    }
+}
+
+impl From<Expired> for Interruption {
+    fn from(expired: Expired) -> Self {
+        Self(expired.into())
     }
 }
 

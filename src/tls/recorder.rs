@@ -98,8 +98,8 @@ impl<F> Recorded<F> {
     }
 
     /// The handshake.
-    pub fn inner(&self) -> &F {
-        &self.inner
+    pub fn inner_mut(&mut self) -> &mut F {
+        &mut self.inner
     }
 
     /// What was seen so far.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use anyhow::{Context, Result};
 use tlsweep::cert::Roots;
 use tlsweep::config::{self, Config};
 use tlsweep::deadline::{Clock, within};
-use tlsweep::feed::input::{Input, InputError};
+use tlsweep::feed::input::{Input, InputError, Line};
 use tlsweep::probe::Prober;
 use tlsweep::report::check::Checks;
 use tlsweep::report::output::{FORMATS, Format, write_all};
@@ -20,7 +21,9 @@ use tlsweep::report::schema::schema;
 use tlsweep::report::status::Status;
 use tlsweep::report::summary::Summary;
 use tlsweep::sweep::{Settings, Stop, sweep};
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -30,6 +33,9 @@ use crate::{demo, preflight, roots, term};
 
 /// How much longer than the grace the output may take to write what it was given.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Between two looks at a full queue of lines; fewer than it holds are taken out meanwhile.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,14 +75,20 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     let roots =
         roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
     preflight::fit(&mut config, cli.output.quiet);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime().context("cannot start the runtime")?;
     let exit = runtime.block_on(run_sweep(&mut cli, config, roots, checks));
     // Nobody waits for a thread that is stuck in a read or a write.
     runtime.shutdown_background();
     exit
+}
+
+/// On one core, threads would only hand work to each other.
+fn runtime() -> io::Result<Runtime> {
+    let mut builder = match thread::available_parallelism().map_or(1, NonZero::get) {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
 }
 
 async fn run_sweep(
@@ -113,8 +125,11 @@ async fn run_sweep(
     let output = progress.around(File::from(stdout));
     let written = write_output(record_queue, format(cli), output, status);
 
+    // A task of its own runs where its tasks do; this one would be woken on another thread.
+    let sweep = tokio::spawn(sweep(prober, settings, line_queue, records, stopping));
     let engine = async {
-        sweep(prober, settings, line_queue, records, stopping).await;
+        // Should it panic, the output says how far it came.
+        let _ended = sweep.await;
         written.await
     };
     let (written, signal) = tokio::select! {
@@ -201,16 +216,30 @@ fn conclude(
 
 fn read_input(
     input: Input,
-    lines: mpsc::Sender<tlsweep::feed::input::Line>,
+    lines: mpsc::Sender<Line>,
 ) -> oneshot::Receiver<Result<(), InputError>> {
     let (ended, receiver) = oneshot::channel();
     thread::spawn(move || {
-        let result = input.send_to(|line| lines.blocking_send(line).is_ok());
+        let result = input.send_to(|line| send(&lines, line));
         // Before the queue's end is seen, so that whoever sees it finds the result.
         let _nobody_asks = ended.send(result);
         drop(lines);
     });
     receiver
+}
+
+/// Sends a line; false when nobody receives any more. While the queue is full it looks again now
+/// and then: being woken for every line that is taken out costs both sides a system call.
+#[expect(clippy::disallowed_methods, reason = "no peer is waited for")]
+fn send(lines: &mpsc::Sender<Line>, mut line: Line) -> bool {
+    loop {
+        line = match lines.try_send(line) {
+            Ok(()) => return true,
+            Err(TrySendError::Closed(_)) => return false,
+            Err(TrySendError::Full(line)) => line,
+        };
+        thread::sleep(FULL_QUEUE_PAUSE);
+    }
 }
 
 fn write_output(
