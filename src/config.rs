@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cert::Wanted;
 use crate::deadline::Limits;
 use crate::dial::starttls::Protocol;
+use crate::feed::exclude::Exclusions;
 use crate::feed::politeness;
 use crate::feed::target::Sni;
 use crate::tls::drain::Goodbye;
@@ -28,6 +29,8 @@ pub const LIMITS: Limits = Limits {
 };
 /// The longest limit that can be set.
 pub const LIMIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest that a sweep can be told to last: a Julian year, which is what `1year` means.
+pub const MAX_TIME_MAX: Duration = Duration::from_secs(31_557_600);
 /// Bytes read off the wire after the handshake.
 pub const READ_LIMIT: u64 = 64 * 1024;
 /// The protocols of the ALPN extension.
@@ -52,6 +55,8 @@ pub struct Config {
     pub limits: Limits,
     /// The port of targets that name none.
     pub port: u16,
+    /// What must not be dialled.
+    pub exclude: Exclusions,
     /// The server name of lines that name none.
     pub sni: Sni,
     /// What the hello offers.

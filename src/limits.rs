@@ -6,6 +6,15 @@ pub const LINE_LIMIT: usize = 16 * 1024;
 /// Characters of a line that is no target which its record repeats.
 pub const ECHO_LIMIT: usize = 256;
 
+/// Two to this power are the addresses that a range may have.
+pub const RANGE_BITS: u8 = 32;
+
+/// Parts into which a list can be cut.
+pub const MAX_SHARDS: u64 = 1_000_000;
+
+/// Lines that a shuffle may hold back.
+pub const MAX_SHUFFLE: u64 = 1_000_000;
+
 /// Targets that are not dialled yet: their names are looked up, or their addresses are crowded.
 pub const ASIDE_LIMIT: usize = 1536;
 

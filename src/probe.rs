@@ -111,9 +111,14 @@ impl Prober {
         record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
 
         let mut deadline = Deadline::start(self.config.limits);
-        let addresses = match &target.host {
-            Host::Address(address) => Ok(vec![*address]),
-            Host::Name(name) => self.resolve(name, turn, &mut deadline, &mut record).await,
+        let exclude = &self.config.exclude;
+        let addresses = match (exclude.admit(&target.host), &target.host) {
+            (Err(failure), _) => Err(failure),
+            (Ok(()), Host::Address(address)) => Ok(vec![*address]),
+            (Ok(()), Host::Name(name)) => {
+                let found = self.resolve(name, turn, &mut deadline, &mut record).await;
+                found.and_then(|addresses| exclude.admitted(addresses))
+            }
         };
         let addresses = match addresses {
             Ok(addresses) => addresses,
@@ -249,7 +254,10 @@ fn is_tls(result: &Result<(), Failure>) -> bool {
 }
 
 /// What the line asks for.
-fn parse(line: &Line) -> Result<Target, Failure> {
+///
+/// # Errors
+/// `input/invalid_target`.
+pub fn parse(line: &Line) -> Result<Target, Failure> {
     let invalid = |reason| Failure::new(Stage::Input, Kind::InvalidTarget, reason);
     let port = |scheme: &str| Protocol::by_scheme(scheme)?.ports.first().copied();
     match &line.text {

@@ -24,7 +24,7 @@ pub struct Place {
     pub number: u64,
 }
 
-/// One target: a line that is neither blank nor a comment.
+/// One target: a line, or an address of a range.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Line {
     /// Where it stands.
@@ -98,13 +98,16 @@ impl Input {
         self.size
     }
 
-    /// Reads everything and hands it on line by line; ends early, without an error, once `take`
-    /// says that nobody wants any more.
+    /// Reads everything and hands on the lines that are neither blank nor comments, each with its
+    /// number; ends early, without an error, once `take` says that nobody wants any more.
     ///
     /// # Errors
     /// The first input whose reading failed; what came before it has been sent.
-    pub fn send_to(self, mut take: impl FnMut(Line) -> bool) -> Result<(), InputError> {
-        let mut lines = Lines { last: Place { line: 0, number: 0 }, take: &mut take };
+    pub fn send_to(
+        self,
+        mut take: impl FnMut(u64, Result<&str, BadLine>) -> bool,
+    ) -> Result<(), InputError> {
+        let mut lines = Lines { number: 0, take: &mut take };
         for source in self.sources {
             let (name, mut reader): (String, Box<dyn Read + Send>) = match source {
                 Source::Arguments(arguments) => {
@@ -189,10 +192,10 @@ fn read_line(
             return Ok(begun.then_some(length));
         }
         begun = true;
-        let end = available.iter().position(|&byte| byte == b'\n');
+        let end = memchr::memchr(b'\n', available);
         let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
         let room = (LINE_LIMIT + 1).saturating_sub(kept.len()).min(part.len());
-        kept.extend(part.iter().take(room));
+        kept.extend_from_slice(part.get(..room).unwrap_or_default());
         length += part.len();
         let consumed = part.len() + usize::from(end.is_some());
         reader.consume(consumed);
@@ -205,14 +208,14 @@ fn read_line(
 
 /// The lines that were read, numbered as they come.
 struct Lines<'a> {
-    last: Place,
-    take: &'a mut dyn FnMut(Line) -> bool,
+    number: u64,
+    take: &'a mut dyn FnMut(u64, Result<&str, BadLine>) -> bool,
 }
 
 impl Lines<'_> {
     /// Hands a line on unless it is blank or a comment; false when nobody wants any more.
     fn add(&mut self, kept: &[u8], length: usize) -> bool {
-        self.last.line += 1;
+        self.number += 1;
         let trimmed = kept.trim_ascii();
         if trimmed.is_empty() && length <= LINE_LIMIT || trimmed.first() == Some(&b'#') {
             return true;
@@ -220,16 +223,12 @@ impl Lines<'_> {
         let text = if length > LINE_LIMIT {
             Err(format!("the line has {length} bytes, {LINE_LIMIT} is the limit"))
         } else {
-            match std::str::from_utf8(trimmed) {
-                Ok(text) => Ok(text.to_owned()),
-                Err(error) => {
-                    Err(format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1))
-                }
-            }
+            std::str::from_utf8(trimmed).map_err(|error| {
+                format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1)
+            })
         };
         let text = text.map_err(|reason| BadLine { echo: echo(trimmed), reason });
-        self.last.number += 1;
-        (self.take)(Line { place: self.last, text })
+        (self.take)(self.number, text)
     }
 }
 
@@ -265,12 +264,12 @@ mod tests {
         let stdin = || Box::new(input) as Box<dyn Read + Send>;
         let input = Input::open(vec!["argument".into()], &["-".into()], stdin).unwrap();
         let mut lines = Vec::new();
-        input
-            .send_to(|line| {
-                lines.push(line);
-                true
-            })
-            .unwrap();
+        let ended = input.send_to(|line, text| {
+            let place = Place { line, number: lines.len() as u64 + 1 };
+            lines.push(Line { place, text: text.map(str::to_owned) });
+            true
+        });
+        ended.unwrap();
         lines
     }
 

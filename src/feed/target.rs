@@ -146,7 +146,7 @@ impl FromStr for Sni {
         match text {
             "" => Ok(Self::Unsaid),
             "-" => Ok(Self::Nothing),
-            _ => match host(text) {
+            _ => match text.parse() {
                 Ok(Host::Name(name)) => Ok(Self::Name(name)),
                 Ok(Host::Address(_)) => {
                     Err(invalid("the SNI is an address, which RFC 6066 forbids; `-` sends none"))
@@ -154,6 +154,43 @@ impl FromStr for Sni {
                 Err(InvalidTarget(reason)) => Err(invalid(format!("the SNI: {reason}"))),
             },
         }
+    }
+}
+
+impl FromStr for Host {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            return Err(invalid("the host is empty"));
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Address(address));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        let last = name.rsplit('.').next().unwrap_or_default();
+        if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(invalid(
+                "a host cannot end in a number unless it is an address; is the line rank,domain?",
+            ));
+        }
+        if name.contains(['/', '\\']) {
+            return Err(invalid("a host cannot hold a slash; write scheme://host/path"));
+        }
+        let ascii = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
+            .map_err(|_error| invalid("not a host name: the IDNA rules refuse it"))?;
+        if ascii.len() > 253 {
+            return Err(invalid("the name is longer than 253 characters"));
+        }
+        if ascii.split('.').any(str::is_empty) {
+            return Err(invalid("the name has an empty label"));
+        }
+        if ascii.split('.').any(|label| label.len() > 63) {
+            return Err(invalid("a label of the name is longer than 63 characters"));
+        }
+        DnsName::try_from(ascii.into_owned()).map(Self::Name).map_err(|_error| {
+            invalid("not a host name: letters, digits, hyphens inside labels, underscores and dots")
+        })
     }
 }
 
@@ -198,9 +235,9 @@ fn host_and_maybe_port(text: &str) -> Result<(Host, Option<u16>), InvalidTarget>
         };
     }
     match text.split_once(':') {
-        None => Ok((host(text)?, None)),
+        None => Ok((text.parse()?, None)),
         Some((_, rest)) if rest.contains(':') => Ok((v6(text)?, None)),
-        Some((name, digits)) => Ok((host(name)?, Some(port(digits)?))),
+        Some((name, digits)) => Ok((name.parse()?, Some(port(digits)?))),
     }
 }
 
@@ -213,7 +250,7 @@ fn v6(text: &str) -> Result<Host, InvalidTarget> {
         .map_err(|_error| invalid("not an IPv6 address; write [address]:port"))
 }
 
-fn port(digits: &str) -> Result<u16, InvalidTarget> {
+pub(super) fn port(digits: &str) -> Result<u16, InvalidTarget> {
     let number = match digits.bytes().all(|b| b.is_ascii_digit()) {
         true => digits.parse::<u16>().ok(),
         false => None,
@@ -222,39 +259,6 @@ fn port(digits: &str) -> Result<u16, InvalidTarget> {
         Some(number) if number > 0 => Ok(number),
         _ => Err(invalid("the port is not a number from 1 to 65535")),
     }
-}
-
-fn host(text: &str) -> Result<Host, InvalidTarget> {
-    if text.is_empty() {
-        return Err(invalid("the host is empty"));
-    }
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(Host::Address(address));
-    }
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let last = name.rsplit('.').next().unwrap_or_default();
-    if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(invalid(
-            "a host cannot end in a number unless it is an address; is the line rank,domain?",
-        ));
-    }
-    if name.contains(['/', '\\']) {
-        return Err(invalid("a host cannot hold a slash; write scheme://host/path"));
-    }
-    let ascii = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
-        .map_err(|_error| invalid("not a host name: the IDNA rules refuse it"))?;
-    if ascii.len() > 253 {
-        return Err(invalid("the name is longer than 253 characters"));
-    }
-    if ascii.split('.').any(str::is_empty) {
-        return Err(invalid("the name has an empty label"));
-    }
-    if ascii.split('.').any(|label| label.len() > 63) {
-        return Err(invalid("a label of the name is longer than 63 characters"));
-    }
-    DnsName::try_from(ascii.into_owned()).map(Host::Name).map_err(|_error| {
-        invalid("not a host name: letters, digits, hyphens inside labels, underscores and dots")
-    })
 }
 
 fn invalid(reason: impl Into<String>) -> InvalidTarget {

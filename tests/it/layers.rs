@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 39] = [
+const ORDER: [&str; 44] = [
     "escape",
     "limits",
     "names",
@@ -12,6 +12,11 @@ const ORDER: [&str; 39] = [
     "deadline",
     "feed::target",
     "feed::input",
+    "feed::range",
+    "feed::exclude",
+    "feed::shard",
+    "feed::shuffle",
+    "feed::selection",
     "feed::pace",
     "feed::politeness",
     "feed",

@@ -1,37 +1,75 @@
 //! What this machine allows, before the first dial.
 
-use tlsweep::config::Config;
+use std::fs;
+use std::time::Duration;
 
-use crate::term;
+use tlsweep::config::Config;
 
 /// Descriptors that the process needs for itself beyond those that are open already.
 const RESERVE: u64 = 16;
 
-/// Raises the descriptor limit and bends `config` to what it allows, saying so once.
-pub(crate) fn fit(config: &mut Config, quiet: bool) {
+/// How long the kernel keeps a connection in mind whose peer never answered
+/// (`nf_conntrack_tcp_timeout_syn_sent`).
+const TRACKED: Duration = Duration::from_secs(120);
+
+/// Raises the descriptor limit and bends `config` to what it allows; what limits the sweep, a
+/// sentence each with the command that lifts it.
+pub(crate) fn fit(config: &mut Config) -> Vec<String> {
     let limit = rlimit::increase_nofile_limit(u64::MAX)
         .or_else(|_error| rlimit::Resource::NOFILE.get_soft())
         .unwrap_or(1024);
-    let free = usize::try_from(limit.saturating_sub(open_descriptors() + RESERVE))
-        .unwrap_or(usize::MAX)
-        .max(2);
+    let own = open_descriptors() + RESERVE;
+    let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX).max(2);
     // A lookup holds a socket too.
-    config.lookups = config.lookups.min(config.concurrency).min((free / 4).max(1));
+    let lookups = config.lookups.min(config.concurrency);
+    config.lookups = lookups.min((free / 4).max(1));
     let each = if config.enumerate { config.per_host } else { 1 };
     let fitting = ((free - config.lookups) / each).max(1);
+    let mut limits = Vec::new();
     if config.concurrency > fitting {
-        if !quiet {
-            term::notice(format_args!(
-                "concurrency {} instead of {}: the limit is {limit} open files (raise it with ulimit -n)",
-                fitting, config.concurrency,
-            ));
-        }
+        let enough = own + (lookups + config.concurrency * each) as u64;
+        limits.push(format!(
+            "concurrency {fitting} instead of {}: the limit is {limit} open files (as root: ulimit -n {enough})",
+            config.concurrency,
+        ));
         config.concurrency = fitting;
     }
+    limits.extend(kernel_limits(config.concurrency * each, config.limits.connect, |name| {
+        fs::read_to_string(format!("/proc/sys/net/{name}")).unwrap_or_default()
+    }));
+    limits
+}
+
+/// What the kernel's settings, as `read` by their names below `net`, mean for so many dials at once.
+fn kernel_limits(
+    dials: usize,
+    connect: Duration,
+    read: impl Fn(&str) -> String,
+) -> impl Iterator<Item = String> {
+    let numbers = |name| -> Vec<usize> {
+        read(name).split_whitespace().filter_map(|number| number.parse().ok()).collect()
+    };
+    let ports = match *numbers("ipv4/ip_local_port_range") {
+        [first, last] if dials > (last + 1).saturating_sub(first) => Some(format!(
+            "local ports {first} to {last}: fewer than {dials} connections at once to one address and port \
+             (sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\")"
+        )),
+        _ => None,
+    };
+    let turns = TRACKED.as_millis().div_ceil(connect.as_millis().max(1));
+    let tracked = dials.saturating_mul(usize::try_from(turns).unwrap_or(usize::MAX));
+    let tracking = match *numbers("netfilter/nf_conntrack_max") {
+        [most] if tracked > most => Some(format!(
+            "connections tracked: {most}, but {dials} dials at once to silent targets leave {tracked} behind \
+             (sysctl -w net.netfilter.nf_conntrack_max={tracked})"
+        )),
+        _ => None,
+    };
+    ports.into_iter().chain(tracking)
 }
 
 fn open_descriptors() -> u64 {
-    std::fs::read_dir("/proc/self/fd").map_or(8, |entries| entries.count() as u64)
+    fs::read_dir("/proc/self/fd").map_or(8, |entries| entries.count() as u64)
 }
 
 /// Keeps the allocator of the C library to as many arenas as there are threads that work: left alone
@@ -45,5 +83,31 @@ pub(crate) fn bound_arenas() {
         #[expect(unsafe_code, reason = "a call with two integers, before there are threads")]
         // A refusal leaves the default.
         let _accepted = unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(dials: usize, ports: &str, tracked: &str) -> Vec<String> {
+        let read = |name: &str| match name {
+            "ipv4/ip_local_port_range" => ports.to_owned(),
+            "netfilter/nf_conntrack_max" => tracked.to_owned(),
+            other => panic!("{other} is not asked for"),
+        };
+        kernel_limits(dials, Duration::from_secs(5), read).collect()
+    }
+
+    #[test]
+    fn the_kernel_limits_only_what_is_too_much_for_it() {
+        let none: [&str; 0] = [];
+        assert_eq!(limits(28_232, "32768\t60999\n", "677568\n"), none);
+        assert_eq!(limits(1_000_000, "", ""), none, "settings that are not there");
+        assert_eq!(limits(1_000_000, "nonsense", "0 0"), none);
+        let both = limits(28_233, "32768\t60999\n", "677591\n");
+        assert_eq!(both.len(), 2, "{both:?}");
+        assert!(both[0].contains("sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\""));
+        assert!(both[1].contains("sysctl -w net.netfilter.nf_conntrack_max=677592"));
     }
 }

@@ -1,6 +1,7 @@
 //! One run: input thread, sweep, output thread, signals, exit code.
 
 use std::fs::File;
+use std::future::pending;
 use std::io::{self, Read, Write};
 use std::num::NonZero;
 use std::os::fd::AsFd;
@@ -14,6 +15,7 @@ use tlsweep::cert::Roots;
 use tlsweep::config::{self, Config};
 use tlsweep::deadline::{Clock, within};
 use tlsweep::feed::input::{Input, InputError, Line};
+use tlsweep::feed::selection::Selection;
 use tlsweep::probe::Prober;
 use tlsweep::report::check::Checks;
 use tlsweep::report::output::{FORMATS, Format, write_all};
@@ -29,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::cli::Cli;
 use crate::progress::Progress;
-use crate::{demo, preflight, roots, term};
+use crate::{demo, dry_run, preflight, roots, term};
 
 /// How much longer than the grace the output may take to write what it was given.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -48,7 +50,7 @@ pub(crate) enum Exit {
     Unusable,
     /// The output could not be written, or our own machine failed some target.
     Incomplete,
-    /// SIGINT.
+    /// SIGINT, or `--max-time`.
     Interrupted,
     /// SIGTERM.
     Terminated,
@@ -68,13 +70,19 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     preflight::bound_arenas();
     term::start_logs(cli.output.quiet, cli.output.verbose);
     if cli.output.print_schema {
-        return print_schema();
+        return print(serde_json::to_string_pretty(&schema())?);
     }
     let mut config = cli.config()?;
     let checks = cli.certificates.checks()?;
     let roots =
         roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
-    preflight::fit(&mut config, cli.output.quiet);
+    let limits = preflight::fit(&mut config);
+    if cli.targets.dry_run {
+        return print(dry_run::run(&mut cli, &config, limits)?);
+    }
+    if !cli.output.quiet {
+        limits.iter().for_each(term::notice);
+    }
     let runtime = runtime().context("cannot start the runtime")?;
     let exit = runtime.block_on(run_sweep(&mut cli, config, roots, checks));
     // Nobody waits for a thread that is stuck in a read or a write.
@@ -121,7 +129,7 @@ async fn run_sweep(
     let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
     let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
     let (stop, stopping) = watch::channel(Stop::No);
-    let input_ended = read_input(input, lines);
+    let input_ended = read_input(input, cli.targets.selection(cli.output.quiet), lines);
     let output = progress.around(File::from(stdout));
     let written = write_output(record_queue, format(cli), output, status);
 
@@ -133,28 +141,36 @@ async fn run_sweep(
         written.await
     };
     let (written, signal) = tokio::select! {
-        ended = until_the_end(engine, &mut signals, &stop, cli.output.quiet) => ended,
+        ended = until_the_end(engine, &mut signals, &stop, cli) => ended,
         () = progress.show() => (None, None),
     };
     progress.clear();
     Ok(conclude(written, signal, input_ended, started.elapsed(), cli.output.quiet))
 }
 
-/// Waits for the sweep, or for the people who want it to stop: the first signal asks, the second
-/// ends what is in flight, and not even the last lines keep it longer than a moment then. (`timeout`
-/// sends every signal twice, so a second one must not cost a line.)
+/// Waits for the sweep, or for the people who want it to stop: the first signal asks, as does the
+/// end of `--max-time`; the second ends what is in flight, and not even the last lines keep it
+/// longer than a moment then. (`timeout` sends every signal twice, so a second one must not cost a
+/// line.)
 async fn until_the_end(
     engine: impl Future<Output = Result<Written, oneshot::error::RecvError>>,
     signals: &mut Signals,
     stop: &watch::Sender<Stop>,
-    quiet: bool,
+    cli: &Cli,
 ) -> (Option<Written>, Option<Exit>) {
     tokio::pin!(engine);
+    let time_is_up = async {
+        match cli.targets.max_time {
+            Some(limit) => _ = within(limit, pending::<()>()).await,
+            None => pending().await,
+        }
+    };
     let signal = tokio::select! {
         written = &mut engine => return (written.ok(), None),
         signal = signals.next() => signal,
+        () = time_is_up => Exit::Interrupted,
     };
-    if !quiet {
+    if !cli.output.quiet {
         let grace = humantime::format_duration(config::GRACE);
         term::notice(format_args!("stopping: {grace} for what is in flight; again: at once"));
     }
@@ -216,11 +232,12 @@ fn conclude(
 
 fn read_input(
     input: Input,
+    selection: Selection,
     lines: mpsc::Sender<Line>,
 ) -> oneshot::Receiver<Result<(), InputError>> {
     let (ended, receiver) = oneshot::channel();
     thread::spawn(move || {
-        let result = input.send_to(|line| send(&lines, line));
+        let result = selection.send_all(input, |line| send(&lines, line));
         // Before the queue's end is seen, so that whoever sees it finds the result.
         let _nobody_asks = ended.send(result);
         drop(lines);
@@ -267,12 +284,11 @@ fn format(cli: &Cli) -> Box<dyn Format> {
     make(&cli.output.layout())
 }
 
-fn print_schema() -> Result<Exit> {
-    let mut text = serde_json::to_string_pretty(&schema())?;
+fn print(mut text: String) -> Result<Exit> {
     text.push('\n');
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write the schema")
+            Err(error).context("cannot write to stdout")
         }
         _ => Ok(Exit::Complete),
     }

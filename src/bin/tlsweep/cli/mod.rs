@@ -38,7 +38,7 @@ pub(crate) struct Cli {
 
     /// Sweep a handful of servers of its own on loopback and exit: no network needed
     #[cfg(feature = "demo")]
-    #[arg(long, conflicts_with_all = ["targets", "files"])]
+    #[arg(long, conflicts_with_all = ["targets", "files", "dry_run"])]
     pub(crate) demo: bool,
 }
 
@@ -87,6 +87,7 @@ impl Cli {
             lookups: config::LOOKUPS,
             limits: self.deadlines.limits(),
             port: self.targets.port,
+            exclude: self.targets.exclusions()?,
             sni: self.targets.sni.clone().unwrap_or_default(),
             offer: self.tls.offer()?,
             starttls: self.tls.starttls(),

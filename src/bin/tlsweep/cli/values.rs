@@ -23,12 +23,21 @@ impl FromStr for Span {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let span = humantime::parse_duration(text).context("not a time; write 300ms, 5s or 1m")?;
-        if !(Duration::from_millis(1)..=config::LIMIT_MAX).contains(&span) {
-            bail!("no wait is endless: from 1ms to 1day");
-        }
-        Ok(Self(span))
+        time(text, config::LIMIT_MAX).map(Self)
     }
+}
+
+/// How long a sweep may last: from a millisecond to a year.
+pub(super) fn max_time(text: &str) -> Result<Duration> {
+    time(text, config::MAX_TIME_MAX)
+}
+
+fn time(text: &str, max: Duration) -> Result<Duration> {
+    let time = humantime::parse_duration(text).context("not a time; write 300ms, 5s or 1m")?;
+    if !(Duration::from_millis(1)..=max).contains(&time) {
+        bail!("from 1ms to {}", humantime::format_duration(max));
+    }
+    Ok(time)
 }
 
 impl fmt::Display for Span {

@@ -1,0 +1,312 @@
+//! What must not be dialled.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::escape::escaped_lossy;
+use crate::failure::{Failure, Kind, Stage};
+use crate::feed::target::{Host, InvalidTarget};
+use crate::limits::ECHO_LIMIT;
+
+/// The list of the special-purpose addresses of IANA's registries, and of multicast addresses.
+pub const SPECIAL: &str = include_str!("special.txt");
+
+/// Addresses and names that must not be dialled.
+#[derive(Clone, Debug, Default)]
+pub struct Exclusions {
+    /// First and last addresses, sorted, none overlapping another; IPv4 comes before IPv6.
+    ranges: Vec<(IpAddr, IpAddr)>,
+    /// Names; those with a leading dot stand for everything below them.
+    names: HashSet<String>,
+}
+
+/// A line of a list that excludes nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InvalidEntry {
+    line: usize,
+    text: String,
+    reason: String,
+}
+
+impl Exclusions {
+    /// Adds a list: on each line a CIDR range, an address, `example.com` for that name alone,
+    /// `*.example.com` for all names below it, or `.example.com` for both. What follows `#` is a
+    /// comment.
+    ///
+    /// # Errors
+    /// The first line that is none of these.
+    pub fn add_list(&mut self, list: &str) -> Result<(), InvalidEntry> {
+        for (line, text) in (1..).zip(list.trim_start_matches('\u{feff}').lines()) {
+            let text = text.split('#').next().unwrap_or_default().trim();
+            if !text.is_empty() {
+                let invalid = |InvalidTarget(reason)| InvalidEntry {
+                    line,
+                    text: escaped_lossy(text.as_bytes(), ECHO_LIMIT),
+                    reason,
+                };
+                self.add(text).map_err(invalid)?;
+            }
+        }
+        self.ranges.sort_unstable();
+        self.ranges.dedup_by(|next, kept| {
+            let overlaps = next.0 <= kept.1;
+            if overlaps {
+                kept.1 = kept.1.max(next.1);
+            }
+            overlaps
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, entry: &str) -> Result<(), InvalidTarget> {
+        if entry.contains('/') {
+            let net =
+                entry.parse().map_err(|_error| InvalidTarget("not a CIDR range".to_owned()))?;
+            self.ranges.push(span(net));
+            return Ok(());
+        }
+        let (host, is_itself, is_below) = match (entry.strip_prefix("*."), entry.strip_prefix('.'))
+        {
+            (Some(host), _) => (host, false, true),
+            (None, Some(host)) => (host, true, true),
+            (None, None) => (entry, true, false),
+        };
+        match host.parse()? {
+            Host::Address(address) if !is_below => self.ranges.push(span(address.into())),
+            Host::Address(_) => {
+                return Err(InvalidTarget("there is nothing below an address".to_owned()));
+            }
+            Host::Name(name) => {
+                let name = name.as_ref();
+                self.names.extend(is_below.then(|| format!(".{name}")));
+                self.names.extend(is_itself.then(|| name.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an address is excluded; IPv4-mapped IPv6 addresses are IPv4 addresses too.
+    pub fn covers_address(&self, address: IpAddr) -> bool {
+        let covers = |address| {
+            let up_to = self.ranges.partition_point(|(first, _)| *first <= address);
+            let nearest = self.ranges.get(..up_to).and_then(<[_]>::last);
+            nearest.is_some_and(|(_, last)| address <= *last)
+        };
+        covers(address) || covers(address.to_canonical())
+    }
+
+    /// Whether a name is excluded: in lower case and punycode, without a trailing dot.
+    pub fn covers_name(&self, name: &str) -> bool {
+        let mut parents = name.match_indices('.').filter_map(|(dot, _)| name.get(dot..));
+        self.names.contains(name) || parents.any(|parent| self.names.contains(parent))
+    }
+
+    /// Lets a host pass that is not excluded.
+    ///
+    /// # Errors
+    /// `input/excluded`.
+    pub fn admit(&self, host: &Host) -> Result<(), Failure> {
+        let is_excluded = match host {
+            Host::Address(address) => self.covers_address(*address),
+            Host::Name(name) => self.covers_name(name.as_ref()),
+        };
+        match is_excluded {
+            true => Err(excluded(format!("{host} is on an exclude list"))),
+            false => Ok(()),
+        }
+    }
+
+    /// Those of a name's addresses that are not excluded, in the same order.
+    ///
+    /// # Errors
+    /// `input/excluded` if all of them are.
+    pub fn admitted(&self, mut addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
+        let first = addresses.first().copied();
+        addresses.retain(|address| !self.covers_address(*address));
+        match first {
+            Some(first) if addresses.is_empty() => {
+                Err(excluded(format!("the name's address {first} is on an exclude list")))
+            }
+            _ => Ok(addresses),
+        }
+    }
+}
+
+fn excluded(detail: String) -> Failure {
+    Failure::new(Stage::Input, Kind::Excluded, detail)
+}
+
+/// The first and the last address; whoever excludes a part of the IPv4-mapped IPv6 addresses means
+/// the IPv4 addresses in them.
+fn span(net: IpNet) -> (IpAddr, IpAddr) {
+    let (first, last) = (net.network(), net.broadcast());
+    match net.prefix_len() > 96 {
+        true => (first.to_canonical(), last.to_canonical()),
+        false => (first, last),
+    }
+}
+
+impl fmt::Display for InvalidEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, text, reason } = self;
+        write!(f, "line {line}: {text} excludes nothing ({reason}); write 192.0.2.0/24, ")?;
+        f.write_str("2001:db8::1, example.com, *.example.com (all below it) or .example.com (both)")
+    }
+}
+
+impl std::error::Error for InvalidEntry {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> Exclusions {
+        let mut exclusions = Exclusions::default();
+        exclusions.add_list(text).unwrap();
+        exclusions
+    }
+
+    fn covers(exclusions: &Exclusions, address: &str) -> bool {
+        exclusions.covers_address(address.parse().unwrap())
+    }
+
+    #[test]
+    fn addresses_and_ranges_with_their_edges() {
+        let list = list(
+            "\u{feff}# comment\n\n192.0.2.64/26 # a range\n192.0.2.7\r\n192.0.2.96/27\n\
+             192.0.3.9/24\n2001:db8::/32\n255.255.255.255\n0.0.0.0\n",
+        );
+        for address in [
+            "192.0.2.7",
+            "192.0.2.64",
+            "192.0.2.100",
+            "192.0.2.127",
+            "192.0.3.0",
+            "192.0.3.255",
+            "0.0.0.0",
+            "255.255.255.255",
+            "2001:db8::",
+            "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+            "::ffff:192.0.2.7",
+            "::ffff:192.0.2.127",
+        ] {
+            assert!(covers(&list, address), "{address}");
+        }
+        for address in [
+            "192.0.2.6",
+            "192.0.2.8",
+            "192.0.2.63",
+            "192.0.2.128",
+            "192.0.4.0",
+            "0.0.0.1",
+            "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:db9::",
+            "::",
+            "::ffff:192.0.2.8",
+        ] {
+            assert!(!covers(&list, address), "{address}");
+        }
+    }
+
+    #[test]
+    fn mapped_addresses_are_the_same_from_both_sides() {
+        for text in ["::ffff:192.0.2.1", "::ffff:192.0.2.0/120", "192.0.2.1/32"] {
+            let list = list(text);
+            assert!(covers(&list, "192.0.2.1"), "{text}");
+            assert!(covers(&list, "::ffff:192.0.2.1"), "{text}");
+            assert!(!covers(&list, "::ffff:192.0.3.1"), "{text}");
+        }
+        for text in ["::/0", "::ffff:0:0/96"] {
+            let list = list(text);
+            assert!(covers(&list, "::ffff:192.0.2.1"), "{text}");
+            assert!(!covers(&list, "192.0.2.1"), "IPv6 alone: {text}");
+        }
+    }
+
+    #[test]
+    fn names_alone_below_and_both() {
+        let list = list("One.Example.\n*.two.example\n.three.example\nbücher.example\n");
+        for name in [
+            "one.example",
+            "a.two.example",
+            "a.b.two.example",
+            "three.example",
+            "a.three.example",
+            "xn--bcher-kva.example",
+        ] {
+            assert!(list.covers_name(name), "{name}");
+        }
+        for name in ["a.one.example", "two.example", "atwo.example", "example", "athree.example"] {
+            assert!(!list.covers_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        for (text, words) in [
+            ("a.example\n\n192.0.2.0/33", ["line 3: 192.0.2.0/33 ", "CIDR"]),
+            ("192.0.2.1-192.0.2.9", ["line 1", "end in a number"]),
+            ("192.0.2.1:443", ["line 1", "host name"]),
+            ("https://a.example", ["line 1", "CIDR"]),
+            ("*.192.0.2.1", ["line 1", "below an address"]),
+            (".192.0.2.1", ["line 1", "below an address"]),
+            ("*", ["line 1", "host name"]),
+            (".", ["line 1", "empty"]),
+            ("a.*.example", ["line 1", "host name"]),
+            ("a b\u{7}", ["line 1", "host name"]),
+        ] {
+            let error = Exclusions::default().add_list(text).unwrap_err().to_string();
+            assert!(words.iter().all(|word| error.contains(word)), "{text}: {error}");
+            assert!(error.contains("*.example.com") && !error.contains('\u{7}'), "{error}");
+        }
+    }
+
+    #[test]
+    fn special_addresses() {
+        let special = list(SPECIAL);
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.255.255",
+            "192.168.0.1",
+            "100.127.0.1",
+            "169.254.169.254",
+            "198.19.255.255",
+            "224.0.0.1",
+            "255.255.255.255",
+            "0.0.0.0",
+            "::",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "2001:db8::1",
+            "2001::1",
+            "2002::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::1",
+            "ff02::1",
+        ] {
+            assert!(covers(&special, address), "{address}");
+        }
+        for address in
+            ["8.8.8.8", "172.32.0.0", "100.128.0.0", "198.20.0.0", "2606:4700::1", "2001:200::1"]
+        {
+            assert!(!covers(&special, address), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_name_keeps_the_addresses_that_are_left() {
+        let list = list("192.0.2.0/24\na.example");
+        let [inside, outside] = ["192.0.2.9", "192.0.3.9"].map(|text| text.parse().unwrap());
+        assert_eq!(list.admitted(vec![inside, outside]).unwrap(), [outside]);
+        let failure = list.admitted(vec![inside]).unwrap_err();
+        assert_eq!((failure.stage, failure.kind), (Stage::Input, Kind::Excluded));
+        assert!(failure.detail.contains("192.0.2.9"), "{failure}");
+        assert!(list.admit(&"A.Example.".parse().unwrap()).is_err());
+        assert!(list.admit(&"b.example".parse().unwrap()).is_ok());
+    }
+}

@@ -1,0 +1,85 @@
+//! One part of a list that several sweeps share.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::limits::MAX_SHARDS;
+
+/// Of the numbered targets of a list, every N-th from the I-th on, counted from 0.
+///
+/// Together the N shards of a list are the list, and no target is in two of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shard {
+    index: u64,
+    count: u64,
+}
+
+impl Shard {
+    /// The whole list.
+    pub const WHOLE: Self = Self { index: 0, count: 1 };
+
+    /// Whether the target of that number, from 1, is in this shard.
+    pub fn has(self, number: u64) -> bool {
+        number.wrapping_sub(1) % self.count == self.index
+    }
+}
+
+/// A text that names no shard.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidShard;
+
+impl FromStr for Shard {
+    type Err = InvalidShard;
+
+    /// Parses `I/N`, I from 0 to N-1.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (index, count) = text.split_once('/').ok_or(InvalidShard)?;
+        match (index.parse(), count.parse()) {
+            (Ok(index), Ok(count)) if index < count && count <= MAX_SHARDS => {
+                Ok(Self { index, count })
+            }
+            _ => Err(InvalidShard),
+        }
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+impl fmt::Display for InvalidShard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "write I/N: I from 0 to N-1, N from 1 to {MAX_SHARDS}")
+    }
+}
+
+impl std::error::Error for InvalidShard {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_read_what_they_write() {
+        for text in ["0/1", "6/7", "999999/1000000"] {
+            assert_eq!(text.parse::<Shard>().unwrap().to_string(), text);
+        }
+        for text in ["", "1", "/", "0/0", "1/1", "7/7", "-1/2", "0/1000001", "0/2/3", "a/b"] {
+            assert_eq!(text.parse::<Shard>(), Err(InvalidShard), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_target_is_in_one_shard() {
+        for count in [1, 2, 7, 64] {
+            let shards: Vec<_> = (0..count).map(|index| Shard { index, count }).collect();
+            for number in 1..=1000 {
+                let holders: Vec<_> = shards.iter().filter(|shard| shard.has(number)).collect();
+                assert_eq!(holders.len(), 1, "{number}: {holders:?}");
+            }
+        }
+        assert!(Shard { index: 0, count: 64 }.has(1));
+    }
+}
