@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cert::Wanted;
 use crate::deadline::Limits;
+use crate::dial::resolve::Families;
 use crate::dial::starttls::Protocol;
 use crate::feed::exclude::Exclusions;
 use crate::feed::politeness;
@@ -87,8 +88,8 @@ pub struct Config {
     pub all_addresses: bool,
     /// The name servers; none: the system's.
     pub resolvers: Vec<SocketAddr>,
-    /// Whether IPv6 works on this machine.
-    pub ipv6: bool,
+    /// The addresses that are wanted.
+    pub families: Families,
     /// How long what is in flight may take to finish once the sweep is asked to stop.
     pub grace: Duration,
 }

@@ -63,7 +63,7 @@ pub enum Kind {
     BadSignature,
     /// The peer closed in the middle.
     Eof,
-    /// The target is on an exclude list.
+    /// The target is on an exclude list, or its address is not of a family that is wanted.
     Excluded,
     /// A defect of ours.
     Internal,

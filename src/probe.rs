@@ -69,7 +69,7 @@ impl Prober {
             servers: config.resolvers.clone(),
             in_flight: config.lookups,
             limit: config.limits.resolve,
-            ipv6: config.ipv6,
+            families: config.families,
         });
         Ok(Self {
             client: Client::new(&config.offer)?,
@@ -111,10 +111,10 @@ impl Prober {
         record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
 
         let mut deadline = Deadline::start(self.config.limits);
-        let exclude = &self.config.exclude;
+        let Config { exclude, families, .. } = &self.config;
         let addresses = match (exclude.admit(&target.host), &target.host) {
             (Err(failure), _) => Err(failure),
-            (Ok(()), Host::Address(address)) => Ok(vec![*address]),
+            (Ok(()), Host::Address(address)) => families.admit(*address).map(|it| vec![it]),
             (Ok(()), Host::Name(name)) => {
                 let found = self.resolve(name, turn, &mut deadline, &mut record).await;
                 found.and_then(|addresses| exclude.admitted(addresses))

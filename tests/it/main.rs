@@ -34,6 +34,7 @@ mod input;
 mod layers;
 mod legacy;
 mod local;
+mod names;
 mod output;
 mod politeness;
 mod process;

@@ -1,5 +1,6 @@
 //! A name server whose every behaviour has a label of its own: `servfail.test` fails.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,7 @@ use super::script::pause;
 
 const A: u16 = 1;
 const CNAME: u16 = 5;
+const SOA: u16 = 6;
 const AAAA: u16 = 28;
 
 const NO_ERROR: u8 = 0;
@@ -26,24 +28,54 @@ pub(crate) const MANY: u16 = 1500;
 
 /// Longer than any limit that it is set against.
 const SLOW: Duration = Duration::from_secs(20);
+/// Long enough for many to be waited for at once, and shorter than any client asks again.
+const LATE: Duration = Duration::from_millis(200);
 
 /// A running name server on one port of UDP and TCP; it stops when it is dropped.
 pub(crate) struct NameServer {
     addr: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    book: Arc<Mutex<Book>>,
     _tasks: JoinSet<()>,
 }
 
+/// What a name server remembers.
+#[derive(Default)]
+struct Book {
+    asked: Vec<Asked>,
+    /// Names that were ever late, and how many of them are.
+    ever_late: HashSet<String>,
+    late: usize,
+    most_late: usize,
+}
+
+/// A question: the name in lower case, and the type of the records.
+#[derive(Clone)]
+struct Asked {
+    name: String,
+    kind: u16,
+}
+
 impl NameServer {
+    /// Starts one that treats every name as its first label says.
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts one that treats every name as if its first label was this.
+    pub(crate) fn always(label: &'static str) -> Self {
+        Self::start_with(Some(label))
+    }
+
+    fn start_with(label: Option<&'static str>) -> Self {
         let (udp, tcp) = RUNTIME.block_on(bind_both());
         let addr = udp.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let book = Arc::new(Mutex::new(Book::default()));
         let mut tasks = JoinSet::new();
         let _guard = RUNTIME.enter();
-        tasks.spawn(serve_udp(Arc::new(udp), asked.clone()));
-        tasks.spawn(serve_tcp(tcp, asked.clone()));
-        Self { addr, asked, _tasks: tasks }
+        let manner = Manner { label, book: book.clone() };
+        tasks.spawn(serve_udp(Arc::new(udp), manner.clone()));
+        tasks.spawn(serve_tcp(tcp, manner));
+        Self { addr, book, _tasks: tasks }
     }
 
     /// Its address, for `--resolver`.
@@ -53,7 +85,49 @@ impl NameServer {
 
     /// The names that it was asked for so far.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.book.lock().unwrap().asked.iter().map(|asked| asked.name.clone()).collect()
+    }
+
+    /// How often it was asked for IPv4 and for IPv6 addresses so far.
+    pub(crate) fn asked_for_v4_and_v6(&self) -> (usize, usize) {
+        let book = self.book.lock().unwrap();
+        let count = |kind| book.asked.iter().filter(|asked| asked.kind == kind).count();
+        (count(A), count(AAAA))
+    }
+
+    /// How many names `late.…` waited for their answers at the same time, at most.
+    pub(crate) fn most_late(&self) -> usize {
+        self.book.lock().unwrap().most_late
+    }
+}
+
+/// How a name server answers, and where it writes down what it was asked.
+#[derive(Clone)]
+struct Manner {
+    label: Option<&'static str>,
+    book: Arc<Mutex<Book>>,
+}
+
+impl Manner {
+    fn note(&self, query: &Query) {
+        let asked = Asked { name: query.name.clone(), kind: query.kind };
+        self.book.lock().unwrap().asked.push(asked);
+    }
+
+    fn label<'a>(&self, query: &'a Query) -> &'a str {
+        self.label.unwrap_or_else(|| query.name.split('.').next().unwrap_or_default())
+    }
+
+    async fn be_late(&self, query: &Query) {
+        let is_first = {
+            let mut book = self.book.lock().unwrap();
+            let is_first = book.ever_late.insert(query.name.clone());
+            book.late += usize::from(is_first);
+            book.most_late = book.most_late.max(book.late);
+            is_first
+        };
+        pause(LATE).await;
+        self.book.lock().unwrap().late -= usize::from(is_first);
     }
 }
 
@@ -67,7 +141,7 @@ async fn bind_both() -> (UdpSocket, TcpListener) {
     }
 }
 
-async fn serve_udp(socket: Arc<UdpSocket>, asked: Arc<Mutex<Vec<String>>>) {
+async fn serve_udp(socket: Arc<UdpSocket>, manner: Manner) {
     let mut answers = JoinSet::new();
     let mut buffer = [0; 1500];
     loop {
@@ -78,10 +152,10 @@ async fn serve_udp(socket: Arc<UdpSocket>, asked: Arc<Mutex<Vec<String>>>) {
         let Some(query) = Query::parse(&buffer[..length]) else {
             continue;
         };
-        asked.lock().unwrap().push(query.name.clone());
-        let socket = socket.clone();
+        manner.note(&query);
+        let (socket, manner) = (socket.clone(), manner.clone());
         answers.spawn(async move {
-            if let Some(answer) = answer(&query, Transport::Udp).await {
+            if let Some(answer) = answer(&manner, &query, Transport::Udp).await {
                 _ = socket.send_to(&answer, client).await;
             }
         });
@@ -89,26 +163,26 @@ async fn serve_udp(socket: Arc<UdpSocket>, asked: Arc<Mutex<Vec<String>>>) {
     }
 }
 
-async fn serve_tcp(listener: TcpListener, asked: Arc<Mutex<Vec<String>>>) {
+async fn serve_tcp(listener: TcpListener, manner: Manner) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.expect("the test has descriptors left");
-        let asked = asked.clone();
+        let manner = manner.clone();
         connections.spawn(async move {
-            _ = answer_over_tcp(stream, &asked).await;
+            _ = answer_over_tcp(stream, &manner).await;
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn answer_over_tcp(mut stream: TcpStream, asked: &Mutex<Vec<String>>) -> io::Result<()> {
+async fn answer_over_tcp(mut stream: TcpStream, manner: &Manner) -> io::Result<()> {
     loop {
         let length = stream.read_u16().await?;
         let mut message = vec![0; length.into()];
         stream.read_exact(&mut message).await?;
         let query = Query::parse(&message).ok_or(io::ErrorKind::InvalidData)?;
-        asked.lock().unwrap().push(query.name.clone());
-        if let Some(answer) = answer(&query, Transport::Tcp).await {
+        manner.note(&query);
+        if let Some(answer) = answer(manner, &query, Transport::Tcp).await {
             stream.write_u16(answer.len().try_into().unwrap()).await?;
             stream.write_all(&answer).await?;
         }
@@ -152,8 +226,8 @@ impl Query {
 }
 
 /// What the first label asks for; any that is not here is a name at 127.0.0.1.
-async fn answer(query: &Query, transport: Transport) -> Option<Vec<u8>> {
-    let label = query.name.split('.').next().unwrap_or_default();
+async fn answer(manner: &Manner, query: &Query, transport: Transport) -> Option<Vec<u8>> {
+    let label = manner.label(query);
     let answer = match label {
         "nxdomain" => Answer::of(NAME_ERROR, &[]),
         "empty" => Answer::of(NO_ERROR, &[]),
@@ -162,6 +236,10 @@ async fn answer(query: &Query, transport: Transport) -> Option<Vec<u8>> {
         "silent" => return None,
         "slow" => {
             pause(SLOW).await;
+            Answer::at_home(query)
+        }
+        "late" => {
+            manner.be_late(query).await;
             Answer::at_home(query)
         }
         "garbage" => return Some([&query.id[..], &[0xff; 40]].concat()),
@@ -209,6 +287,7 @@ struct Answer {
     code: u8,
     truncated: bool,
     records: Vec<Record>,
+    authority: Option<Record>,
 }
 
 impl Answer {
@@ -217,17 +296,20 @@ impl Answer {
     }
 
     fn at_home(query: &Query) -> Self {
-        let records = Record::at_home(&query.name, query.kind).into_iter().collect();
-        Self { records, ..Self::default() }
+        let records: Vec<_> = Record::at_home(&query.name, query.kind).into_iter().collect();
+        // That there is none can be remembered for as long as this says (RFC 2308, section 5).
+        let authority = records.is_empty().then(|| Record::start_of_authority(&query.name));
+        Self { records, authority, ..Self::default() }
     }
 
     fn encode(&self, query: &Query) -> Vec<u8> {
         // An answer; recursion was desired and is available.
         let flags = [0x81 | u8::from(self.truncated) << 1, 0x80 | self.code];
         let count = u16::try_from(self.records.len()).unwrap().to_be_bytes();
-        let counts = [&[0, 1], &count[..], &[0, 0, 0, 0]].concat();
+        let authorities = [0, u8::from(self.authority.is_some())];
+        let counts = [&[0, 1], &count[..], &authorities, &[0, 0]].concat();
         let mut message = [&query.id[..], &flags, &counts, &query.question].concat();
-        for record in &self.records {
+        for record in self.records.iter().chain(&self.authority) {
             message.extend_from_slice(&record.encode());
         }
         message
@@ -249,6 +331,13 @@ impl Record {
     /// 127.0.0.1, and no IPv6.
     fn at_home(name: &str, kind: u16) -> Option<Self> {
         (kind == A).then(|| Self::new(name, A, &Ipv4Addr::LOCALHOST.octets()))
+    }
+
+    fn start_of_authority(zone: &str) -> Self {
+        let names = [wire_name(zone), wire_name(zone)].concat();
+        let [serial, refresh, retry, expire, minimum] = [1, 60, 60, 60, 60].map(u32::to_be_bytes);
+        let numbers = [serial, refresh, retry, expire, minimum].concat();
+        Self::new(zone, SOA, &[names, numbers].concat())
     }
 
     fn encode(&self) -> Vec<u8> {

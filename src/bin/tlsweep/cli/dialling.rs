@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::{Context, Result};
 use clap::Args;
 use tlsweep::config;
+use tlsweep::dial::resolve::Families;
 use tlsweep::feed::politeness;
 
 use super::values::at_once;
@@ -37,7 +38,16 @@ pub(crate) struct Dialling {
     #[arg(long)]
     pub(super) all_addresses: bool,
 
-    /// Name server to ask instead of the system's; port 53 unless given; repeatable
+    /// Dial IPv4 addresses only, and ask for no others
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+
+    /// Dial IPv6 addresses only, and ask for no others
+    #[arg(short = '6', long)]
+    ipv6: bool,
+
+    /// Name server to ask instead of the system's; port 53 unless given; repeatable: the next is
+    /// asked when one is silent or fails
     #[arg(long = "resolver", value_name = "IP[:PORT]", value_parser = name_server)]
     pub(super) resolvers: Vec<SocketAddr>,
 
@@ -51,6 +61,15 @@ impl Dialling {
     pub(super) fn politeness(&self) -> politeness::Settings {
         let Self { rate, per_address, per_prefix, .. } = *self;
         politeness::Settings { rate, per_address, per_prefix }
+    }
+
+    /// The addresses that are wanted.
+    pub(super) fn families(&self) -> Families {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Families::V4,
+            (false, true) => Families::V6,
+            (false, false) => Families::Both,
+        }
     }
 
     /// The address to dial from.

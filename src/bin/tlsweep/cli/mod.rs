@@ -12,7 +12,6 @@ use anyhow::{Result, bail};
 use clap::{ArgMatches, Parser};
 use tlsweep::cert::Wanted;
 use tlsweep::config::{self, Config};
-use tlsweep::dial::resolve;
 
 use crate::help::after_help;
 
@@ -103,7 +102,7 @@ impl Cli {
             retries: self.dialling.retries,
             all_addresses: self.dialling.all_addresses,
             resolvers: self.dialling.resolvers.clone(),
-            ipv6: resolve::has_ipv6(),
+            families: self.dialling.families(),
             grace: config::GRACE,
         })
     }
