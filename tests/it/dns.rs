@@ -158,6 +158,19 @@ fn a_thousand_names_and_a_dead_resolver() {
 }
 
 #[test]
+fn more_names_than_may_stand_aside() {
+    let server = NameServer::start();
+    let refusing = Spec::refusing().start();
+    let port = refusing.addr.port();
+    let names = (0..3000).map(|number| format!("n{number}.test:{port}"));
+    let outcome = Tlsweep::json()
+        .args(["--resolver", &server.address(), "--resolve-timeout", "30s", "-c", "10"])
+        .sweep(names);
+    outcome.assert_complete();
+    assert_eq!(outcome.records.len(), 3000);
+}
+
+#[test]
 fn the_hosts_file_needs_no_name_server() {
     let peer = Spec::good().start();
     let outcome = sweep("localhost", &peer, ["--resolve-timeout", "300ms"]);
