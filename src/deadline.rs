@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
+use futures_util::TryFutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Kind, Stage};
@@ -80,25 +81,29 @@ impl Deadline {
     ///
     /// # Errors
     /// [`Expired`] says which of the two struck.
-    pub async fn run<F: Future>(&self, wait: Wait, future: F) -> Result<F::Output, Expired> {
-        self.run_until(wait, self.of(wait), future).await
+    pub fn run<F: Future>(
+        &self,
+        wait: Wait,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, Expired>> + use<F> {
+        self.run_until(wait, self.of(wait), future)
     }
 
     /// Like [`Deadline::run`], for a wait that began earlier or ends sooner: it ends at `until`.
     ///
     /// # Errors
     /// [`Expired`] says whether the wait's own limit struck or the target's.
-    pub async fn run_until<F: Future>(
+    pub fn run_until<F: Future>(
         &self,
         wait: Wait,
         until: Instant,
         future: F,
-    ) -> Result<F::Output, Expired> {
+    ) -> impl Future<Output = Result<F::Output, Expired>> + use<F> {
         let until = until.min(self.end);
-        timeout_at(until, future).await.map_err(|_elapsed| {
-            let whole = until == self.end;
-            Expired { wait, limit: if whole { self.limits.total } else { self.limit(wait) }, whole }
-        })
+        let whole = until == self.end;
+        let limit = if whole { self.limits.total } else { self.limit(wait) };
+        // Not an async function, which would have room for the future twice.
+        timeout_at(until, future).map_err(move |_elapsed| Expired { wait, limit, whole })
     }
 
     /// Sleeps for `pause`, if the target's time allows; false when it does not.

@@ -97,6 +97,9 @@ impl Prober {
     }
 
     /// Works on a line until there are records of it: at least one.
+    ///
+    /// Most of a sweep's memory is what is held here while peers are waited for, so what only some
+    /// targets need, or only later, stands on the heap.
     pub async fn probe(&self, line: &Line, turn: &mut Turn) -> Vec<Record> {
         let records = match parse(line) {
             Ok(target) => self.work(line, &target, turn).await,
@@ -106,7 +109,7 @@ impl Prober {
     }
 
     async fn work(&self, line: &Line, target: &Target, turn: &mut Turn) -> Vec<Record> {
-        let mut record = self.begin(line, target);
+        let mut record = Box::new(self.begin(line, target));
         let identity = target.server_name(&self.config.sni);
         record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
 
@@ -116,7 +119,7 @@ impl Prober {
             (Err(failure), _) => Err(failure),
             (Ok(()), Host::Address(address)) => families.admit(*address).map(|it| vec![it]),
             (Ok(()), Host::Name(name)) => {
-                let found = self.resolve(name, turn, &mut deadline, &mut record).await;
+                let found = Box::pin(self.resolve(name, turn, &mut deadline, &mut record)).await;
                 found.and_then(|addresses| exclude.admitted(addresses))
             }
         };
@@ -125,7 +128,7 @@ impl Prober {
             Err(failure) => {
                 record.error = Some(failure);
                 record.ms.total = milliseconds(deadline.elapsed());
-                return vec![record];
+                return vec![*record];
             }
         };
         let port = target.port.unwrap_or(self.config.port);
@@ -134,9 +137,9 @@ impl Prober {
             true => addresses.take(ADDRESSES_LIMIT).map(|address| vec![address]).collect(),
             false => vec![addresses.collect()],
         };
-        let mut records: Vec<_> = std::iter::repeat_n(record, apart.len()).collect();
+        let mut records: Vec<_> = std::iter::repeat_n(*record, apart.len()).collect();
         for (record, addresses) in records.iter_mut().zip(apart) {
-            let work = Work {
+            let mut work = Work {
                 addresses,
                 identity: &identity,
                 starttls: self.protocol(target, port),
@@ -146,18 +149,18 @@ impl Prober {
                 slot: None,
                 record,
             };
-            self.work_on(work).await;
+            self.work_on(&mut work).await;
             deadline = Deadline::start(self.config.limits);
         }
         records
     }
 
     /// Dials, as often as it takes, until the record is complete.
-    async fn work_on(&self, mut work: Work<'_>) {
+    async fn work_on(&self, work: &mut Work<'_>) {
         let mut retries = Retries::new(self.config.retries);
         let result = loop {
-            match self.dial(&mut work).await {
-                Err(failure) if retries.again(&failure, &work.deadline).await => {
+            match self.dial(work).await {
+                Err(failure) if Box::pin(retries.again(&failure, &work.deadline)).await => {
                     tracing::debug!(target = work.record.target, "once more after {failure}");
                     work.until = None;
                     work.record.begin_again();
@@ -166,7 +169,7 @@ impl Prober {
             }
         };
         if self.config.enumerate && is_tls(&result) {
-            Box::pin(self.enumerate(&mut work)).await;
+            Box::pin(self.enumerate(work)).await;
         }
         work.record.ok = result.is_ok();
         work.record.error = result.err();

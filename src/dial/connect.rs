@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
 
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
 use crate::failure::{self, Failure, Kind, Stage};
 
-/// Dials an address.
+/// Dials an address; when this is part of a handshake that must end `until` then, no longer.
 ///
 /// # Errors
 /// What TCP said, or the deadline. A shortage of our own machine is waited out within the target's
@@ -18,9 +19,14 @@ pub async fn connect(
     address: SocketAddr,
     source: Option<IpAddr>,
     deadline: &Deadline,
+    until: Option<Instant>,
 ) -> Result<TcpStream, Failure> {
     loop {
-        let error = match deadline.run(Wait::Connect, request(address, source)).await? {
+        let (wait, end) = match until {
+            Some(until) if until < deadline.of(Wait::Connect) => (Wait::Handshake, until),
+            _ => (Wait::Connect, deadline.of(Wait::Connect)),
+        };
+        let error = match deadline.run_until(wait, end, request(address, source)).await? {
             Ok(stream) if is_connected_to_itself(&stream, address) => {
                 return Err(Failure::new(
                     Stage::Connect,
@@ -39,7 +45,7 @@ pub async fn connect(
             ));
         }
         let failure = Failure::from_io(Stage::Connect, &error);
-        if !failure::is_shortage(&error) || !deadline.pause(SHORTAGE_PAUSE).await {
+        if !failure::is_shortage(&error) || !Box::pin(deadline.pause(SHORTAGE_PAUSE)).await {
             return Err(failure);
         }
     }

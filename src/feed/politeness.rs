@@ -48,6 +48,11 @@ impl Politeness {
         Self { rate: settings.rate.map(Rate::new), crowds: crowds.collect() }
     }
 
+    /// Whether anybody may ever have to wait.
+    pub fn has_limits(&self) -> bool {
+        self.rate.is_some() || !self.crowds.is_empty()
+    }
+
     /// A slot at `address`, if nobody has to be waited for.
     pub fn try_slot(&self, address: IpAddr) -> Option<Slot> {
         let held = self.crowds.iter().map(|crowds| {

@@ -6,7 +6,6 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::{Prober, Work};
-use crate::deadline::Wait;
 use crate::dial::connect::connect;
 use crate::failure::{Failure, Kind, Stage};
 use crate::report::record::milliseconds;
@@ -20,14 +19,11 @@ impl Prober {
     pub(super) async fn connect(&self, work: &mut Work<'_>) -> Result<TcpStream, Failure> {
         let mut first = None;
         for address in work.addresses.clone() {
-            self.wait_for_a_turn(address, work).await;
+            if self.politeness.has_limits() {
+                Box::pin(self.wait_for_a_turn(address, work)).await;
+            }
             let start = Instant::now();
-            let connecting = connect(address, self.config.source, &work.deadline);
-            let connected = match work.until {
-                Some(until) => work.deadline.run_until(Wait::Handshake, until, connecting).await,
-                None => Ok(connecting.await),
-            };
-            let connected = connected.unwrap_or_else(|expired| Err(expired.into()));
+            let connected = connect(address, self.config.source, &work.deadline, work.until).await;
             let took = milliseconds(start.elapsed());
             let record = &mut *work.record;
             record.attempts = Some(record.attempts.unwrap_or(0) + 1);

@@ -46,7 +46,9 @@ impl Prober {
     /// Dials until the target has shown what it can: mostly once.
     pub(super) async fn dial(&self, work: &mut Work<'_>) -> Result<(), Failure> {
         match self.dial_for_session(work).await {
-            Err(unanswered) if self.config.legacy => Err(self.explain(unanswered, work).await),
+            Err(unanswered) if self.config.legacy => {
+                Err(Box::pin(self.explain(unanswered, work)).await)
+            }
             result => result.map_err(|unanswered| unanswered.failure),
         }
     }
@@ -71,7 +73,7 @@ impl Prober {
             "no answer; again without post-quantum groups"
         );
         let classical = Speech::Handshake(Hello::Classical);
-        match self.dial_once(classical, work).await {
+        match Box::pin(self.dial_once(classical, work)).await {
             // Half a limit of silence is no timeout yet: what the second dial met is the truth.
             Err(second)
                 if first.failure.kind == Kind::Timeout
@@ -156,8 +158,10 @@ impl Prober {
         let mut conversation = Conversation::new(protocol, &work.identity.checked.to_str());
         let upgraded = work.deadline.run(Wait::Starttls, upgrade(tap, &mut conversation)).await;
         work.record.ms.starttls = Some(milliseconds(start.elapsed()));
-        work.record.starttls =
-            Some(Starttls { protocol: protocol.name.to_owned(), banner: conversation.banner() });
+        work.record.starttls = Some(Box::new(Starttls {
+            protocol: protocol.name.to_owned(),
+            banner: conversation.banner(),
+        }));
         upgraded?
     }
 
@@ -177,13 +181,13 @@ impl Prober {
         work.record.ms.handshake = Some(milliseconds(start.elapsed()));
         match handshake {
             Ok(mut session) => {
-                work.record.tls = Tls::observed(Some(&session.agreed), &session.seen);
+                work.record.tls = Tls::observed(Some(&session.agreed), &session.seen).map(Box::new);
                 self.read(&mut session, work).await;
                 self.judge(&session.seen, work);
                 Ok(())
             }
             Err(Unfinished { failure, seen }) => {
-                work.record.tls = Tls::observed(None, &seen);
+                work.record.tls = Tls::observed(None, &seen).map(Box::new);
                 self.judge(&seen, work);
                 Err(failure)
             }

@@ -59,7 +59,7 @@ impl Prober {
             work.deadline = work.deadline.later_by(to.duration_since(from.max(stood_until)));
             stood_until = stood_until.max(to);
         }
-        work.record.enumeration = Some(Report::from(enumeration.into_findings()));
+        work.record.enumeration = Some(Box::new(Report::from(enumeration.into_findings())));
     }
 
     /// One hello on a connection of its own.

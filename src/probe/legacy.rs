@@ -82,14 +82,16 @@ impl Prober {
             return None;
         }
         let seen = seen(answer, scheme);
-        work.record.tls = Tls::observed(Some(&agreed), &seen).map(|tls| Tls {
-            hello_retry: None,
-            dh_bits: match parameters {
-                Some(Parameters::Dh { prime_bits }) => Some(*prime_bits),
-                _ => None,
-            },
-            legacy: Some(true),
-            ..tls
+        work.record.tls = Tls::observed(Some(&agreed), &seen).map(|tls| {
+            Box::new(Tls {
+                hello_retry: None,
+                dh_bits: match parameters {
+                    Some(Parameters::Dh { prime_bits }) => Some(*prime_bits),
+                    _ => None,
+                },
+                legacy: Some(true),
+                ..tls
+            })
         });
         self.judge(&seen, work);
         let [version, suite]: [Cow<'static, str>; 2] =

@@ -58,25 +58,25 @@ pub struct Record {
     pub error: Option<Failure>,
     /// The TLS session, as far as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<Tls>,
+    pub tls: Option<Box<Tls>>,
     /// The leaf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cert: Option<Certificate>,
+    pub cert: Option<Box<Certificate>>,
     /// The chain as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chain: Option<Chain>,
+    pub chain: Option<Box<Chain>>,
     /// What a strict client would say to the chain, fetching nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trust: Option<Trust>,
+    pub trust: Option<Box<Trust>>,
     /// What the stapled OCSP response says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ocsp: Option<Ocsp>,
+    pub ocsp: Option<Box<Ocsp>>,
     /// The plaintext dialogue before TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub starttls: Option<Starttls>,
+    pub starttls: Option<Box<Starttls>>,
     /// Everything that the peer speaks, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enumeration: Option<Report>,
+    pub enumeration: Option<Box<Report>>,
     /// What came after the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadEnd>,
@@ -256,15 +256,15 @@ impl Record {
 
     /// Takes in what the chain came to.
     pub fn set_examined(&mut self, examined: Examined) {
-        self.cert = examined.cert;
-        self.chain = Some(Chain {
+        self.cert = examined.cert.map(Box::new);
+        self.chain = Some(Box::new(Chain {
             length: examined.sha256.len(),
             considered: examined.considered,
             sha256: examined.sha256,
             certificates: examined.chain,
-        });
-        self.trust = examined.trust;
-        self.ocsp = examined.ocsp;
+        }));
+        self.trust = examined.trust.map(Box::new);
+        self.ocsp = examined.ocsp.map(Box::new);
     }
 
     /// `ok`, or stage and kind of the failure: `connect/refused`.

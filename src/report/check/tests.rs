@@ -13,17 +13,17 @@ fn record() -> Record {
     let mut record =
         Record::of_target(Place { line: 1, number: 1 }, &target, 443, SystemTime::UNIX_EPOCH);
     record.ok = true;
-    record.tls = Some(Tls {
+    record.tls = Some(Box::new(Tls {
         version: Some("TLSv1.3".to_owned()),
         group: Some("X25519MLKEM768".to_owned()),
         ocsp_stapled: Some(true),
         ..Tls::default()
-    });
+    }));
     let mut leaf = Certificate::default();
     leaf.not_after = Some("1970-02-01T00:00:00Z".to_owned());
     leaf.spki_sha256 = Some(PIN.to_owned());
-    record.cert = Some(leaf);
-    record.trust = Some(trust(&[]));
+    record.cert = Some(Box::new(leaf));
+    record.trust = Some(Box::new(trust(&[])));
     record
 }
 
@@ -44,14 +44,14 @@ fn each_condition_is_met_by_what_it_names_and_by_nothing_else() {
     type Change = fn(&mut Record);
     let cases: [(&str, Change); 10] = [
         ("error", |r| r.ok = false),
-        ("untrusted", |r| r.trust = Some(trust(&[Problem::UnknownIssuer]))),
-        ("self-signed", |r| r.trust = Some(trust(&[Problem::SelfSigned]))),
+        ("untrusted", |r| r.trust = Some(Box::new(trust(&[Problem::UnknownIssuer])))),
+        ("self-signed", |r| r.trust = Some(Box::new(trust(&[Problem::SelfSigned])))),
         ("expires-in=30d", |r| {
             r.cert.as_mut().unwrap().not_after = Some("1970-01-30T23:59:59Z".to_owned());
         }),
         ("min-tls=1.3", |r| r.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned())),
         ("min-tls=1.0", |r| r.tls.as_mut().unwrap().version = Some("SSLv3".to_owned())),
-        ("weak", |r| r.trust = Some(trust(&[Problem::Expired, Problem::WeakKey]))),
+        ("weak", |r| r.trust = Some(Box::new(trust(&[Problem::Expired, Problem::WeakKey])))),
         ("no-pq", |r| r.tls.as_mut().unwrap().group = Some("x25519".to_owned())),
         ("no-staple", |r| r.tls.as_mut().unwrap().ocsp_stapled = Some(false)),
         ("pin", |r| r.cert.as_mut().unwrap().spki_sha256 = Some("ff".repeat(32))),

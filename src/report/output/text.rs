@@ -87,7 +87,7 @@ fn note(record: &Record) -> String {
         let words: Vec<_> = trust.problems.iter().map(|problem| problem.as_str()).collect();
         notes.push(words.join(" "));
     }
-    notes.extend(record.enumeration.as_ref().map(Report::line));
+    notes.extend(record.enumeration.as_deref().map(Report::line));
     let alert = record.read.as_ref().and_then(|read| read.alert.as_ref());
     notes.extend(alert.map(|alert| format!("then the alert {alert}")));
     let met = record.failed_checks.as_ref().filter(|met| !met.is_empty());

@@ -124,13 +124,13 @@ fn record(script: &mut Script<'_>) -> Record {
     if record.ok {
         record.error = None;
     }
-    record.tls = script.option(tls);
-    record.cert = script.option(certificate);
-    record.chain = script.option(chain);
-    record.trust = script.option(trust);
-    record.ocsp = script.option(ocsp);
-    record.starttls = script.option(starttls);
-    record.enumeration = script.option(enumeration);
+    record.tls = script.option(tls).map(Box::new);
+    record.cert = script.option(certificate).map(Box::new);
+    record.chain = script.option(chain).map(Box::new);
+    record.trust = script.option(trust).map(Box::new);
+    record.ocsp = script.option(ocsp).map(Box::new);
+    record.starttls = script.option(starttls).map(Box::new);
+    record.enumeration = script.option(enumeration).map(Box::new);
     record.read = script.option(read);
     record.sent = script.option(Script::u64);
     record.received = script.option(Script::u64);
