@@ -14,6 +14,9 @@ use crate::limits::ECHO_LIMIT;
 /// The list of the special-purpose addresses of IANA's registries, and of multicast addresses.
 pub const SPECIAL: &str = include_str!("special.txt");
 
+const REMEDY: &str = "write 192.0.2.0/24, 2001:db8::1, example.com, *.example.com (all below it) \
+    or .example.com (both)";
+
 /// Addresses and names that must not be dialled.
 #[derive(Clone, Debug, Default)]
 pub struct Exclusions {
@@ -23,13 +26,9 @@ pub struct Exclusions {
     names: HashSet<String>,
 }
 
-/// A line of a list that excludes nothing.
+/// A line of a list that excludes nothing: which, why, and what to write.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct InvalidEntry {
-    line: usize,
-    text: String,
-    reason: String,
-}
+pub struct InvalidEntry(String);
 
 impl Exclusions {
     /// Adds a list: on each line a CIDR range, an address, `example.com` for that name alone,
@@ -42,12 +41,12 @@ impl Exclusions {
         for (line, text) in (1..).zip(list.trim_start_matches('\u{feff}').lines()) {
             let text = text.split('#').next().unwrap_or_default().trim();
             if !text.is_empty() {
-                let invalid = |InvalidTarget(reason)| InvalidEntry {
-                    line,
-                    text: escaped_lossy(text.as_bytes(), ECHO_LIMIT),
-                    reason,
-                };
-                self.add(text).map_err(invalid)?;
+                self.add(text).map_err(|InvalidTarget(reason)| {
+                    let text = escaped_lossy(text.as_bytes(), ECHO_LIMIT);
+                    InvalidEntry(format!(
+                        "line {line}: {text} excludes nothing ({reason}); {REMEDY}"
+                    ))
+                })?;
             }
         }
         self.ranges.sort_unstable();
@@ -62,10 +61,9 @@ impl Exclusions {
     }
 
     fn add(&mut self, entry: &str) -> Result<(), InvalidTarget> {
+        let invalid = |reason: &str| InvalidTarget(reason.to_owned());
         if entry.contains('/') {
-            let net =
-                entry.parse().map_err(|_error| InvalidTarget("not a CIDR range".to_owned()))?;
-            self.ranges.push(span(net));
+            self.ranges.push(span(entry.parse().map_err(|_error| invalid("not a CIDR range"))?));
             return Ok(());
         }
         let (host, is_itself, is_below) = match (entry.strip_prefix("*."), entry.strip_prefix('.'))
@@ -76,9 +74,7 @@ impl Exclusions {
         };
         match host.parse()? {
             Host::Address(address) if !is_below => self.ranges.push(span(address.into())),
-            Host::Address(_) => {
-                return Err(InvalidTarget("there is nothing below an address".to_owned()));
-            }
+            Host::Address(_) => return Err(invalid("there is nothing below an address")),
             Host::Name(name) => {
                 let name = name.as_ref();
                 self.names.extend(is_below.then(|| format!(".{name}")));
@@ -151,9 +147,7 @@ fn span(net: IpNet) -> (IpAddr, IpAddr) {
 
 impl fmt::Display for InvalidEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, text, reason } = self;
-        write!(f, "line {line}: {text} excludes nothing ({reason}); write 192.0.2.0/24, ")?;
-        f.write_str("2001:db8::1, example.com, *.example.com (all below it) or .example.com (both)")
+        f.write_str(&self.0)
     }
 }
 

@@ -114,8 +114,7 @@ impl Input {
                     for argument in arguments {
                         let bytes = argument.into_vec();
                         self.position.fetch_add(bytes.len() as u64 + 1, Ordering::Relaxed);
-                        let length = bytes.len();
-                        if !lines.add(&bytes, length) {
+                        if !lines.add(&bytes, bytes.len() > LINE_LIMIT) {
                             return Ok(());
                         }
                     }
@@ -158,50 +157,24 @@ fn read_lines(
 ) -> io::Result<bool> {
     let mut reader = BufReader::with_capacity(64 * 1024, reader);
     let mut kept = Vec::new();
-    let mut first = true;
+    let mut mark: &[u8] = b"\xef\xbb\xbf";
     loop {
         kept.clear();
-        let Some(length) = read_line(&mut reader, &mut kept, position)? else {
+        // The longest line, its newline and a byte more.
+        let most = LINE_LIMIT as u64 + 2;
+        let mut length = reader.by_ref().take(most).read_until(b'\n', &mut kept)?;
+        if length == 0 {
             return Ok(true);
-        };
-        let mut line = kept.as_slice();
-        if std::mem::take(&mut first) {
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         }
-        if !lines.add(line, length) {
+        let line = kept.strip_suffix(b"\n").unwrap_or(&kept);
+        let is_long = line.len() > LINE_LIMIT;
+        if line.len() as u64 == most {
+            length += reader.skip_until(b'\n')?;
+        }
+        position.fetch_add(length as u64, Ordering::Relaxed);
+        let line = line.strip_prefix(std::mem::take(&mut mark)).unwrap_or(line);
+        if !lines.add(line, is_long) {
             return Ok(false);
-        }
-    }
-}
-
-/// Reads up to and over the next newline, keeping at most [`LINE_LIMIT`] bytes; the length of the
-/// whole line, or nothing at the end of the input.
-fn read_line(
-    reader: &mut impl BufRead,
-    kept: &mut Vec<u8>,
-    position: &AtomicU64,
-) -> io::Result<Option<usize>> {
-    let mut length = 0;
-    let mut begun = false;
-    loop {
-        let available = match reader.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if available.is_empty() {
-            return Ok(begun.then_some(length));
-        }
-        begun = true;
-        let end = memchr::memchr(b'\n', available);
-        let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-        let room = (LINE_LIMIT + 1).saturating_sub(kept.len()).min(part.len());
-        kept.extend_from_slice(part.get(..room).unwrap_or_default());
-        length += part.len();
-        let consumed = part.len() + usize::from(end.is_some());
-        reader.consume(consumed);
-        position.fetch_add(consumed as u64, Ordering::Relaxed);
-        if end.is_some() {
-            return Ok(Some(length));
         }
     }
 }
@@ -214,14 +187,14 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     /// Hands a line on unless it is blank or a comment; false when nobody wants any more.
-    fn add(&mut self, kept: &[u8], length: usize) -> bool {
+    fn add(&mut self, line: &[u8], is_long: bool) -> bool {
         self.number += 1;
-        let trimmed = kept.trim_ascii();
-        if trimmed.is_empty() && length <= LINE_LIMIT || trimmed.first() == Some(&b'#') {
+        let trimmed = line.trim_ascii();
+        if trimmed.is_empty() && !is_long || trimmed.first() == Some(&b'#') {
             return true;
         }
-        let text = if length > LINE_LIMIT {
-            Err(format!("the line has {length} bytes, {LINE_LIMIT} is the limit"))
+        let text = if is_long {
+            Err(format!("the line is longer than {LINE_LIMIT} bytes"))
         } else {
             std::str::from_utf8(trimmed).map_err(|error| {
                 format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1)
@@ -288,7 +261,7 @@ mod tests {
         input.extend(b"\na\xffb,c\n\0\ngood\n");
         let lines = lines_of(input.leak());
         let long = lines[1].text.as_ref().unwrap_err();
-        assert_eq!((long.echo.len(), long.reason.contains("1048576")), (ECHO_LIMIT, true));
+        assert_eq!((long.echo.len(), long.reason.contains("16384")), (ECHO_LIMIT, true));
         assert_eq!(lines[2].text.as_ref().unwrap_err().echo, "a\\xffb");
         assert_eq!(lines[3].text.as_deref(), Ok("\0"));
         assert_eq!(lines[4].text.as_deref(), Ok("good"));
