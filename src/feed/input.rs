@@ -42,6 +42,16 @@ pub struct BadLine {
     pub reason: String,
 }
 
+impl Line {
+    /// What stands before the first comma; of a line that is not text, what is repeated of it.
+    pub fn first_field(&self) -> &str {
+        match &self.text {
+            Ok(text) => text.split(',').next().unwrap_or_default().trim(),
+            Err(bad) => &bad.echo,
+        }
+    }
+}
+
 /// An input that cannot be read.
 #[derive(Debug)]
 pub struct InputError {

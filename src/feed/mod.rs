@@ -5,6 +5,7 @@ pub mod input;
 pub mod pace;
 pub mod politeness;
 pub mod range;
+pub mod resume;
 pub mod selection;
 pub mod shard;
 pub mod shuffle;

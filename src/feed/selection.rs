@@ -1,13 +1,16 @@
 //! From the lines that are read to the targets of this sweep.
 
+use std::fmt;
+
 use crate::feed::input::{BadLine, Input, InputError, Line, Place, echo};
 use crate::feed::range::Range;
+use crate::feed::resume::{Done, OtherList};
 use crate::feed::shard::Shard;
 use crate::feed::shuffle::Shuffle;
 use crate::feed::target::InvalidTarget;
 
 /// Which targets are swept, and in which order: ranges are expanded, the targets numbered, those
-/// of other shards left out, and the rest shuffled.
+/// of other shards and those that are done left out, and the rest shuffled.
 #[derive(Debug)]
 pub struct Selection {
     /// The port of ranges that name none.
@@ -19,56 +22,122 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Reads all of `input` and hands on what is selected; ends early, without an error, once
-    /// `take` says that nobody wants any more.
+    /// Reads all of `input` and hands on what is selected and not `done`; ends early, without an
+    /// error, once `take` says that nobody wants any more.
     ///
     /// # Errors
-    /// The first input whose reading failed; what came before it has been sent, but for what is in
-    /// the window.
-    pub fn send_all(self, input: Input, take: impl FnMut(Line) -> bool) -> Result<(), InputError> {
+    /// The first input whose reading failed, or where it is found to be another list than that of
+    /// `done`; what came before it has been sent, but for what is in the window.
+    pub fn send_all(
+        self,
+        input: Input,
+        done: &mut Done,
+        take: impl FnMut(Line) -> bool,
+    ) -> Result<(), SelectionError> {
         let port = self.port;
-        let mut stages = Stages { selection: self, number: 0, take };
-        let mut is_wanted = true;
+        let mut stages = Stages { selection: self, number: 0, done, take };
+        let mut passed = Ok(true);
         input.send_to(|line, text| {
             let range = text.as_ref().ok().and_then(|text| Range::parse(text, port));
-            is_wanted = match range {
+            passed = match range {
                 None => stages.pass(line, || text.map(str::to_owned)),
                 Some(Ok(range)) => {
-                    range.addresses().all(|address| stages.pass(line, || Ok(range.line(address))))
+                    let addresses = range.addresses();
+                    let mut each = addresses.map(|it| stages.pass(line, || Ok(range.line(it))));
+                    each.find(|passed| *passed != Ok(true)).unwrap_or(Ok(true))
                 }
                 Some(Err(InvalidTarget(reason))) => {
                     let echo = echo(text.unwrap_or_default().as_bytes());
                     stages.pass(line, || Err(BadLine { echo, reason }))
                 }
             };
-            is_wanted
+            passed == Ok(true)
         })?;
-        if let Some(shuffle) = stages.selection.shuffle.filter(|_| is_wanted) {
-            let _all_taken = shuffle.into_rest().into_iter().all(stages.take);
+        if passed? {
+            stages.done.finish()?;
+            let shuffle = stages.selection.shuffle;
+            let rest = shuffle.map(Shuffle::into_rest).unwrap_or_default();
+            let _all_taken = rest.into_iter().all(stages.take);
         }
         Ok(())
     }
+
+    /// Reads all of `input` only to find out whether it is the list that `done` is of.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    pub fn compare(&self, input: Input, done: &mut Done) -> Result<(), SelectionError> {
+        Self { shuffle: None, ..*self }.send_all(input, done, |_line| true)
+    }
 }
 
-struct Stages<T> {
+/// Why not all that was selected has been handed on.
+#[derive(Debug)]
+pub enum SelectionError {
+    /// An input cannot be read.
+    Input(InputError),
+    /// The input is not the list of which some targets are done.
+    OtherList(OtherList),
+}
+
+impl From<InputError> for SelectionError {
+    fn from(error: InputError) -> Self {
+        Self::Input(error)
+    }
+}
+
+impl From<OtherList> for SelectionError {
+    fn from(error: OtherList) -> Self {
+        Self::OtherList(error)
+    }
+}
+
+impl fmt::Display for SelectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(error) => error.fmt(f),
+            Self::OtherList(_) => {
+                f.write_str("the input is another list than the output's, or another shard of it")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SelectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Input(error) => error.source(),
+            Self::OtherList(error) => Some(error),
+        }
+    }
+}
+
+struct Stages<'a, T> {
     selection: Selection,
     number: u64,
+    done: &'a mut Done,
     take: T,
 }
 
-impl<T: FnMut(Line) -> bool> Stages<T> {
+impl<T: FnMut(Line) -> bool> Stages<'_, T> {
     /// Numbers a target and hands it on if it is selected; false when nobody wants any more.
-    fn pass(&mut self, line: u64, text: impl FnOnce() -> Result<String, BadLine>) -> bool {
+    fn pass(
+        &mut self,
+        line: u64,
+        text: impl FnOnce() -> Result<String, BadLine>,
+    ) -> Result<bool, OtherList> {
         self.number += 1;
         if !self.selection.shard.has(self.number) {
-            return true;
+            return Ok(true);
         }
         let line = Line { place: Place { line, number: self.number }, text: text() };
-        let line = match &mut self.selection.shuffle {
-            Some(shuffle) => shuffle.swap(line),
-            None => Some(line),
-        };
-        line.is_none_or(&mut self.take)
+        self.done.pass(line, &mut |line| {
+            let line = match &mut self.selection.shuffle {
+                Some(shuffle) => shuffle.swap(line),
+                None => Some(line),
+            };
+            line.is_none_or(&mut self.take)
+        })
     }
 }
 
@@ -89,7 +158,7 @@ mod tests {
         let input = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
         let selection = Selection { port: 443, shard: shard.parse().unwrap(), shuffle };
         let mut lines = Vec::new();
-        let ended = selection.send_all(input, |line| {
+        let ended = selection.send_all(input, &mut Done::default(), |line| {
             lines.push(line);
             lines.len() < limit
         });

@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cert::{Certificate, Examined, Ocsp, Trust};
-use crate::failure::Failure;
-use crate::feed::input::{Line, Place, echo};
+use crate::escape::escaped_lossy;
+use crate::failure::{Failure, Kind, Stage};
+use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
 use crate::names;
 use crate::report::enumeration::Report;
@@ -194,10 +195,7 @@ pub struct Milliseconds {
 impl Record {
     /// The record of a line that is no target, or that nobody came to work on.
     pub fn of_line(line: &Line, failure: Failure, time: SystemTime) -> Self {
-        let target = match &line.text {
-            Ok(text) => echo(text.as_bytes()),
-            Err(bad) => bad.echo.clone(),
-        };
+        let target = escaped_lossy(line.first_field().as_bytes(), ECHO_LIMIT);
         Self { error: Some(failure), ..Self::begin(line.place, target, time) }
     }
 
@@ -265,6 +263,12 @@ impl Record {
         }));
         self.trust = examined.trust.map(Box::new);
         self.ocsp = examined.ocsp.map(Box::new);
+    }
+
+    /// Whether the sweep was stopped before this target was finished.
+    pub fn is_interrupted(&self) -> bool {
+        let words = self.error.as_ref().map(|failure| (failure.stage, failure.kind));
+        words == Some((Stage::Local, Kind::Interrupted))
     }
 
     /// `ok`, or stage and kind of the failure: `connect/refused`.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 44] = [
+const ORDER: [&str; 48] = [
     "escape",
     "limits",
     "names",
@@ -16,6 +16,7 @@ const ORDER: [&str; 44] = [
     "feed::exclude",
     "feed::shard",
     "feed::shuffle",
+    "feed::resume",
     "feed::selection",
     "feed::pace",
     "feed::politeness",
@@ -45,6 +46,9 @@ const ORDER: [&str; 44] = [
     "report::output::text",
     "report::output::json",
     "report::output::csv",
+    "report::output::zst",
+    "report::output::file",
+    "report::output::checkpoint",
     "report",
     "config",
     "probe",

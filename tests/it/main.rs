@@ -40,6 +40,7 @@ mod politeness;
 mod process;
 mod readme;
 mod real;
+mod resume;
 mod starttls;
 mod starttls_real;
 mod volume;

@@ -8,6 +8,7 @@ pub(crate) mod openssl;
 pub(crate) mod peer;
 pub(crate) mod pki;
 pub(crate) mod programs;
+pub(crate) mod random;
 pub(crate) mod script;
 pub(crate) mod served;
 pub(crate) mod servers;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tlsweep::config::Config;
 use tlsweep::failure::Kind;
 use tlsweep::feed::input::Input;
+use tlsweep::feed::resume::Done;
 use tlsweep::feed::target::Host;
 use tlsweep::probe::parse;
 
@@ -34,7 +35,7 @@ pub(crate) fn run(cli: &mut Cli, config: &Config, limits: Vec<String>) -> Result
     let input = Input::open(targets, &files, || Box::new(io::stdin()))?;
     let (concurrency, lookups) = (config.concurrency, config.lookups);
     let mut plan = Plan { concurrency, lookups, limits, ..Plan::default() };
-    cli.targets.selection(cli.output.quiet).send_all(input, |line| {
+    cli.targets.selection(cli.output.quiet).send_all(input, &mut Done::default(), |line| {
         let host = parse(&line).map(|target| target.host);
         let admitted = host.and_then(|host| config.exclude.admit(&host).map(|()| host));
         plan.targets += 1;

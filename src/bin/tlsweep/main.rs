@@ -3,6 +3,7 @@
 mod cli;
 #[cfg_attr(not(feature = "demo"), path = "no_demo.rs")]
 mod demo;
+mod destination;
 mod dry_run;
 mod help;
 mod preflight;

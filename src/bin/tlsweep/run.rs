@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::future::pending;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -14,11 +14,13 @@ use anyhow::{Context, Result};
 use tlsweep::cert::Roots;
 use tlsweep::config::{self, Config};
 use tlsweep::deadline::{Clock, within};
-use tlsweep::feed::input::{Input, InputError, Line};
-use tlsweep::feed::selection::Selection;
+use tlsweep::feed::input::{Input, Line};
+use tlsweep::feed::resume::Done;
+use tlsweep::feed::selection::{Selection, SelectionError};
 use tlsweep::probe::Prober;
 use tlsweep::report::check::Checks;
-use tlsweep::report::output::{FORMATS, Format, write_all};
+use tlsweep::report::output::{Format, Sink, write_all};
+use tlsweep::report::record::Record;
 use tlsweep::report::schema::schema;
 use tlsweep::report::status::Status;
 use tlsweep::report::summary::Summary;
@@ -30,6 +32,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::cli::Cli;
+use crate::destination::Destination;
 use crate::progress::Progress;
 use crate::{demo, dry_run, preflight, roots, term};
 
@@ -110,7 +113,8 @@ async fn run_sweep(
         None => cli.targets.inputs()?,
     };
     let started = Instant::now();
-    let input = Input::open(targets, &files, || Box::new(io::stdin()) as Box<dyn Read + Send>)?;
+    let open = || Input::open(targets.clone(), &files, || Box::new(io::stdin()));
+    let input = open()?;
     let status = Arc::new(Status::default());
     let progress =
         Progress::new(cli.output.quiet, Arc::clone(&status), input.position(), input.size());
@@ -122,16 +126,28 @@ async fn run_sweep(
     let mut signals = Signals::new()?;
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     let clock = Clock::start(SystemTime::now());
+    let several = config.all_addresses;
     let prober = Prober::new(config, roots, checks, clock);
     let prober = Arc::new(prober.context("the TLS settings make no hello")?);
     let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
+    let stdout = progress.around(File::from(stdout));
+    let Destination { sink, format, mut done } = Destination::open(&cli.output, several, stdout)?;
+    let selection = cli.targets.selection(cli.output.quiet);
+    if done.count() > 0 {
+        // What can be read twice is compared with the output before the first dial.
+        if input.size().is_some() {
+            selection.compare(open()?, &mut done)?;
+        }
+        if !cli.output.quiet {
+            term::notice(format_args!("going on: {} targets are done already", done.count()));
+        }
+    }
 
     let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
     let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
     let (stop, stopping) = watch::channel(Stop::No);
-    let input_ended = read_input(input, cli.targets.selection(cli.output.quiet), lines);
-    let output = progress.around(File::from(stdout));
-    let written = write_output(record_queue, format(cli), output, status);
+    let input_ended = read_input(input, selection, done, lines, stop.clone());
+    let written = write_output(record_queue, format, sink, status);
 
     // A task of its own runs where its tasks do; this one would be woken on another thread.
     let sweep = tokio::spawn(sweep(prober, settings, line_queue, records, stopping));
@@ -196,7 +212,7 @@ async fn until_the_end(
 fn conclude(
     written: Option<Written>,
     signal: Option<Exit>,
-    mut input_ended: oneshot::Receiver<Result<(), InputError>>,
+    mut input_ended: oneshot::Receiver<Result<(), SelectionError>>,
     elapsed: Duration,
     quiet: bool,
 ) -> Exit {
@@ -233,13 +249,19 @@ fn conclude(
 fn read_input(
     input: Input,
     selection: Selection,
+    mut done: Done,
     lines: mpsc::Sender<Line>,
-) -> oneshot::Receiver<Result<(), InputError>> {
+    stop: watch::Sender<Stop>,
+) -> oneshot::Receiver<Result<(), SelectionError>> {
     let (ended, receiver) = oneshot::channel();
     thread::spawn(move || {
-        let result = selection.send_all(input, |line| send(&lines, line));
+        let result = selection.send_all(input, &mut done, |line| send(&lines, line));
+        let is_other_list = matches!(result, Err(SelectionError::OtherList(_)));
         // Before the queue's end is seen, so that whoever sees it finds the result.
         let _nobody_asks = ended.send(result);
+        if is_other_list {
+            stop.send_replace(Stop::Gently);
+        }
         drop(lines);
     });
     receiver
@@ -260,28 +282,21 @@ fn send(lines: &mpsc::Sender<Line>, mut line: Line) -> bool {
 }
 
 fn write_output(
-    records: mpsc::Receiver<Vec<tlsweep::report::record::Record>>,
+    records: mpsc::Receiver<Vec<Record>>,
     mut format: Box<dyn Format>,
-    mut out: impl Write + Send + 'static,
+    mut sink: Box<dyn Sink>,
     status: Arc<Status>,
 ) -> oneshot::Receiver<Written> {
     let (ended, receiver) = oneshot::channel();
     thread::spawn(move || {
         let mut summary = Summary::default();
-        let result = write_all(records, format.as_mut(), &mut out, |record| {
+        let result = write_all(records, format.as_mut(), sink.as_mut(), |record| {
             summary.count(record);
             status.count(record);
         });
         let _nobody_asks = ended.send(Written { summary, result });
     });
     receiver
-}
-
-fn format(cli: &Cli) -> Box<dyn Format> {
-    let [text, ..] = FORMATS;
-    let chosen = FORMATS.into_iter().find(|(name, _)| *name == cli.output.format());
-    let (_, make) = chosen.unwrap_or(text);
-    make(&cli.output.layout())
 }
 
 fn print(mut text: String) -> Result<Exit> {
@@ -303,6 +318,8 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
+        // Heard once, it no longer kills: the write fails instead, as on a full disk.
+        let _unread = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

@@ -1,13 +1,14 @@
 //! One JSON object a line.
 
+use std::borrow::Cow;
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 use serde_json::{Map, Serializer, Value};
 
 use crate::escape::is_plain;
-use crate::report::output::{Format, Layout};
+use crate::report::output::{Format, Layout, Reader};
 use crate::report::record::Record;
 use crate::report::schema::Fields;
 
@@ -32,6 +33,38 @@ impl Format for Json {
         }
         out.push(b'\n');
         Ok(())
+    }
+
+    fn reader(&self) -> Option<Box<dyn Reader>> {
+        let has = |name: &str| {
+            self.fields.as_ref().is_none_or(|fields| fields.names().iter().any(|n| n == name))
+        };
+        let beginning = if self.fields.is_none() { "{\"v\":1,\"line\":" } else { "{\"" };
+        (has("number") && has("target")).then(|| Box::new(JsonReader { beginning }) as _)
+    }
+}
+
+struct JsonReader {
+    beginning: &'static str,
+}
+
+/// What a line is read back for; the rest is passed over.
+#[derive(Deserialize)]
+struct Finished<'a> {
+    number: u64,
+    #[serde(borrow)]
+    target: Cow<'a, str>,
+}
+
+impl Reader for JsonReader {
+    fn read<'a>(&'a mut self, line: &'a [u8]) -> io::Result<Option<(u64, Cow<'a, str>)>> {
+        let Finished { number, target } = serde_json::from_slice(line)?;
+        Ok(Some((number, target)))
+    }
+
+    fn is_beginning(&mut self, torn: &[u8]) -> bool {
+        let beginning = self.beginning.as_bytes();
+        torn.iter().zip(beginning).all(|(found, expected)| found == expected)
     }
 }
 

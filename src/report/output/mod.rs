@@ -1,9 +1,13 @@
-//! Records as lines of text, JSON or CSV, and the one owner of stdout.
+//! Records as lines of text, JSON or CSV, and the one owner of what they are written to.
 
+pub mod checkpoint;
 mod csv;
+pub mod file;
 mod json;
 mod text;
+mod zst;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
@@ -45,22 +49,87 @@ pub trait Format: Send {
     /// # Errors
     /// The record cannot be written in this format.
     fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()>;
+
+    /// What reads such lines back; nothing when they do not tell number and target.
+    fn reader(&self) -> Option<Box<dyn Reader>> {
+        None
+    }
 }
 
-/// Writes records as they come, until there are no more, telling `each` of every one that is
-/// written; flushes whenever nobody waits to be written. Blocks: for a thread of its own.
+/// Reads back what a [`Format`] has written.
+pub trait Reader {
+    /// Number and target of a line, its end included; nothing of a header.
+    ///
+    /// # Errors
+    /// The line is not of this format.
+    fn read<'a>(&'a mut self, line: &'a [u8]) -> io::Result<Option<(u64, Cow<'a, str>)>>;
+
+    /// Whether a line of this format, and the first one, may have begun so before it was torn off.
+    fn is_beginning(&mut self, torn: &[u8]) -> bool;
+}
+
+/// The lines of whole targets.
+#[derive(Debug, Default)]
+pub struct Batch {
+    text: Vec<u8>,
+    /// Where the lines of each target end.
+    ends: Vec<usize>,
+}
+
+/// Where lines go.
+pub trait Sink: Send {
+    /// Whether the records of a target are to be written.
+    fn wants(&self, _of_target: &[Record]) -> bool {
+        true
+    }
+
+    /// Takes lines.
+    ///
+    /// # Errors
+    /// They cannot be written; nothing more is to be.
+    fn take(&mut self, batch: &Batch) -> io::Result<()>;
+
+    /// Hears that nothing more is there at the moment.
+    ///
+    /// # Errors
+    /// What was taken cannot be written.
+    fn idle(&mut self) -> io::Result<()>;
+
+    /// Hears that nothing more will come.
+    ///
+    /// # Errors
+    /// What was taken cannot be written.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+impl<W: Write + Send> Sink for W {
+    fn take(&mut self, batch: &Batch) -> io::Result<()> {
+        self.write_all(&batch.text)
+    }
+
+    fn idle(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+/// Writes records as they come, until there are no more, telling `each` of every one; flushes
+/// whenever nobody waits to be written. Blocks: for a thread of its own.
 ///
-/// Only whole lines, and all of a target, are handed to `out` at once.
+/// Only whole lines, and all of a target, are handed to `sink` at once.
 ///
 /// # Errors
-/// The first error of `out`; nothing is written after it, and the records' senders notice.
+/// The first error of `sink`; nothing is written after it, and the records' senders notice.
 pub fn write_all(
     mut results: mpsc::Receiver<Vec<Record>>,
     format: &mut dyn Format,
-    out: &mut dyn Write,
+    sink: &mut dyn Sink,
     mut each: impl FnMut(&Record),
 ) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut batch = Batch { text: Vec::with_capacity(BUFFER), ends: Vec::new() };
     let mut targets = 0;
     while let Some(of_target) = results.blocking_recv() {
         if targets > 1 {
@@ -69,22 +138,35 @@ pub fn write_all(
         targets = 0;
         let mut next = Some(of_target);
         while let Some(of_target) = next {
+            let is_wanted = sink.wants(&of_target);
             for record in &of_target {
-                format.append(record, &mut buffer)?;
+                if is_wanted {
+                    format.append(record, &mut batch.text)?;
+                }
                 each(record);
             }
+            batch.ends.push(batch.text.len());
             targets += 1;
-            if buffer.len() >= BUFFER {
-                out.write_all(&buffer)?;
-                buffer.clear();
+            if batch.text.len() >= BUFFER {
+                batch.hand_to(sink)?;
             }
             next = results.try_recv().ok();
         }
-        out.write_all(&buffer)?;
-        out.flush()?;
-        buffer.clear();
+        batch.hand_to(sink)?;
+        sink.idle()?;
     }
-    Ok(())
+    sink.finish()
+}
+
+impl Batch {
+    fn hand_to(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        if !self.text.is_empty() {
+            sink.take(self)?;
+        }
+        self.text.clear();
+        self.ends.clear();
+        Ok(())
+    }
 }
 
 /// When records come so fast that some were waiting, more are let come: to be woken for each would

@@ -1,9 +1,7 @@
 //! The zoo for ten minutes, in random order: what no row of the table foresees.
 
-use std::collections::hash_map::RandomState;
 use std::env;
 use std::fs;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +9,7 @@ use tokio::time::Instant;
 use super::{Case, after, not_tls, rules, tcp};
 use crate::support::cmd::{Running, Tlsweep, sorted};
 use crate::support::peer::Spec;
+use crate::support::random::Random;
 
 /// How long it goes on, unless `TLSWEEP_SOAK_SECONDS` says otherwise.
 const SECONDS: u64 = 600;
@@ -23,11 +22,10 @@ const SLACK: u64 = 8 * 1024;
 #[test]
 #[ignore = "takes ten minutes: cargo test -- --ignored soak"]
 fn soak() {
-    let variable = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
-    let seed: u64 =
-        variable("TLSWEEP_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    let length = Duration::from_secs(variable("TLSWEEP_SOAK_SECONDS").unwrap_or(SECONDS));
-    eprintln!("TLSWEEP_SEED={seed}");
+    let seconds = env::var("TLSWEEP_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
+    let length = Duration::from_secs(seconds.unwrap_or(SECONDS));
+    let mut random = Random::new();
+    let seed = random.seed();
 
     let cases: Vec<Case> =
         [tcp::all(), not_tls::all(), rules::all(), after::all()].into_iter().flatten().collect();
@@ -39,7 +37,6 @@ fn soak() {
         .args(["-c", "256", "--connect-timeout", "300ms", "--handshake-timeout", "1s"])
         .args(["--read-timeout", "300ms", "--timeout", "3s"])
         .start();
-    let mut random = Random(seed | 1);
     let (mut early, mut late) = (Size::default(), Size::default());
     let (begun, mut swept) = (Instant::now(), 0);
     while begun.elapsed() < length {
@@ -83,17 +80,5 @@ impl Size {
     fn take_in(&mut self, other: Self) {
         self.rss = self.rss.max(other.rss);
         self.descriptors = self.descriptors.max(other.descriptors);
-    }
-}
-
-/// Xorshift: a seed is all it takes to repeat a run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
     }
 }

@@ -13,6 +13,7 @@ use clap::{ArgMatches, Parser};
 use tlsweep::cert::Wanted;
 use tlsweep::config::{self, Config};
 
+pub(crate) use self::output::Output;
 use crate::help::after_help;
 
 /// A mass TLS handshake scanner: one line in, one line out.
@@ -33,7 +34,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) certificates: certificates::Certificates,
     #[command(flatten)]
-    pub(crate) output: output::Output,
+    pub(crate) output: Output,
 
     /// Sweep a handful of servers of its own on loopback and exit: no network needed
     #[cfg(feature = "demo")]

@@ -1,6 +1,7 @@
 //! Where the records go, and how they look.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -21,6 +22,14 @@ pub(crate) struct Output {
     /// Fields of JSON and CSV, as tls.version,ms.total [default: all]
     #[arg(long, value_name = "LIST", value_parser = Fields::parse)]
     pub(super) fields: Option<Fields>,
+
+    /// Write the records to this new file, compressed if its name ends in .zst; - is stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Skip the targets that the file of --output has already, and append the others
+    #[arg(long, requires = "output")]
+    pub(crate) resume: bool,
 
     /// CSV without the line of field names
     #[arg(long)]
@@ -45,9 +54,14 @@ impl Output {
         if self.json { "json" } else { &self.format }
     }
 
+    /// The file to write the records to; none: stdout.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| !["-", "/dev/stdout"].map(Path::new).contains(path))
+    }
+
     /// How lines are to look.
     pub(crate) fn layout(&self) -> Layout {
-        let terminal = std::io::stdout().is_terminal();
+        let terminal = self.file().is_none() && std::io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Layout {
             aligned: terminal,

@@ -1,0 +1,127 @@
+//! Where the records go: stdout, or the file of `--output`.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind::{AlreadyExists, NotFound, Unsupported};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use tlsweep::feed::resume::Done;
+use tlsweep::report::output::checkpoint::Checkpoint;
+use tlsweep::report::output::file::{Kept, OutputFile};
+use tlsweep::report::output::{FORMATS, Format, Layout, Reader, Sink};
+
+use crate::cli::Output;
+use crate::term;
+
+/// Where the records go, how they look, and what is there already.
+pub(crate) struct Destination {
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) format: Box<dyn Format>,
+    pub(crate) done: Done,
+}
+
+impl Destination {
+    /// Opens what `output` asks for: `stdout` when it names no file.
+    ///
+    /// A file is left as it is until the first record is written. With `several` lines to a target,
+    /// its last target is done again.
+    ///
+    /// # Errors
+    /// The file is there already, or cannot be written to or, with `--resume`, gone on with.
+    pub(crate) fn open(
+        output: &Output,
+        several: bool,
+        stdout: impl Sink + 'static,
+    ) -> Result<Self> {
+        let mut layout = output.layout();
+        let name = output.format();
+        let reader = format(name, &layout).reader();
+        let Some(path) = output.file() else {
+            if output.resume {
+                bail!("--resume needs a file to go on with: name one with --output");
+            }
+            let format = format(name, &layout);
+            return Ok(Self { sink: Box::new(stdout), format, done: Done::default() });
+        };
+        if output.resume && reader.is_none() {
+            bail!(
+                "--resume needs the number and target of every line: \
+                 --format json or csv, and both among --fields if there are any"
+            );
+        }
+        let shown = path.display();
+        let compressed = is_compressed(path);
+        let is_stream = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+        if is_stream {
+            if output.resume {
+                bail!("--resume needs a file to go on with: {shown} is none");
+            }
+            let file = OpenOptions::new().write(true).open(path);
+            let file = file.with_context(|| format!("cannot write to {shown}"))?;
+            let sink = Box::new(OutputFile::new(file, Kept::Stream, false, compressed)?);
+            return Ok(Self { sink, format: format(name, &layout), done: Done::default() });
+        }
+        let file = open_file(path, output.resume)?;
+        lock(&file, path)?;
+        let is_resumable = reader.is_some();
+        let found = match reader.filter(|_| output.resume) {
+            Some(mut reader) => read(&file, path, reader.as_mut(), several)?,
+            None => Checkpoint::default(),
+        };
+        if !is_resumable && !output.quiet {
+            term::notice(format_args!(
+                "{shown} cannot be gone on with: --resume needs json or csv with number and target"
+            ));
+        }
+        layout.no_header |= found.whole > 0;
+        let sink = OutputFile::new(file, Kept::Bytes(found.whole), is_resumable, compressed)?;
+        Ok(Self { sink: Box::new(sink), format: format(name, &layout), done: found.done })
+    }
+}
+
+fn format(name: &str, layout: &Layout) -> Box<dyn Format> {
+    let [text, ..] = FORMATS;
+    let (_, make) = FORMATS.into_iter().find(|(known, _)| *known == name).unwrap_or(text);
+    make(layout)
+}
+
+fn open_file(path: &Path, resume: bool) -> Result<File> {
+    let shown = path.display();
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    if resume {
+        match options.open(path) {
+            Err(error) if error.kind() == NotFound => {}
+            opened => return opened.with_context(|| format!("cannot go on with {shown}")),
+        }
+    }
+    match options.create_new(true).open(path) {
+        Err(error) if error.kind() == AlreadyExists => {
+            bail!("{shown} is there already; go on with it by --resume, or name another file")
+        }
+        opened => opened.with_context(|| format!("cannot create {shown}")),
+    }
+}
+
+/// Keeps other tlsweeps out, where the file system can.
+fn lock(file: &File, path: &Path) -> Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => bail!("another tlsweep writes to {}", path.display()),
+        Err(TryLockError::Error(error)) if error.kind() != Unsupported => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read(file: &File, path: &Path, lines: &mut dyn Reader, several: bool) -> Result<Checkpoint> {
+    let found = match is_compressed(path) {
+        true => Checkpoint::read_compressed(file, lines),
+        false => Checkpoint::read(file, lines, several),
+    };
+    found.with_context(|| format!("cannot go on with {}", path.display()))
+}
+
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "zst")
+}
