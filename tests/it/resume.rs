@@ -249,7 +249,7 @@ fn every_kind_of_line_is_known_again() {
         "127.0.0.1:{port}\n\n# no\n \t127.0.0.1:{port} , name.test , a tag, really\r\n\
          https://127.0.0.1:{port}/{long}\u{202e}{long}\nhttps://127.0.0.1:{port}/\"q\"\u{85}\n\
          \u{a0}127.0.0.1:{port}\u{2003},,\u{a0}\n\u{a0}no target\u{a0},\n\u{b}-a\u{b}\n{long}{long}\n\
-         ,empty\n{longest}\nnul\0nul\nbell\u{7}.test\nb\u{fc}cher..test\n\"quoted\",b\na\\x00b\n1,rank.test\n"
+         ,empty\n{longest}\n127.9.0.0/29:{port},,tag\n127.9.0.0/33\nnul\0nul\nbell\u{7}.test\nb\u{fc}cher..test\n\"quoted\",b\na\\x00b\n1,rank.test\n"
     )
     .into_bytes();
     for start in 225..250 {

@@ -15,8 +15,8 @@ pub(crate) fn after_help() -> String {
          Conditions of --fail-on (what was not observed meets none but `error`):\n{}  \
          and every problem of the verdict, gravest first: {}\n\n\
          Exit codes: 0 complete (dead hosts are results) · 1 complete, and a --fail-on condition \
-         was met · 2 usage, or an input or roots file that cannot be used · 3 output could not be \
-         written, or targets ended in local/resource or local/internal · 130, 143 stopped by \
+         was met · 2 usage, or an input, roots or output file that cannot be used · 3 output could not \
+         be written, or targets ended in local/resource or local/internal · 130, 143 stopped by \
          SIGINT, SIGTERM.",
         columns.join("  "),
         checks.collect::<String>(),

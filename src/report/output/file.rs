@@ -102,7 +102,7 @@ impl Sink for OutputFile {
         }
         match self.kept {
             Kept::Stream => self.file.flush(),
-            Kept::Bytes(_) => self.file.sync_all(),
+            Kept::Bytes(_) => self.file.sync_data(),
         }
     }
 }

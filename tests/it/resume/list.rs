@@ -140,7 +140,7 @@ const BYTES_PER_MILLION: u64 = 160_000;
 
 #[test]
 fn finished_targets_take_a_bit_each() {
-    assert_memory_of(4);
+    assert_memory_of(2);
 }
 
 #[test]
