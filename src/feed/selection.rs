@@ -27,7 +27,7 @@ impl Selection {
     ///
     /// # Errors
     /// The first input whose reading failed, or where it is found to be another list than that of
-    /// `done`; what came before it has been sent, but for what is in the window.
+    /// `done`; what came before it has been sent.
     pub fn send_all(
         self,
         input: Input,
@@ -37,7 +37,7 @@ impl Selection {
         let port = self.port;
         let mut stages = Stages { selection: self, number: 0, done, take };
         let mut passed = Ok(true);
-        input.send_to(|line, text| {
+        let ended = input.send_to(|line, text| {
             let range = text.as_ref().ok().and_then(|text| Range::parse(text, port));
             passed = match range {
                 None => stages.pass(line, || text.map(str::to_owned)),
@@ -52,14 +52,16 @@ impl Selection {
                 }
             };
             passed == Ok(true)
-        })?;
+        });
         if passed? {
-            stages.done.finish()?;
+            if ended.is_ok() {
+                stages.done.finish()?;
+            }
             let shuffle = stages.selection.shuffle;
             let rest = shuffle.map(Shuffle::into_rest).unwrap_or_default();
             let _all_taken = rest.into_iter().all(stages.take);
         }
-        Ok(())
+        Ok(ended?)
     }
 
     /// Reads all of `input` only to find out whether it is the list that `done` is of.
@@ -206,6 +208,29 @@ mod tests {
         assert_ne!(shuffled, whole);
         let set = |lines: &[Line]| lines.iter().map(|l| l.place.number).collect::<BTreeSet<_>>();
         assert_eq!((set(&shuffled), shuffled.len()), (set(&whole), whole.len()));
+    }
+
+    #[test]
+    fn what_came_before_a_failure_is_sent_from_the_window_too() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::StaleNetworkFileHandle.into())
+            }
+        }
+        let stdin = || Box::new(b"a\nb\n".chain(Broken)) as Box<dyn Read + Send>;
+        let input = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
+        let shuffle = Some(Shuffle::new(10, 1));
+        let mut sent = 0;
+        let ended = Selection { port: 443, shard: Shard::WHOLE, shuffle }.send_all(
+            input,
+            &mut Done::default(),
+            |_line| {
+                sent += 1;
+                true
+            },
+        );
+        assert_eq!((ended.is_err(), sent), (true, 2));
     }
 
     #[test]

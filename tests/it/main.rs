@@ -30,6 +30,7 @@ mod demo;
 mod dns;
 mod engine;
 mod enumerate;
+mod feed;
 mod input;
 mod layers;
 mod legacy;

@@ -34,34 +34,39 @@ pub(crate) fn fit(config: &mut Config) -> Vec<String> {
         ));
         config.concurrency = fitting;
     }
-    limits.extend(kernel_limits(config.concurrency * each, config.limits.connect, |name| {
+    let dials = config.concurrency * each;
+    let crowd = config.politeness.per_address.unwrap_or(dials).min(dials);
+    let turns = TRACKED.div_duration_f64(config.limits.connect).ceil().max(1.0) as usize;
+    let rated =
+        config.politeness.rate.map(|rate| dials + rate as usize * TRACKED.as_secs() as usize);
+    let tracked = rated.unwrap_or(usize::MAX).min(dials * turns);
+    limits.extend(kernel_limits(crowd, tracked, |name| {
         fs::read_to_string(format!("/proc/sys/net/{name}")).unwrap_or_default()
     }));
     limits
 }
 
-/// What the kernel's settings, as `read` by their names below `net`, mean for so many dials at once.
+/// What the kernel's settings, as `read` by their names below `net`, mean for `crowd` connections at
+/// once to one address and port, and for `tracked` that the kernel has to keep in mind.
 fn kernel_limits(
-    dials: usize,
-    connect: Duration,
+    crowd: usize,
+    tracked: usize,
     read: impl Fn(&str) -> String,
 ) -> impl Iterator<Item = String> {
     let numbers = |name| -> Vec<usize> {
         read(name).split_whitespace().filter_map(|number| number.parse().ok()).collect()
     };
     let ports = match *numbers("ipv4/ip_local_port_range") {
-        [first, last] if dials > (last + 1).saturating_sub(first) => Some(format!(
-            "local ports {first} to {last}: fewer than {dials} connections at once to one address and port \
-             (sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\")"
+        [first, last] if crowd > (last + 1).saturating_sub(first) => Some(format!(
+            "local ports {first} to {last}: too few for {crowd} connections at once to one address and port \
+             (sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\", or --per-address)"
         )),
         _ => None,
     };
-    let turns = TRACKED.as_millis().div_ceil(connect.as_millis().max(1));
-    let tracked = dials.saturating_mul(usize::try_from(turns).unwrap_or(usize::MAX));
     let tracking = match *numbers("netfilter/nf_conntrack_max") {
         [most] if tracked > most => Some(format!(
-            "connections tracked: {most}, but {dials} dials at once to silent targets leave {tracked} behind \
-             (sysctl -w net.netfilter.nf_conntrack_max={tracked})"
+            "connections tracked: {most}, and silent targets can leave {tracked} behind \
+             (sysctl -w net.netfilter.nf_conntrack_max={tracked}, or --rate)"
         )),
         _ => None,
     };
@@ -90,24 +95,24 @@ pub(crate) fn bound_arenas() {
 mod tests {
     use super::*;
 
-    fn limits(dials: usize, ports: &str, tracked: &str) -> Vec<String> {
+    fn limits(crowd: usize, tracked: usize, ports: &str, most: &str) -> Vec<String> {
         let read = |name: &str| match name {
             "ipv4/ip_local_port_range" => ports.to_owned(),
-            "netfilter/nf_conntrack_max" => tracked.to_owned(),
+            "netfilter/nf_conntrack_max" => most.to_owned(),
             other => panic!("{other} is not asked for"),
         };
-        kernel_limits(dials, Duration::from_secs(5), read).collect()
+        kernel_limits(crowd, tracked, read).collect()
     }
 
     #[test]
     fn the_kernel_limits_only_what_is_too_much_for_it() {
         let none: [&str; 0] = [];
-        assert_eq!(limits(28_232, "32768\t60999\n", "677568\n"), none);
-        assert_eq!(limits(1_000_000, "", ""), none, "settings that are not there");
-        assert_eq!(limits(1_000_000, "nonsense", "0 0"), none);
-        let both = limits(28_233, "32768\t60999\n", "677591\n");
+        assert_eq!(limits(28_232, 262_144, "32768\t60999\n", "262144\n"), none);
+        assert_eq!(limits(1_000_000, 1_000_000, "", ""), none, "settings that are not there");
+        assert_eq!(limits(1_000_000, 1_000_000, "nonsense", "0 0"), none);
+        let both = limits(28_233, 262_145, "32768\t60999\n", "262144\n");
         assert_eq!(both.len(), 2, "{both:?}");
         assert!(both[0].contains("sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\""));
-        assert!(both[1].contains("sysctl -w net.netfilter.nf_conntrack_max=677592"));
+        assert!(both[1].contains("sysctl -w net.netfilter.nf_conntrack_max=262145"));
     }
 }
