@@ -29,6 +29,7 @@ mod checks;
 mod demo;
 mod dns;
 mod engine;
+mod engines;
 mod enumerate;
 mod feed;
 mod input;

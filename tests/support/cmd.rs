@@ -383,6 +383,12 @@ fn forget_required(schema: &mut Value) {
     }
 }
 
+/// The records of JSON lines that were written elsewhere than to stdout.
+pub(crate) fn decode_lines(text: &str) -> Vec<Value> {
+    assert!(text.is_empty() || text.ends_with('\n'), "a torn last line: {text}");
+    text.lines().map(|line| decode(line, &SCHEMA)).collect()
+}
+
 fn decode(line: &str, schema: &Validator) -> Value {
     let record: Value =
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -32,6 +32,18 @@ impl Program {
             skip(&format!("{name} is not installed"));
         }
         found.map(Self)
+    }
+
+    /// A program of `tests/engines/requirements.txt`, which `.ci/run` installs; None, after `skip`,
+    /// when it has not.
+    pub(crate) fn of_engines(name: &str) -> Option<Self> {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let file = target.join("engines-venv/bin").join(name);
+        if !file.is_file() {
+            skip(&format!("{name} is not installed; see .ci/run"));
+            return None;
+        }
+        Some(Self(file))
     }
 
     pub(crate) fn path(&self) -> &str {
