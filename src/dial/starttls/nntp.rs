@@ -1,74 +1,25 @@
 //! NNTP: RFC 4642.
 
-use super::lines::{LineDialogue, Lines, Reply, begins};
-use super::{Protocol, Step, broken, rejected};
-use crate::failure::Failure;
+use super::Protocol;
+use super::lines::Lines;
+use super::pop3::{Pop3, Words};
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "nntp",
     schemes: &["nntp", "news"],
     ports: &[119],
-    dialogue: |_| Lines::boxed(Nntp { awaited: Awaited::Greeting, offered: false }),
+    dialogue: |_| {
+        Lines::boxed(Pop3::new(Words {
+            greeting: &["200", "201"],
+            list: "CAPABILITIES",
+            listed: "101",
+            unlisted: "5",
+            upgrade: "STARTTLS",
+            consent: "382",
+            refusal: &["4", "5"],
+        }))
+    },
 };
-
-struct Nntp {
-    awaited: Awaited,
-    offered: bool,
-}
-
-enum Awaited {
-    Greeting,
-    Capabilities,
-    Capability,
-    Consent,
-}
-
-impl LineDialogue for Nntp {
-    fn line(&mut self, line: &[u8]) -> Result<Step, Failure> {
-        if matches!(self.awaited, Awaited::Capability) {
-            return self.capability(line);
-        }
-        let Some(Reply { code, .. }) = Reply::parse(line) else {
-            return Err(broken("the peer's line is no NNTP response", line));
-        };
-        match (&self.awaited, code) {
-            (Awaited::Greeting, 200 | 201) => {
-                self.awaited = Awaited::Capabilities;
-                Ok(Step::Send(b"CAPABILITIES\r\n".to_vec()))
-            }
-            (Awaited::Greeting, 400..) => Err(rejected("the server refused the session", line)),
-            (Awaited::Capabilities, 101) => {
-                self.awaited = Awaited::Capability;
-                Ok(Step::Wait)
-            }
-            // A server that cannot list its capabilities may yet have this one.
-            (Awaited::Capabilities, 500..) => Ok(self.ask()),
-            (Awaited::Consent, 382) => Ok(Step::Upgrade(Vec::new())),
-            (Awaited::Capabilities | Awaited::Consent, 400..) => {
-                Err(rejected("the server refused STARTTLS", line))
-            }
-            _ => Err(broken("the peer's response is out of place", line)),
-        }
-    }
-}
-
-impl Nntp {
-    fn capability(&mut self, line: &[u8]) -> Result<Step, Failure> {
-        if line != b"." {
-            self.offered |= begins(line, "STARTTLS");
-            Ok(Step::Wait)
-        } else if self.offered {
-            Ok(self.ask())
-        } else {
-            Err(rejected("the server does not offer STARTTLS", &[]))
-        }
-    }
-
-    fn ask(&mut self) -> Step {
-        self.awaited = Awaited::Consent;
-        Step::Send(b"STARTTLS\r\n".to_vec())
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -8,65 +8,88 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "pop3",
     schemes: &["pop3", "pop"],
     ports: &[110],
-    dialogue: |_| Lines::boxed(Pop3 { awaited: Awaited::Greeting, offered: false }),
+    dialogue: |_| {
+        Lines::boxed(Pop3::new(Words {
+            greeting: &["+OK"],
+            list: "CAPA",
+            listed: "+OK",
+            unlisted: "-ERR",
+            upgrade: "STLS",
+            consent: "+OK",
+            refusal: &["-ERR"],
+        }))
+    },
 };
 
-struct Pop3 {
+/// The dialogue of POP3, and of NNTP, which has other words for it.
+pub(super) struct Pop3 {
+    words: Words,
     awaited: Awaited,
     offered: bool,
 }
 
+/// Commands, the capability, and what responses begin with.
+pub(super) struct Words {
+    pub(super) greeting: &'static [&'static str],
+    /// Asks for the capabilities.
+    pub(super) list: &'static str,
+    pub(super) listed: &'static str,
+    /// The server does not know that command.
+    pub(super) unlisted: &'static str,
+    /// Asks for TLS, and is a capability.
+    pub(super) upgrade: &'static str,
+    pub(super) consent: &'static str,
+    pub(super) refusal: &'static [&'static str],
+}
+
 enum Awaited {
     Greeting,
-    Capabilities,
+    List,
     Capability,
     Consent,
 }
 
+impl Pop3 {
+    pub(super) fn new(words: Words) -> Self {
+        Self { words, awaited: Awaited::Greeting, offered: false }
+    }
+
+    fn ask(&mut self, awaited: Awaited, command: &str) -> Step {
+        self.awaited = awaited;
+        Step::Send(format!("{command}\r\n").into_bytes())
+    }
+}
+
 impl LineDialogue for Pop3 {
     fn line(&mut self, line: &[u8]) -> Result<Step, Failure> {
-        if matches!(self.awaited, Awaited::Capability) {
-            return self.capability(line);
-        }
-        let ok = begins(line, "+OK");
-        if !ok && !begins(line, "-ERR") {
-            return Err(broken("the peer's line is no POP3 response", line));
-        }
+        let Words { list, upgrade, .. } = self.words;
+        let is = |response: &str| line.starts_with(response.as_bytes());
+        let is_any = |responses: &[&str]| responses.iter().any(|response| is(response));
         match self.awaited {
-            Awaited::Greeting if ok => {
-                self.awaited = Awaited::Capabilities;
-                Ok(Step::Send(b"CAPA\r\n".to_vec()))
+            Awaited::Capability if line != b"." => {
+                self.offered |= begins(line, upgrade);
+                Ok(Step::Wait)
             }
-            Awaited::Greeting => Err(rejected("the server refused the session", line)),
-            Awaited::Capabilities if ok => {
+            Awaited::Capability if self.offered => Ok(self.ask(Awaited::Consent, upgrade)),
+            Awaited::Capability => {
+                Err(rejected(format!("the server does not offer {upgrade}"), &[]))
+            }
+            Awaited::Greeting if is_any(self.words.greeting) => Ok(self.ask(Awaited::List, list)),
+            Awaited::List if is(self.words.listed) => {
                 self.awaited = Awaited::Capability;
                 Ok(Step::Wait)
             }
             // A server that cannot list its capabilities may yet have this one.
-            Awaited::Capabilities => Ok(self.ask()),
-            Awaited::Capability | Awaited::Consent if ok => Ok(Step::Upgrade(Vec::new())),
-            Awaited::Capability | Awaited::Consent => {
-                Err(rejected("the server refused STLS", line))
+            Awaited::List if is(self.words.unlisted) => Ok(self.ask(Awaited::Consent, upgrade)),
+            Awaited::Consent if is(self.words.consent) => Ok(Step::Upgrade(Vec::new())),
+            _ if !is_any(self.words.refusal) => {
+                Err(broken("the peer's line is no response, or out of place", line))
+            }
+            Awaited::Greeting => Err(rejected("the server refused the session", line)),
+            Awaited::List | Awaited::Consent => {
+                Err(rejected(format!("the server refused {upgrade}"), line))
             }
         }
-    }
-}
-
-impl Pop3 {
-    fn capability(&mut self, line: &[u8]) -> Result<Step, Failure> {
-        if line != b"." {
-            self.offered |= begins(line, "STLS");
-            Ok(Step::Wait)
-        } else if self.offered {
-            Ok(self.ask())
-        } else {
-            Err(rejected("the server does not offer STLS", &[]))
-        }
-    }
-
-    fn ask(&mut self) -> Step {
-        self.awaited = Awaited::Consent;
-        Step::Send(b"STLS\r\n".to_vec())
     }
 }
 
