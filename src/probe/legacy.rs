@@ -12,7 +12,7 @@ use crate::names;
 use crate::report::record::Tls;
 use crate::tls::handshake::{Agreed, can_speak, known_groups};
 use crate::tls::hello::{Answer, Flight, Parameters, ServerHello};
-use crate::tls::legacy::ClientHello;
+use crate::tls::legacy::{ClientHello, SUITES, rare_suites};
 use crate::tls::recorder::{Seen, Signature, SignatureState};
 
 /// The alerts with which a server turns down a hello that offers it nothing: 40, 47, 50, 70, 71, 80.
@@ -25,6 +25,12 @@ const TURNED_DOWN: [&str; 6] = [
     "internal_error",
 ];
 
+/// handshake_failure and insufficient_security: the refusal is of the suites that were offered.
+const NO_SUITE: &[u8] = &[40, 71];
+/// protocol_version: it is of the version.
+const NO_VERSION: &[u8] = &[70];
+const WHATEVER: &[u8] = &[];
+
 impl Prober {
     /// Why there is no session: what the peer speaks instead, if it shows that when it is offered
     /// everything; else the failure as it was.
@@ -34,7 +40,17 @@ impl Prober {
         }
         let sent = work.identity.sent.clone();
         let server_name = sent.as_ref().map(|name| name.as_ref());
-        for hello in [ClientHello::legacy(server_name), ClientHello::ssl3()] {
+        let rare = rare_suites();
+        let mut refusal = None;
+        for (after, hello) in [
+            (WHATEVER, ClientHello::legacy(SUITES, server_name)),
+            (NO_SUITE, ClientHello::legacy(&rare, server_name)),
+            (NO_VERSION, ClientHello::tls13(server_name)),
+            (WHATEVER, ClientHello::ssl3()),
+        ] {
+            if !after.is_empty() && refusal.is_none_or(|alert| !after.contains(&alert)) {
+                continue;
+            }
             let Ok(random) = random() else {
                 break;
             };
@@ -42,7 +58,8 @@ impl Prober {
             let speech = Speech::Plain(&hello.encode(&random), &mut flight);
             let end = self.dial_once(speech, work).await;
             let answer = flight.into_answer();
-            if let Some(hello) = &answer.hello {
+            refusal = answer.alert.map(|alert| alert.description);
+            if let Some(hello) = answer.hello.as_ref().or(answer.retry.as_ref()) {
                 let explained = self.note_legacy(hello, &answer, &unanswered.failure, work);
                 return explained.unwrap_or(unanswered.failure);
             }
@@ -73,7 +90,7 @@ impl Prober {
             cipher: Some(hello.suite),
             group: match parameters {
                 Some(Parameters::Ecdh { group }) => Some(*group),
-                _ => None,
+                _ => hello.key_share_group,
             },
             alpn: None,
             hello_retry: false,
@@ -85,6 +102,7 @@ impl Prober {
         work.record.tls = Tls::observed(Some(&agreed), &seen).map(|tls| {
             Box::new(Tls {
                 hello_retry: None,
+                client_cert_requested: tls.client_cert_requested.filter(|_| answer.hello.is_some()),
                 dh_bits: match parameters {
                     Some(Parameters::Dh { prime_bits }) => Some(*prime_bits),
                     _ => None,
@@ -96,12 +114,14 @@ impl Prober {
         self.judge(&seen, work);
         let [version, suite]: [Cow<'static, str>; 2] =
             [names::version(hello.version()), names::suite(hello.suite)];
+        let group = agreed.group.map(|group| format!(" on {}", names::group(group)));
         Some(Failure {
             stage: Stage::Handshake,
             kind: Kind::Unsupported,
             alert: None,
             detail: format!(
-                "the peer speaks {version} with {suite}; to our hello: {}",
+                "the peer speaks {version} with {suite}{}; to our hello: {}",
+                group.unwrap_or_default(),
                 failure.detail
             ),
             ..failure.clone()

@@ -9,7 +9,7 @@ mod track;
 pub use track::{Groups, Order, Suite, Version};
 
 use super::hello::Answer;
-use super::legacy::{ClientHello, DEFLATE, NULL_COMPRESSION, SUITES, TLS_1_2};
+use super::legacy::{ClientHello, DEFLATE, TLS_1_2};
 use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
 
 /// Whether a server can do a thing.
@@ -88,6 +88,7 @@ pub struct Findings {
 #[derive(Debug)]
 pub struct Enumeration {
     lines: Vec<Line>,
+    compression: Support,
     secure_renegotiation: Support,
     extended_master_secret: Support,
 }
@@ -104,7 +105,6 @@ struct Line {
 enum Track {
     Suites(SuiteTrack),
     Groups(GroupTrack),
-    Compression(Option<Support>),
     Fallback(Option<Support>),
 }
 
@@ -134,11 +134,11 @@ impl Enumeration {
         let tracks = suites.chain([
             Track::Groups(GroupTrack::tls13()),
             Track::Groups(GroupTrack::curves()),
-            Track::Compression(None),
             Track::Fallback(None),
         ]);
         Self {
             lines: tracks.map(Line::new).collect(),
+            compression: Support::Unknown,
             secure_renegotiation: Support::Unknown,
             extended_master_secret: Support::Unknown,
         }
@@ -160,32 +160,22 @@ impl Enumeration {
     /// Takes in what came of a probe.
     pub fn settle(&mut self, probe: &Probe, outcome: Outcome<'_>) {
         let said = Said::new(&probe.offer, outcome);
-        self.note_extensions(&said);
+        self.note_extras(&probe.offer, &said);
         let Some(line) = self.lines.get_mut(probe.track) else {
             return;
         };
         line.asked = false;
-        if let Said::Nothing = said {
-            line.silences += 1;
-            return;
-        }
-        line.silences = 0;
+        line.silences = if let Said::Nothing = said { line.silences + 1 } else { 0 };
         match &mut line.track {
             Track::Suites(track) => track.settle(&said),
             Track::Groups(track) => track.settle(&said),
-            Track::Compression(support) => {
-                *support = Some(match said {
-                    Said::Chose(hello, _) if hello.compression == DEFLATE => Support::Supported,
-                    Said::Chose(..) => Support::NotSupported,
-                    Said::Refused(_) | Said::Nothing => Support::Unknown,
-                });
-            }
             Track::Fallback(support) => {
-                *support = Some(match said {
-                    Said::Chose(..) => Support::NotSupported,
-                    Said::Refused(Some(INAPPROPRIATE_FALLBACK)) => Support::Supported,
-                    Said::Refused(_) | Said::Nothing => Support::Unknown,
-                });
+                *support = match said {
+                    Said::Chose(..) => Some(Support::NotSupported),
+                    Said::Refused(Some(INAPPROPRIATE_FALLBACK)) => Some(Support::Supported),
+                    Said::Refused(_) => Some(Support::Unknown),
+                    Said::Nothing => None,
+                };
             }
         }
     }
@@ -193,6 +183,7 @@ impl Enumeration {
     /// What was found out. What is still being asked is unknown.
     pub fn into_findings(self) -> Findings {
         let mut findings = Findings {
+            compression: self.compression,
             secure_renegotiation: self.secure_renegotiation,
             extended_master_secret: self.extended_master_secret,
             ..Findings::default()
@@ -202,9 +193,6 @@ impl Enumeration {
                 Track::Suites(track) => findings.versions.push(track.into_version()),
                 Track::Groups(track) if track.is_tls13() => findings.groups = track.into_groups(),
                 Track::Groups(track) => findings.curves = track.into_groups(),
-                Track::Compression(support) => {
-                    findings.compression = support.unwrap_or_default();
-                }
                 Track::Fallback(support) => {
                     findings.fallback_scsv = support.unwrap_or_default();
                 }
@@ -218,12 +206,8 @@ impl Enumeration {
         match track {
             Track::Suites(track) => track.offer(),
             Track::Groups(track) => track.offer(),
-            Track::Compression(None) => Some(Offer {
-                compressions: &[DEFLATE, NULL_COMPRESSION],
-                ..Offer::new(TLS_1_2, SUITES.to_vec())
-            }),
             Track::Fallback(None) => self.fallback_offer(),
-            Track::Compression(Some(_)) | Track::Fallback(Some(_)) => None,
+            Track::Fallback(Some(_)) => None,
         }
     }
 
@@ -246,7 +230,8 @@ impl Enumeration {
         Some(Offer::new(second.number(), suites))
     }
 
-    fn note_extensions(&mut self, said: &Said<'_>) {
+    /// What every answer tells, whatever it was asked for.
+    fn note_extras(&mut self, offer: &Offer, said: &Said<'_>) {
         let Said::Chose(hello, _) = said else {
             return;
         };
@@ -261,6 +246,9 @@ impl Enumeration {
                 *known = Support::NotSupported;
             }
         };
+        if offer.compressions.contains(&DEFLATE) {
+            note(&mut self.compression, hello.compression == DEFLATE);
+        }
         note(&mut self.secure_renegotiation, hello.secure_renegotiation());
         note(&mut self.extended_master_secret, hello.extended_master_secret());
     }

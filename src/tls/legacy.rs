@@ -2,6 +2,8 @@
 //!
 //! They promise more than we can do: the answer to them is read, never completed.
 
+use crate::names;
+
 /// What a ClientHello offers. Its extensions follow from its version.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientHello<'a> {
@@ -35,11 +37,11 @@ pub const DEFLATE: u8 = 1;
 const EMPTY_RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
 
 impl<'a> ClientHello<'a> {
-    /// The widest offer up to TLS 1.2.
-    pub fn legacy(server_name: Option<&'a str>) -> Self {
+    /// The widest offer up to TLS 1.2 but for the suites, of which one hello cannot hold all.
+    pub fn legacy(suites: &'a [u16], server_name: Option<&'a str>) -> Self {
         Self {
             version: TLS_1_2,
-            suites: SUITES,
+            suites,
             groups: GROUPS,
             compressions: &[NULL_COMPRESSION],
             server_name,
@@ -193,8 +195,12 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const KEY_SHARE: u16 = 51;
 const RENEGOTIATION_INFO: u16 = 0xff01;
 
-/// Up to TLS 1.2, whatever needs no shared secret, best first: a server that lets the client
-/// choose shows the best that it can. Some servers choke on more than 128.
+/// Suites that one hello can hold for all servers, with room for one that signals: some load
+/// balancers call more than 128 an illegal parameter.
+pub const MOST_SUITES: usize = 127;
+
+/// What servers have up to TLS 1.2, best first: a server that lets the client choose shows the best
+/// that it can.
 #[rustfmt::skip]
 pub const SUITES: &[u16] = &[
     // ECDHE and DHE, AEAD
@@ -221,6 +227,17 @@ pub const SUITES: &[u16] = &[
     // without encryption
     0xc006, 0xc010, 0x003b, 0x0002, 0x0001, 0xc015,
 ];
+
+/// What servers could have besides, if the client needs no shared secret, password or ticket.
+pub fn rare_suites() -> Vec<u16> {
+    const CREDENTIALS: [&str; 4] = ["_PSK_", "_SRP_", "_KRB5_", "_ECCPWD_"];
+    let needs_none = |suite: &u16| {
+        let name = names::suite(*suite);
+        !CREDENTIALS.iter().any(|word| name.contains(word))
+    };
+    let known = |suite: &u16| SUITES.contains(suite) || TLS13_SUITES.contains(suite);
+    names::suites().filter(|suite| !known(suite) && needs_none(suite)).collect()
+}
 
 /// What SSL 3.0 has, best first, and few enough that the hello stays under 256 bytes.
 #[rustfmt::skip]
@@ -268,8 +285,8 @@ mod tests {
     #[test]
     fn hellos_are_well_formed() {
         for hello in [
-            ClientHello::legacy(Some("example.com")),
-            ClientHello::legacy(None),
+            ClientHello::legacy(SUITES, Some("example.com")),
+            ClientHello::legacy(SUITES, None),
             ClientHello::ssl3(),
             ClientHello::tls13(Some("example.com")),
         ] {
@@ -290,7 +307,7 @@ mod tests {
             [[bytes[1], bytes[2]], [bytes[9], bytes[10]]]
         };
         assert_eq!(versions(ClientHello::ssl3()), [[3, 0], [3, 0]]);
-        assert_eq!(versions(ClientHello::legacy(None)), [[3, 1], [3, 3]]);
+        assert_eq!(versions(ClientHello::legacy(SUITES, None)), [[3, 1], [3, 3]]);
         assert_eq!(versions(ClientHello::tls13(None)), [[3, 1], [3, 3]]);
     }
 
@@ -309,8 +326,7 @@ mod tests {
             for version in TLS_1_0..=TLS_1_3 {
                 let hello = ClientHello {
                     version,
-                    suites: &SUITES[..count],
-                    ..ClientHello::legacy(Some("www.example.com"))
+                    ..ClientHello::legacy(&SUITES[..count], Some("www.example.com"))
                 };
                 let length = hello.encode(&[0; 32]).len() - 5;
                 assert!(!(256..512).contains(&length), "{length}");
@@ -318,10 +334,36 @@ mod tests {
         }
     }
 
+    /// Two hellos and that of TLS 1.3 offer all that IANA names and no suite that needs a secret.
+    #[test]
+    fn every_suite_is_offered() {
+        let rare = rare_suites();
+        let offered = HashSet::from_iter([SUITES, &rare, TLS13_SUITES].concat());
+        let named: HashSet<_> = names::suites().collect();
+        let mut left: Vec<_> = named.difference(&offered).map(|n| names::suite(*n)).collect();
+        left.retain(|name| !["PSK", "SRP", "KRB5", "ECCPWD"].iter().any(|w| name.contains(w)));
+        assert!(left.is_empty(), "{left:?}");
+        // GOST of 2001 and the drafts of DSS with RC4 have no name there.
+        let unnamed: HashSet<_> = offered.difference(&named).copied().collect();
+        assert_eq!(unnamed, HashSet::from([0x0081, 0x0062, 0x0064, 0x0066]));
+        for secret in [0x002c, 0x001e, 0x00a8, 0xc01a, 0xc0aa, 0xc0b0, 0xccab, 0xd001] {
+            assert!(!offered.contains(&secret), "{}", names::suite(secret));
+        }
+        for suite in [0xc051, 0xc053, 0xc05d, 0xc061, 0xc07a, 0xc08b] {
+            assert!(rare.contains(&suite), "{}", names::suite(suite));
+        }
+    }
+
     #[test]
     fn lists_are_short_enough_and_without_repeats() {
-        assert!(SUITES.len() <= 128, "{}", SUITES.len());
-        for list in [SUITES, SSL3_SUITES, TLS13_SUITES, GROUPS, TLS13_GROUPS, SIGNATURE_SCHEMES] {
+        let rare = &rare_suites();
+        for list in [SUITES, rare] {
+            assert!(list.len() <= MOST_SUITES, "{}", list.len());
+        }
+        assert!(!SUITES.iter().any(|suite| rare.contains(suite)));
+        for list in
+            [SUITES, rare, SSL3_SUITES, TLS13_SUITES, GROUPS, TLS13_GROUPS, SIGNATURE_SCHEMES]
+        {
             let distinct: HashSet<_> = list.iter().collect();
             assert_eq!(distinct.len(), list.len());
         }

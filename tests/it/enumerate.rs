@@ -10,12 +10,13 @@ use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::peer::Spec;
 use crate::support::programs::{Program, Server, shown};
 use crate::support::script::Step::{
-    self, Fin, Handshake, Handshake12, Hold, IfHello, ReadHello, Relay,
+    self, Fin, Handshake, Handshake12, Hold, IfHello, ReadHello, Relay, Say,
 };
 use crate::support::script::{CLOSE_NOTIFY, fatal, hear, send, warning};
 use crate::support::servers::{
     Files, serve_gnutls, serve_haproxy, serve_nginx, serve_openssl, serve_weak_openssl,
 };
+use crate::support::tls::Msg;
 
 /// What one of the two found.
 #[derive(Debug, Default)]
@@ -223,8 +224,12 @@ fn haproxy() {
     });
 }
 
-/// A server that is silent to such hellos, in front of one that answers.
+/// The enumeration of a server that does something else with such hellos than the one behind it.
 fn enumerate_behind(instead: Step) -> Option<Value> {
+    Some(sweep_behind(instead)?["enumeration"].clone())
+}
+
+fn sweep_behind(instead: Step) -> Option<Value> {
     let openssl = Program::find("openssl")?;
     let files = Files::with_key(&PKCS_RSA_SHA256);
     let flags = ["-cipher", "AES128-SHA:AES256-SHA:ECDHE-RSA-AES128-GCM-SHA256"];
@@ -233,7 +238,7 @@ fn enumerate_behind(instead: Step) -> Option<Value> {
     let outcome = Tlsweep::json()
         .args(["--enumerate", "--handshake-timeout", "3s", "--timeout", "100s"])
         .sweep([peer.target()]);
-    Some(outcome.only_record()["enumeration"].clone())
+    Some(outcome.only_record().clone())
 }
 
 fn version<'a>(enumeration: &'a Value, name: &str) -> &'a Value {
@@ -330,10 +335,27 @@ fn a_server_that_chooses_what_was_not_offered_is_not_asked_for_ever() {
     assert!(record["enumeration"]["versions"].is_array(), "{record:#}");
 }
 
+/// Only the hello of the whole handshake is: it has a key share.
+fn is_post_quantum(hello: &[u8]) -> bool {
+    hello.len() > 1200
+}
+
+#[test]
+fn a_server_that_stalls_after_its_hello_is_enumerated() {
+    let stalls = vec![ReadHello, Say(Msg::ServerHello12), Hold];
+    let Some(record) = sweep_behind(IfHello(is_post_quantum, stalls)) else {
+        return;
+    };
+    assert_eq!(verdict(&record), "handshake/timeout", "{record:#}");
+    let tls12 = version(&record["enumeration"], "TLSv1.2");
+    assert_eq!(suites(tls12), BTreeSet::from(OF_TLS12), "{record:#}");
+    assert_eq!(version(&record["enumeration"], "TLSv1.3")["support"], "supported", "{record:#}");
+}
+
 #[test]
 fn the_limit_of_the_target_ends_it_and_the_rest_is_unknown() {
     // Only the whole handshake is answered: its hello alone has a post-quantum share.
-    let silent = IfHello(|hello| hello.len() < 1000, vec![ReadHello, Hold]);
+    let silent = IfHello(|hello| !is_post_quantum(hello), vec![ReadHello, Hold]);
     let peer = Spec::script([silent, Handshake, warning(CLOSE_NOTIFY), Hold]).start();
     let outcome = Tlsweep::json()
         .args(["--enumerate", "--per-host", "2", "--timeout", "8s"])

@@ -1,6 +1,6 @@
 //! Servers that rustls cannot speak to: what they speak instead, and when nobody asks them.
 
-use std::time::Duration;
+mod unexplained;
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
 use rustls::pki_types::CertificateDer;
@@ -12,12 +12,9 @@ use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::peer::Spec;
 use crate::support::pki::{CA, GOOD};
 use crate::support::programs::{Program, Server, shown};
-use crate::support::script::Step::{
-    Drip, Fin, Forever, Hold, IfHello, ReadHello, Reset, Say, UpTo12,
-};
-use crate::support::script::{CERTIFICATE12, Step, fatal, send};
+use crate::support::script::Step::{Fin, Hold, IfHello, ReadHello, Reset};
+use crate::support::script::{Step, fatal, send};
 use crate::support::servers::{Files, serve_gnutls, serve_weak_openssl};
-use crate::support::tls::Msg;
 
 /// How a server is configured, and what must then be said of it.
 struct Old<'a> {
@@ -27,10 +24,11 @@ struct Old<'a> {
     cipher: &'a str,
     group: Option<&'a str>,
     dh_bits: Option<u64>,
+    attempts: u64,
 }
 
 const fn old<'a>(flags: &'a [&'a str], version: &'a str, cipher: &'a str) -> Old<'a> {
-    Old { flags, version, cipher, group: None, dh_bits: None }
+    Old { flags, version, cipher, group: None, dh_bits: None, attempts: 2 }
 }
 
 impl<'a> Old<'a> {
@@ -42,13 +40,17 @@ impl<'a> Old<'a> {
         Self { dh_bits: Some(bits), ..self }
     }
 
+    const fn after(self, attempts: u64) -> Self {
+        Self { attempts, ..self }
+    }
+
     fn check(&self, server: &Server, files: &Files) {
         let outcome = Tlsweep::json()
             .args(["--roots", &files.root()])
             .sweep([format!("localhost:{}", server.addr.port())]);
         let record = outcome.only_record();
         self.check_session(record);
-        if self.cipher.contains("_anon_") {
+        if self.cipher.contains("_anon_") || self.version == "TLSv1.3" {
             assert!(record.get("cert").is_none(), "{record:#}");
             return;
         }
@@ -78,7 +80,7 @@ impl<'a> Old<'a> {
         );
         let detail = record["error"]["detail"].as_str().unwrap();
         assert!(detail.contains(self.version) && detail.contains(self.cipher), "{detail}");
-        assert_eq!(record["attempts"], 2, "{record:#}");
+        assert_eq!(record["attempts"], self.attempts, "{record:#}");
     }
 }
 
@@ -130,6 +132,19 @@ fn openssl_with_an_rsa_key() {
         )
         .on("brainpoolP256r1"),
         old(
+            &["-tls1_2", "-cipher", "ECDHE-ARIA256-GCM-SHA384", "-groups", "P-256"],
+            "TLSv1.2",
+            "TLS_ECDHE_RSA_WITH_ARIA_256_GCM_SHA384",
+        )
+        .on("secp256r1")
+        .after(3),
+        old(
+            &["-tls1_2", "-cipher", "ARIA256-GCM-SHA384"],
+            "TLSv1.2",
+            "TLS_RSA_WITH_ARIA_256_GCM_SHA384",
+        )
+        .after(3),
+        old(
             &["-tls1_2", "-cipher", "AES256-GCM-SHA384"],
             "TLSv1.2",
             "TLS_RSA_WITH_AES_256_GCM_SHA384",
@@ -150,6 +165,29 @@ fn openssl_with_an_rsa_key() {
         .on("secp521r1"),
     ] {
         case.check(&serve_weak_openssl(&openssl, &files, case.flags), &files);
+    }
+}
+
+/// It shows its certificate to nobody who has no key for it.
+#[test]
+fn openssl_with_nothing_of_tls_1_3_that_we_know() {
+    let Some(openssl) = Program::find("openssl") else {
+        return;
+    };
+    let files = Files::with_key(&PKCS_RSA_SHA256);
+    for case in [
+        old(&["-tls1_3", "-groups", "X448"], "TLSv1.3", "TLS_AES_256_GCM_SHA384").on("x448"),
+        old(&["-tls1_3", "-groups", "ffdhe2048"], "TLSv1.3", "TLS_AES_256_GCM_SHA384")
+            .on("ffdhe2048"),
+        old(
+            &["-tls1_3", "-ciphersuites", "TLS_AES_128_CCM_8_SHA256", "-groups", "P-256"],
+            "TLSv1.3",
+            "TLS_AES_128_CCM_8_SHA256",
+        )
+        .on("secp256r1"),
+    ] {
+        let server = serve_weak_openssl(&openssl, &files, case.flags);
+        case.after(3).check(&server, &files);
     }
 }
 
@@ -178,6 +216,13 @@ fn openssl_with_an_ecdsa_key() {
             "TLS_ECDHE_ECDSA_WITH_NULL_SHA",
         )
         .on("secp256r1"),
+        old(
+            &["-tls1_2", "-cipher", "ECDHE-ECDSA-ARIA256-GCM-SHA384", "-groups", "P-384:P-256"],
+            "TLSv1.2",
+            "TLS_ECDHE_ECDSA_WITH_ARIA_256_GCM_SHA384",
+        )
+        .on("secp256r1")
+        .after(3),
     ] {
         case.check(&serve_weak_openssl(&openssl, &files, case.flags), &files);
     }
@@ -249,6 +294,19 @@ fn gnutls_with_priorities() {
         .on("secp521r1"),
         old(&["+VERS-TLS1.2:+AES-128-CCM:+RSA:+AEAD"], "TLSv1.2", "TLS_RSA_WITH_AES_128_CCM"),
         old(
+            &["+VERS-TLS1.2:+CAMELLIA-256-GCM:+ECDHE-RSA:+AEAD:+GROUP-SECP384R1"],
+            "TLSv1.2",
+            "TLS_ECDHE_RSA_WITH_CAMELLIA_256_GCM_SHA384",
+        )
+        .on("secp384r1")
+        .after(3),
+        old(
+            &["+VERS-TLS1.2:+CAMELLIA-128-GCM:+RSA:+AEAD"],
+            "TLSv1.2",
+            "TLS_RSA_WITH_CAMELLIA_128_GCM_SHA256",
+        )
+        .after(3),
+        old(
             &["+VERS-TLS1.2:+CAMELLIA-128-CBC:+DHE-RSA:+SHA1:+GROUP-FFDHE2048"],
             "TLSv1.2",
             "TLS_DHE_RSA_WITH_CAMELLIA_128_CBC_SHA",
@@ -307,8 +365,11 @@ fn ssl_3_0_by_hand() {
 #[test]
 fn ssl_3_0_that_takes_fright_at_extensions() {
     for (fright, attempts) in [
-        (vec![ReadHello, fatal(40), Fin], 3),
-        (vec![ReadHello, Step::Send(record(21, &[2, 40])), Reset], 3),
+        (vec![ReadHello, fatal(50), Fin], 3),
+        (vec![ReadHello, Step::Send(record(21, &[2, 80])), Reset], 3),
+        // It may be the suites, or it may be the version.
+        (vec![ReadHello, fatal(40), Fin], 4),
+        (vec![ReadHello, fatal(70), Fin], 4),
         // Met with nothing at all, the smaller hello is tried before.
         (vec![ReadHello, Fin], 4),
         (vec![ReadHello, Reset], 4),
@@ -331,112 +392,6 @@ fn only_a_hello_of_an_old_server_and_no_more() {
         old(&[], "TLSv1.0", "TLS_RSA_WITH_AES_128_CBC_SHA").check_session(record);
         assert!(record.get("cert").is_none() && record.get("trust").is_none(), "{record:#}");
     }
-}
-
-/// Half of it must suffice for a busy machine to answer, or the smaller hello is tried.
-const LIMIT: &str = "4s";
-
-/// The script, what the line says, and how many dials it takes with and without the legacy hello.
-fn check_first_failure(steps: impl Into<Vec<Step>>, expected: &str, with: u64, without: u64) {
-    let peer = Spec::script(steps).start();
-    for (flags, attempts) in [
-        (&["--handshake-timeout", LIMIT][..], with),
-        (&["--handshake-timeout", LIMIT, "--no-legacy"], without),
-    ] {
-        let outcome = Tlsweep::json().args(flags).sweep([peer.target()]);
-        let record = outcome.only_record();
-        assert_eq!(verdict(record), expected, "{record:#}");
-        assert_eq!(record["attempts"], attempts, "{record:#}");
-        assert!(record["tls"].get("legacy").is_none(), "{record:#}");
-        assert!(record["ms"]["total"].as_f64().unwrap() < 10_000.0, "{record:#}");
-    }
-}
-
-#[test]
-fn a_refusal_of_every_hello_stays_the_first_refusal() {
-    for (alert, name) in [
-        (40, "handshake_failure"),
-        (47, "illegal_parameter"),
-        (50, "decode_error"),
-        (70, "protocol_version"),
-        (71, "insufficient_security"),
-        (80, "internal_error"),
-    ] {
-        let expected = format!("handshake/alert {name}");
-        check_first_failure([ReadHello, fatal(alert), Fin], &expected, 3, 1);
-    }
-    check_first_failure([ReadHello, Fin], "handshake/eof", 4, 2);
-    check_first_failure([ReadHello, Reset], "handshake/reset", 4, 2);
-}
-
-#[test]
-fn other_refusals_are_not_about_versions_and_suites() {
-    for (alert, name) in
-        [(48, "unknown_ca"), (112, "unrecognized_name"), (120, "no_application_protocol")]
-    {
-        let expected = format!("handshake/alert {name}");
-        check_first_failure([ReadHello, fatal(alert), Fin], &expected, 1, 1);
-    }
-    check_first_failure(
-        [UpTo12(CERTIFICATE12), fatal(40), Fin],
-        "handshake/alert handshake_failure",
-        1,
-        1,
-    );
-    check_first_failure([UpTo12(CERTIFICATE12), Fin], "handshake/eof", 1, 1);
-}
-
-#[test]
-fn silence_and_other_protocols_are_not_asked_again() {
-    // The second dial is the one without the post-quantum share.
-    check_first_failure([Hold], "handshake/timeout", 2, 2);
-    check_first_failure(
-        [send("HTTP/1.1 400 Bad Request\r\n\r\n"), Hold],
-        "handshake/not_tls",
-        1,
-        1,
-    );
-    let peer = Spec::refusing().start();
-    let outcome = Tlsweep::json().sweep([peer.target()]);
-    assert_eq!(outcome.only_record()["attempts"], 1);
-}
-
-/// Only the first of our hellos has over 1,000 bytes.
-fn turns_down_a_large_hello() -> Step {
-    IfHello(|hello| hello.len() > 1000, vec![ReadHello, fatal(40), Fin])
-}
-
-#[test]
-fn an_answer_that_does_not_explain_leaves_the_first_failure() {
-    let expected = "handshake/alert handshake_failure";
-    let endless = record(22, &[&[2, 0, 0xff, 0xff, 3, 1][..], &[7; 500]].concat());
-    for (answer, attempts) in [
-        // Silence, in the end or between bytes, is not asked a third time.
-        (vec![Hold], 2),
-        (vec![ReadHello, Drip(endless.clone(), Duration::from_millis(50))], 2),
-        (vec![send("-ERR What?\r\n"), Hold], 2),
-        (vec![ReadHello, Forever(vec![send(record(22, &[0; 4]))])], 2),
-        (vec![ReadHello, Forever(vec![send(&endless)])], 2),
-        // This much rustls can speak: it was something else that it met.
-        (vec![ReadHello, Say(Msg::ServerHello12), Hold], 2),
-        (vec![UpTo12(4), Hold], 2),
-    ] {
-        check_first_failure(
-            [vec![turns_down_a_large_hello()], answer].concat(),
-            expected,
-            attempts,
-            1,
-        );
-    }
-}
-
-#[test]
-fn the_legacy_dial_is_within_the_handshake_limit() {
-    let peer = Spec::script([turns_down_a_large_hello(), Hold]).start();
-    let outcome = Tlsweep::json().args(["--handshake-timeout", "300ms"]).sweep([peer.target()]);
-    let record = outcome.only_record();
-    let total = record["ms"]["total"].as_f64().unwrap();
-    assert!((300.0..10_000.0).contains(&total), "{record:#}");
 }
 
 #[test]

@@ -1,17 +1,23 @@
 //! Elimination, track by track.
 
+use std::sync::LazyLock;
+
 use super::{Offer, Outcome, Support};
 use crate::names;
 use crate::tls::hello::{KeyExchange, Parameters, ServerHello};
 use crate::tls::legacy::{
-    GROUPS, NULL_COMPRESSION, SUITES, TLS_1_2, TLS_1_3, TLS13_GROUPS, TLS13_SUITES,
+    DEFLATE, GROUPS, MOST_SUITES, NULL_COMPRESSION, SUITES, TLS_1_0, TLS_1_2, TLS_1_3,
+    TLS13_GROUPS, TLS13_SUITES,
 };
 
 /// Every version that is asked for, oldest first.
 pub(super) const VERSIONS: &[u16] = &[0x0300, 0x0301, 0x0302, 0x0303, 0x0304];
 
-/// Some servers choke on more suites in one hello.
-const MOST_SUITES: usize = 127;
+/// Up to TLS 1.2, those that we like best before the rest.
+static ALL_SUITES: LazyLock<Vec<u16>> = LazyLock::new(|| {
+    let known = |suite: &u16| SUITES.contains(suite) || TLS13_SUITES.contains(suite);
+    SUITES.iter().copied().chain(names::suites().filter(|suite| !known(suite))).collect()
+});
 
 const PROTOCOL_VERSION: u8 = 70;
 
@@ -25,7 +31,11 @@ const FFDHE2048: u16 = 256;
 impl Offer {
     pub(super) fn new(version: u16, suites: Vec<u16>) -> Self {
         let groups = if version == TLS_1_3 { TLS13_GROUPS } else { GROUPS };
-        Self { version, suites, groups: groups.to_vec(), compressions: &[NULL_COMPRESSION] }
+        let compressions: &[u8] = match version {
+            TLS_1_0..=TLS_1_2 => &[DEFLATE, NULL_COMPRESSION],
+            _ => &[NULL_COMPRESSION],
+        };
+        Self { version, suites, groups: groups.to_vec(), compressions }
     }
 }
 
@@ -97,7 +107,7 @@ pub(super) struct SuiteTrack {
     version: u16,
     support: Option<Support>,
     phase: Phase,
-    /// What is offered: one hello's worth that the server has not chosen yet.
+    /// What is offered: everything, or as much as every server can take, that has not been chosen.
     open: Vec<u16>,
     /// What is offered when all of that is refused.
     later: Vec<u16>,
@@ -120,25 +130,17 @@ enum Phase {
 
 impl SuiteTrack {
     pub(super) fn new(version: u16) -> Self {
-        let later = if version == TLS_1_3 {
-            TLS13_SUITES.to_vec()
-        } else {
-            let others = names::suites().filter(|suite| !SUITES.contains(suite));
-            let others = others.filter(|suite| !TLS13_SUITES.contains(suite));
-            SUITES.iter().copied().chain(others).collect()
-        };
-        let mut track = Self {
+        let open = if version == TLS_1_3 { TLS13_SUITES } else { &ALL_SUITES };
+        Self {
             version,
             support: None,
             phase: Phase::Find,
-            open: Vec::new(),
-            later,
+            open: open.to_vec(),
+            later: Vec::new(),
             chosen: Vec::new(),
             in_order: 0,
             order: None,
-        };
-        track.open_more();
-        track
+        }
     }
 
     pub(super) fn number(&self) -> u16 {
@@ -171,6 +173,11 @@ impl SuiteTrack {
             Said::Chose(hello, _) if hello.version() != self.version => self.end(),
             Said::Chose(hello, key_exchange) => self.chose(hello, *key_exchange),
             Said::Refused(Some(PROTOCOL_VERSION)) if self.chosen.is_empty() => self.end(),
+            // So much at once may have been the trouble.
+            _ if self.chosen.is_empty() && self.open.len() > MOST_SUITES => {
+                self.later = std::mem::take(&mut self.open);
+                self.open_more();
+            }
             Said::Refused(_) => self.refused(),
             Said::Nothing => {}
         }
@@ -276,6 +283,8 @@ pub(super) struct GroupTrack {
     /// True when the chosen are offered again, behind the open ones: a server whose certificate
     /// is on a curve refuses every hello without it.
     backed: bool,
+    /// True when the server did without such a certificate.
+    free: bool,
     end: Option<End>,
 }
 
@@ -295,13 +304,13 @@ impl GroupTrack {
             let name = names::suite(*suite);
             name.starts_with("TLS_ECDHE_") || name.starts_with("TLS_ECDH_anon_")
         };
-        let suites = SUITES.iter().copied().filter(on_curves).collect();
+        let suites = names::suites().filter(on_curves).collect();
         let curves = GROUPS.iter().copied().filter(|group| *group < FFDHE2048);
         Self::new(TLS_1_2, suites, curves.collect())
     }
 
     fn new(version: u16, suites: Vec<u16>, open: Vec<u16>) -> Self {
-        Self { version, suites, open, chosen: Vec::new(), backed: false, end: None }
+        Self { version, suites, open, chosen: Vec::new(), backed: false, free: false, end: None }
     }
 
     pub(super) fn is_tls13(&self) -> bool {
@@ -322,12 +331,13 @@ impl GroupTrack {
     pub(super) fn settle(&mut self, said: &Said<'_>) {
         match said {
             Said::Chose(hello, key_exchange) => {
+                self.free |= !names::suite(hello.suite).contains("_ECDSA_");
                 match hello.key_share_group.or_else(|| curve(*key_exchange)) {
                     Some(group) => self.chose(group),
                     None => self.end = Some(End::Broken),
                 }
             }
-            Said::Refused(_) if self.backed || self.chosen.is_empty() || self.is_tls13() => {
+            Said::Refused(_) if self.backed || self.free || self.chosen.is_empty() => {
                 self.end = Some(End::Complete);
             }
             Said::Refused(_) => self.backed = true,
