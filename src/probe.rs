@@ -52,6 +52,8 @@ struct Work<'a> {
     /// At the address that is being dialled.
     slot: Option<Slot>,
     record: &'a mut Record,
+    /// Whether a handshake of TLS began with an answer, if with no end.
+    saw_hello: bool,
 }
 
 impl Prober {
@@ -147,6 +149,7 @@ impl Prober {
                 until: None,
                 turn: Some(turn),
                 slot: None,
+                saw_hello: false,
                 record,
             };
             self.work_on(&mut work).await;
@@ -168,7 +171,7 @@ impl Prober {
                 result => break result,
             }
         };
-        if self.config.enumerate && is_tls(&result) {
+        if self.config.enumerate && is_tls(&result, work.saw_hello) {
             Box::pin(self.enumerate(work)).await;
         }
         work.record.ok = result.is_ok();
@@ -250,9 +253,10 @@ fn random() -> Result<[u8; 32], Failure> {
 }
 
 /// Whether what was reached may speak TLS, in whatever version.
-fn is_tls(result: &Result<(), Failure>) -> bool {
+fn is_tls(result: &Result<(), Failure>, saw_hello: bool) -> bool {
     result.as_ref().err().is_none_or(|failure| {
-        failure.stage == Stage::Handshake && !matches!(failure.kind, Kind::Timeout | Kind::NotTls)
+        failure.stage == Stage::Handshake
+            && (saw_hello || !matches!(failure.kind, Kind::Timeout | Kind::NotTls))
     })
 }
 

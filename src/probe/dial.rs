@@ -140,10 +140,12 @@ impl Prober {
             if matches!(failure.kind, Kind::Eof | Kind::Reset) {
                 tap.take_in_what_came();
             }
+            let saw_hello = tap.first().first() == Some(&HANDSHAKE);
+            work.saw_hello |= saw_hello;
             Unanswered {
                 failure: failure.in_view_of(tap.first()),
                 answered: tap.is_answered(),
-                saw_hello: tap.first().first() == Some(&HANDSHAKE),
+                saw_hello,
             }
         })
     }

@@ -82,6 +82,7 @@ impl Prober {
                 until: None,
                 turn: None,
                 slot,
+                saw_hello: false,
                 record: &mut costs,
             };
             let server_name = identity.sent.as_ref().map(|name| name.as_ref());
