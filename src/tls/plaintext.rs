@@ -13,9 +13,6 @@ use crate::tls::hello::{Flight, Progress};
 /// Bytes that are read at once.
 const BUFFER: usize = 4096;
 
-/// close_notify, as a plaintext record (RFC 5246, section 7.2.1).
-const GOODBYE: [u8; 7] = [21, 3, 1, 0, 2, 1, 0];
-
 /// How long the rest of a flight may take once its ServerHello is there: they are sent together, and
 /// a peer that stops in between has shown what it speaks.
 const REST_OF_FLIGHT: Duration = Duration::from_millis(500);
@@ -32,10 +29,7 @@ pub async fn ask(tap: &mut Tap, hello: &[u8], flight: &mut Flight) -> Result<(),
     rest.unwrap_or_else(|| {
         let detail = "the peer stopped in the middle of its flight";
         Err(Failure::new(Stage::Handshake, Kind::Timeout, detail))
-    })?;
-    // A peer that does not take it has its answer from the FIN.
-    let _unsent = tap.write_all(&GOODBYE).await;
-    Ok(())
+    })
 }
 
 /// Reads to the end of the flight, or until `is_enough`.
