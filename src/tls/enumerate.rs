@@ -9,7 +9,7 @@ mod track;
 pub use track::{Groups, Order, Suite, Version};
 
 use super::hello::Answer;
-use super::legacy::{ClientHello, DEFLATE, TLS_1_2};
+use super::legacy::{ClientHello, DEFLATE, MOST_SUITES, TLS_1_2};
 use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
 
 /// Whether a server can do a thing.
@@ -88,6 +88,8 @@ pub struct Findings {
 #[derive(Debug)]
 pub struct Enumeration {
     lines: Vec<Line>,
+    /// True when the server has chosen from more suites than some can take.
+    takes_all: bool,
     compression: Support,
     secure_renegotiation: Support,
     extended_master_secret: Support,
@@ -120,6 +122,12 @@ impl Line {
     }
 }
 
+impl Track {
+    fn is_in_parts(&self) -> bool {
+        matches!(self, Self::Suites(track) if track.is_in_parts())
+    }
+}
+
 impl Default for Enumeration {
     fn default() -> Self {
         Self::new()
@@ -138,6 +146,7 @@ impl Enumeration {
         ]);
         Self {
             lines: tracks.map(Line::new).collect(),
+            takes_all: false,
             compression: Support::Unknown,
             secure_renegotiation: Support::Unknown,
             extended_master_secret: Support::Unknown,
@@ -147,12 +156,16 @@ impl Enumeration {
     /// The next hello to send. `None` while nothing is left that could be asked before one of the
     /// probes under way has its outcome; when there are none, the enumeration is over.
     pub fn next_probe(&mut self) -> Option<Probe> {
-        let (track, offer) = self
-            .lines
-            .iter()
-            .enumerate()
-            .filter(|(_, line)| !line.asked && line.silences < PATIENCE)
-            .find_map(|(track, line)| Some((track, self.offer(&line.track)?)))?;
+        let find = |in_parts| {
+            let lines = self.lines.iter().enumerate();
+            lines
+                .filter(|(_, line)| !line.asked && line.silences < PATIENCE)
+                .filter(|(_, line)| line.track.is_in_parts() == in_parts)
+                .find_map(|(track, line)| Some((track, self.offer(&line.track)?)))
+        };
+        // An answer under way may show that to ask in parts is needless.
+        let is_quiet = self.lines.iter().all(|line| !line.asked || line.track.is_in_parts());
+        let (track, offer) = find(false).or_else(|| is_quiet.then(|| find(true))?)?;
         self.lines.get_mut(track)?.asked = true;
         Some(Probe { track, offer })
     }
@@ -176,6 +189,15 @@ impl Enumeration {
                     Said::Refused(_) => Some(Support::Unknown),
                     Said::Nothing => None,
                 };
+            }
+        }
+        self.takes_all |= matches!(said, Said::Chose(..)) && probe.offer.suites.len() > MOST_SUITES;
+        for line in self.lines.iter_mut().filter(|line| !line.asked) {
+            if let Track::Suites(track) = &mut line.track
+                && self.takes_all
+                && track.is_in_parts()
+            {
+                track.end();
             }
         }
     }

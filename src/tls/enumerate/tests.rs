@@ -12,6 +12,8 @@ struct Server {
     server_order: bool,
     /// More than so many suites it calls an illegal parameter.
     most: usize,
+    /// What it says to a version that it does not speak.
+    refusal: u8,
     compression: u8,
     /// The curve of its certificate, without which it refuses.
     curve: Option<u16>,
@@ -28,6 +30,7 @@ const OLD: Server = Server {
     groups: &[23, 24],
     server_order: true,
     most: usize::MAX,
+    refusal: PROTOCOL_VERSION,
     compression: 0,
     curve: None,
     silent: |_| false,
@@ -49,7 +52,7 @@ impl Server {
             TLS_1_3 => *version == TLS_1_3,
             highest => *version <= highest,
         };
-        let version = *self.versions.iter().rev().find(|v| speaks(v)).ok_or(PROTOCOL_VERSION)?;
+        let version = *self.versions.iter().rev().find(|v| speaks(v)).ok_or(self.refusal)?;
         let best = self.versions.last();
         if offer.suites.contains(&FALLBACK_SCSV) && best > Some(&version) {
             return Err(INAPPROPRIATE_FALLBACK);
@@ -220,6 +223,19 @@ fn a_server_that_cannot_take_all_is_asked_in_parts_which_are_sorted() {
         }
         assert_eq!(findings.versions[4].support, NotSupported);
     }
+}
+
+#[test]
+fn a_server_that_takes_all_is_asked_for_no_version_in_parts() {
+    let server = Server { versions: &[0x0303], refusal: HANDSHAKE_FAILURE, ..OF_ALL_KINDS };
+    let (findings, count) = server.enumerate(4);
+    assert_eq!(
+        supports(&findings),
+        [NotSupported, NotSupported, NotSupported, Supported, NotSupported]
+    );
+    assert_eq!(suites(&findings, 3), server.suites);
+    // One hello for each version that it does not speak, and for the groups of TLS 1.3.
+    assert_eq!(count, (6 + 1 + 1) + 4 + (2 + 1) + 1);
 }
 
 #[test]

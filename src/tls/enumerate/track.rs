@@ -111,6 +111,7 @@ pub(super) struct SuiteTrack {
     open: Vec<u16>,
     /// What is offered when all of that is refused.
     later: Vec<u16>,
+    in_parts: bool,
     chosen: Vec<Suite>,
     /// How many of the chosen stand in order, because one hello offered them all.
     in_order: usize,
@@ -137,6 +138,7 @@ impl SuiteTrack {
             phase: Phase::Find,
             open: open.to_vec(),
             later: Vec::new(),
+            in_parts: false,
             chosen: Vec::new(),
             in_order: 0,
             order: None,
@@ -159,6 +161,11 @@ impl SuiteTrack {
         chosen.chain(unsorted.copied()).collect()
     }
 
+    /// Whether everything at once was refused, and nothing has been chosen from parts of it yet.
+    pub(super) fn is_in_parts(&self) -> bool {
+        self.in_parts && self.support.is_none()
+    }
+
     pub(super) fn offer(&self) -> Option<Offer> {
         let suites = match self.phase {
             Phase::Find | Phase::Sort => self.open.clone(),
@@ -175,6 +182,7 @@ impl SuiteTrack {
             Said::Refused(Some(PROTOCOL_VERSION)) if self.chosen.is_empty() => self.end(),
             // So much at once may have been the trouble.
             _ if self.chosen.is_empty() && self.open.len() > MOST_SUITES => {
+                self.in_parts = true;
                 self.later = std::mem::take(&mut self.open);
                 self.open_more();
             }
@@ -250,7 +258,7 @@ impl SuiteTrack {
         count > 0
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.support.get_or_insert(Support::NotSupported);
         self.give_up_sorting();
         self.phase = Phase::Done;
