@@ -10,7 +10,8 @@ use tlsweep::failure::{Failure, Stage};
 use tlsweep::feed::input::Place;
 use tlsweep::feed::target::Target;
 use tlsweep::report::output::{FORMATS, Layout};
-use tlsweep::report::record::Record;
+use tlsweep::report::record::{Record, Tls};
+use tlsweep::report::status::Status;
 
 fn parse(c: &mut Criterion) {
     for line in ["192.0.2.1:443", "www.example.com:8443,other.example.com,tag", "bücher.example"] {
@@ -43,5 +44,23 @@ fn encode(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, parse, classify, encode);
+fn count(c: &mut Criterion) {
+    let target: Target = "www.example.com,,tag".parse().unwrap();
+    let place = Place { line: 1, number: 1 };
+    let mut record = Record::of_target(place, &target, 443, SystemTime::UNIX_EPOCH);
+    record.ok = true;
+    record.attempts = Some(1);
+    record.ms.connect = Some(0.4);
+    record.ms.handshake = Some(3.1);
+    record.tls = Some(Tls {
+        version: Some("TLSv1.3".to_owned()),
+        group: Some("X25519MLKEM768".to_owned()),
+        ..Tls::default()
+    });
+    let records = [record];
+    let status = Status::default();
+    c.bench_function("count", |b| b.iter(|| status.count(black_box(&records))));
+}
+
+criterion_group!(benches, parse, classify, encode, count);
 criterion_main!(benches);

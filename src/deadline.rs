@@ -171,6 +171,11 @@ impl Clock {
         self.time + self.start.elapsed()
     }
 
+    /// How long it has been running.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// The time of day by which certificates are judged: it moves on by the hour, so that verdicts
     /// can be kept.
     pub fn hour(&self) -> SystemTime {

@@ -50,3 +50,6 @@ pub const MAX_FACTS_BYTES: u64 = 16 << 20;
 
 /// How many signatures that were found good are remembered.
 pub const MAX_SIGNATURES: usize = 16_384;
+
+/// How many different versions, and groups, are counted apart.
+pub const LABELS: usize = 64;

@@ -8,6 +8,7 @@ mod retry;
 mod verdict;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use rustls_pki_types::DnsName;
 use tokio::time::Instant;
@@ -34,6 +35,8 @@ pub struct Prober {
     clock: Clock,
     resolver: Resolver,
     politeness: Politeness,
+    /// Every lookup that waits or is in flight holds another of these.
+    lookups: Arc<()>,
     client: Client,
     judge: Judge,
     checks: Checks,
@@ -79,6 +82,7 @@ impl Prober {
             checks,
             resolver,
             politeness: Politeness::new(config.politeness),
+            lookups: Arc::default(),
             clock,
             config,
         })
@@ -87,6 +91,11 @@ impl Prober {
     /// What the sweep is to do.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Lookups of names that wait or are in flight.
+    pub fn lookups(&self) -> usize {
+        Arc::strong_count(&self.lookups) - 1
     }
 
     /// The record of a line on which nobody works any more, for the given reason.
@@ -229,10 +238,12 @@ impl Prober {
     ) -> Result<Vec<IpAddr>, Failure> {
         turn.step_aside();
         let begun = Instant::now();
+        let lookup = Arc::clone(&self.lookups);
         let slot = self.resolver.slot().await;
         *deadline = deadline.later_by(begun.elapsed());
         let begun = Instant::now();
         let addresses = self.resolver.lookup(name, deadline).await;
+        drop(lookup);
         record.ms.resolve = Some(milliseconds(begun.elapsed()));
         let looked_up = Instant::now();
         turn.step_back().await;

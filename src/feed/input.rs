@@ -98,7 +98,7 @@ impl Input {
         Ok(Self { sources, position: Arc::default(), size })
     }
 
-    /// Bytes read so far; goes on counting while [`Input::send_to`] runs.
+    /// Bytes of the lines that were handed on so far; goes on counting while [`Input::send_to`] runs.
     pub fn position(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.position)
     }
@@ -123,10 +123,11 @@ impl Input {
                 Source::Arguments(arguments) => {
                     for argument in arguments {
                         let bytes = argument.into_vec();
-                        self.position.fetch_add(bytes.len() as u64 + 1, Ordering::Relaxed);
-                        if !lines.add(&bytes, bytes.len() > LINE_LIMIT) {
+                        let length = bytes.len();
+                        if !lines.add(&bytes, length > LINE_LIMIT) {
                             return Ok(());
                         }
+                        self.position.fetch_add(length as u64 + 1, Ordering::Relaxed);
                     }
                     continue;
                 }
@@ -181,11 +182,11 @@ fn read_lines(
         if line.len() as u64 == most {
             length += reader.skip_until(b'\n')?;
         }
-        position.fetch_add(length as u64, Ordering::Relaxed);
         let line = line.strip_prefix(std::mem::take(&mut mark)).unwrap_or(line);
         if !lines.add(line, is_long) {
             return Ok(false);
         }
+        position.fetch_add(length as u64, Ordering::Relaxed);
     }
 }
 

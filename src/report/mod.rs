@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod enumeration;
+pub mod latency;
+pub mod metrics;
 pub mod output;
 pub mod record;
 pub mod schema;

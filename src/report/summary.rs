@@ -1,51 +1,130 @@
 //! What a sweep came to: counts, and the exit code that follows from them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
 
 use crate::failure::{Kind, Stage};
+use crate::limits::LABELS;
+use crate::report::latency::Latency;
 use crate::report::record::Record;
 
-/// What the records of a sweep came to.
-#[derive(Clone, Debug, Default)]
+/// What stands for every label beyond [`LABELS`].
+const OTHER: &str = "other";
+
+/// The counters of a sweep, every one of bounded size.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
-    ok: u64,
-    failed: BTreeMap<(Stage, Kind), u64>,
-    met: BTreeMap<String, u64>,
-    legacy: u64,
+    pub(super) targets: u64,
+    /// Targets of which at least one record is.
+    pub(super) ok: u64,
+    pub(super) failed: u64,
+    #[serde(serialize_with = "by_words")]
+    pub(super) by: BTreeMap<(Stage, Kind), u64>,
+    versions: BTreeMap<String, u64>,
+    groups: BTreeMap<String, u64>,
+    /// By version, then by group; the group is empty where none was seen.
+    #[serde(skip)]
+    pub(super) connections: BTreeMap<String, BTreeMap<String, u64>>,
+    pub(super) verdicts: BTreeMap<&'static str, u64>,
+    pub(super) legacy: u64,
+    pub(super) failed_checks: BTreeMap<String, u64>,
+    pub(super) ms: Latencies,
+}
+
+/// How long the steps took.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Latencies {
+    /// Of the connections that were made.
+    pub(super) connect: Latency,
+    /// Of the handshakes that were completed.
+    pub(super) handshake: Latency,
+    /// Of every target that was dialled.
+    pub(super) total: Latency,
+}
+
+/// A sweep that is over, as one document.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    /// Of the program.
+    pub version: &'static str,
+    /// The command line.
+    pub arguments: Vec<String>,
+    /// When the sweep began.
+    #[serde(serialize_with = "rfc3339")]
+    pub start: SystemTime,
+    /// When it was over.
+    #[serde(serialize_with = "rfc3339")]
+    pub end: SystemTime,
+    /// Seconds from start to end.
+    pub elapsed: f64,
+    /// Of the process.
+    pub exit_code: u8,
+    /// What the records came to.
+    #[serde(flatten)]
+    pub summary: &'a Summary,
+    /// The most memory that was resident at once, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss: Option<u64>,
 }
 
 impl Summary {
-    /// Counts a record.
-    pub fn count(&mut self, record: &Record) {
-        match &record.error {
-            None => self.ok += 1,
-            Some(failure) => {
-                *self.failed.entry((failure.stage, failure.kind)).or_default() += 1;
+    /// Counts all records of a target.
+    pub fn count(&mut self, of_target: &[Record]) {
+        self.targets += 1;
+        match of_target.iter().any(|record| record.ok) {
+            true => self.ok += 1,
+            false => self.failed += 1,
+        }
+        of_target.iter().for_each(|record| self.count_record(record));
+    }
+
+    fn count_record(&mut self, record: &Record) {
+        let failure = record.error.as_ref();
+        if let Some(failure) = failure {
+            *self.by.entry((failure.stage, failure.kind)).or_default() += 1;
+        }
+        if let Some(tls) = &record.tls {
+            self.legacy += u64::from(tls.legacy == Some(true));
+            if let Some(version) = &tls.version {
+                let group = tls.group.as_deref();
+                *entry(&mut self.versions, version) += 1;
+                let of_version = entry(&mut self.connections, version);
+                *entry(of_version, group.unwrap_or_default()) += 1;
+                if let Some(group) = group {
+                    *entry(&mut self.groups, group) += 1;
+                }
             }
         }
-        let is_legacy = record.tls.as_ref().is_some_and(|tls| tls.legacy == Some(true));
-        self.legacy += u64::from(is_legacy);
+        if let Some(trust) = &record.trust {
+            *self.verdicts.entry(trust.verdict.as_str()).or_default() += 1;
+        }
         for check in record.failed_checks.iter().flatten() {
-            *self.met.entry(check.clone()).or_default() += 1;
+            *self.failed_checks.entry(check.clone()).or_default() += 1;
+        }
+        let is_connected =
+            failure.is_none_or(|f| matches!(f.stage, Stage::Starttls | Stage::Handshake));
+        let ms = &record.ms;
+        for (latency, took) in [
+            (&mut self.ms.connect, ms.connect.filter(|_| is_connected)),
+            (&mut self.ms.handshake, ms.handshake.filter(|_| record.ok)),
+            (&mut self.ms.total, record.attempts.filter(|n| *n > 0).map(|_| ms.total)),
+        ] {
+            took.into_iter().for_each(|took| latency.record(took));
         }
     }
 
     /// Whether some target met a condition of `--fail-on`.
     pub fn has_failed_checks(&self) -> bool {
-        !self.met.is_empty()
-    }
-
-    /// Records counted.
-    pub fn total(&self) -> u64 {
-        self.ok + self.failed.values().sum::<u64>()
+        !self.failed_checks.is_empty()
     }
 
     /// Whether some target was not finished through a fault of ours.
     pub fn is_incomplete(&self) -> bool {
         [Kind::Resource, Kind::Internal]
             .iter()
-            .any(|kind| self.failed.contains_key(&(Stage::Local, *kind)))
+            .any(|kind| self.by.contains_key(&(Stage::Local, *kind)))
     }
 
     /// One line for people: counts, the most frequent failures first.
@@ -53,25 +132,42 @@ impl Summary {
         let seconds = elapsed.as_secs_f64();
         let mut line = format!(
             "{} targets in {seconds:.1} s: {} ok, {} failed",
-            self.total(),
-            self.ok,
-            self.total() - self.ok,
+            self.targets, self.ok, self.failed
         );
-        let failed = self.failed.iter();
-        let failed =
-            failed.map(|((stage, kind), n)| (format!("{}/{}", stage.word(), kind.word()), *n));
-        if let Some(list) = most_frequent_first(failed) {
+        if let Some(list) = most_frequent_first(words(&self.by)) {
             line.push_str(&format!(" ({list})"));
         }
         if self.legacy > 0 {
             line.push_str(&format!("; {} speak only what tlsweep does not", self.legacy));
         }
-        let met = self.met.iter().map(|(check, n)| (check.clone(), *n));
+        let met = self.failed_checks.iter().map(|(check, n)| (check.clone(), *n));
         if let Some(list) = most_frequent_first(met) {
             line.push_str(&format!("; met: {list}"));
         }
         line
     }
+}
+
+/// The place of a label that a peer had a say in.
+fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, label: &str) -> &'a mut V {
+    let is_full = map.len() >= LABELS && !map.contains_key(label);
+    map.entry(if is_full { OTHER } else { label }.to_owned()).or_default()
+}
+
+/// Counts by `stage/kind`.
+pub(super) fn words(by: &BTreeMap<(Stage, Kind), u64>) -> impl Iterator<Item = (String, u64)> {
+    by.iter().map(|((stage, kind), n)| (format!("{}/{}", stage.word(), kind.word()), *n))
+}
+
+pub(super) fn by_words<S: Serializer>(
+    by: &BTreeMap<(Stage, Kind), u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(words(by))
+}
+
+pub(super) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
 }
 
 /// `3 this, 1 that`; nothing when there is nothing.
@@ -80,4 +176,47 @@ fn most_frequent_first(counts: impl Iterator<Item = (String, u64)>) -> Option<St
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let words: Vec<_> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+    use crate::feed::input::Place;
+    use crate::report::record::Tls;
+
+    fn record() -> Record {
+        let target = "a.test".parse().unwrap();
+        Record::of_target(Place { line: 1, number: 1 }, &target, 443, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn several_records_of_a_target_are_one_target() {
+        let ok = Record { ok: true, ..record() };
+        let refused = Failure::new(Stage::Connect, Kind::Refused, "");
+        let refused = Record { error: Some(refused), ..record() };
+        let mut summary = Summary::default();
+        summary.count(&[refused.clone(), ok, refused.clone()]);
+        summary.count(&[refused.clone(), refused]);
+        assert_eq!(
+            summary.line(Duration::from_secs(1)),
+            "2 targets in 1.0 s: 1 ok, 1 failed (4 connect/refused)"
+        );
+    }
+
+    #[test]
+    fn labels_that_peers_choose_are_bounded() {
+        let mut summary = Summary::default();
+        for number in 0..1000 {
+            let label = |n: u32| Some(n.to_string());
+            let tls = Tls { version: label(number % 70), group: label(number), ..Tls::default() };
+            summary.count(&[Record { tls: Some(tls), ..record() }]);
+        }
+        for counts in [&summary.versions, &summary.groups] {
+            assert_eq!((counts.len(), counts.values().sum::<u64>()), (LABELS + 1, 1000));
+        }
+        assert_eq!(summary.groups[OTHER], 1000 - LABELS as u64);
+        assert!(summary.connections.values().all(|groups| groups.len() <= LABELS + 1));
+        assert_eq!(summary.connections.len(), LABELS + 1);
+    }
 }

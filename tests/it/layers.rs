@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 48] = [
+const ORDER: [&str; 50] = [
     "escape",
     "limits",
     "names",
@@ -40,8 +40,10 @@ const ORDER: [&str; 48] = [
     "report::record",
     "report::schema",
     "report::check",
-    "report::status",
+    "report::latency",
     "report::summary",
+    "report::status",
+    "report::metrics",
     "report::output",
     "report::output::text",
     "report::output::json",

@@ -8,9 +8,11 @@ mod dry_run;
 mod help;
 mod preflight;
 mod progress;
+mod replaced;
 mod roots;
 mod run;
 mod term;
+mod watch;
 
 use std::process::ExitCode;
 

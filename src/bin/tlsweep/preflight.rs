@@ -18,7 +18,7 @@ pub(crate) fn fit(config: &mut Config) -> Vec<String> {
     let limit = rlimit::increase_nofile_limit(u64::MAX)
         .or_else(|_error| rlimit::Resource::NOFILE.get_soft())
         .unwrap_or(1024);
-    let own = open_descriptors() + RESERVE;
+    let own = open_descriptors().unwrap_or(8) + RESERVE;
     let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX).max(2);
     // A lookup holds a socket too.
     let lookups = config.lookups.min(config.concurrency);
@@ -73,8 +73,10 @@ fn kernel_limits(
     ports.into_iter().chain(tracking)
 }
 
-fn open_descriptors() -> u64 {
-    fs::read_dir("/proc/self/fd").map_or(8, |entries| entries.count() as u64)
+/// How many are open, where the system tells; the one that it takes to look is not counted.
+pub(crate) fn open_descriptors() -> Option<u64> {
+    let open = fs::read_dir("/proc/self/fd").ok()?.count();
+    Some(open.saturating_sub(1) as u64)
 }
 
 /// Keeps the allocator of the C library to as many arenas as there are threads that work: left alone

@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,17 +14,12 @@ const INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) struct Progress {
     bar: ProgressBar,
     status: Arc<Status>,
-    position: Arc<AtomicU64>,
 }
 
 impl Progress {
     /// A progress line, hidden where nobody looks.
-    pub(crate) fn new(
-        quiet: bool,
-        status: Arc<Status>,
-        position: Arc<AtomicU64>,
-        size: Option<u64>,
-    ) -> Self {
+    pub(crate) fn new(quiet: bool, status: Arc<Status>) -> Self {
+        let (_, size) = status.input();
         let hidden = quiet || !io::stderr().is_terminal();
         let target = match hidden {
             true => ProgressDrawTarget::hidden(),
@@ -39,7 +33,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Self { bar, status, position }
+        Self { bar, status }
     }
 
     /// Redraws the line until it is dropped.
@@ -52,15 +46,12 @@ impl Progress {
         loop {
             ticks.tick().await;
             let counts = self.status.counts();
-            let rate = (counts.done() - done_before) * 1000 / INTERVAL.as_millis() as u64;
-            done_before = counts.done();
-            self.bar.set_position(self.position.load(Ordering::Relaxed));
+            let rate = (counts.done - done_before) * 1000 / INTERVAL.as_millis() as u64;
+            done_before = counts.done;
+            self.bar.set_position(self.status.input().0);
             self.bar.set_message(format!(
                 "{} done, {} in flight, {rate}/s, {} ok, {} failed",
-                counts.done(),
-                counts.in_flight,
-                counts.ok,
-                counts.failed,
+                counts.done, counts.in_flight, counts.ok, counts.failed,
             ));
         }
     }
@@ -84,7 +75,11 @@ pub(crate) struct Around<W> {
 
 impl<W: Write> Write for Around<W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.bar.suspend(|| self.out.write(buf))
+        match self.bar.is_hidden() {
+            // Without a line there is no reason for one writer to wait for another.
+            true => self.out.write(buf),
+            false => self.bar.suspend(|| self.out.write(buf)),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -23,17 +23,16 @@ use tlsweep::report::output::{Format, Sink, write_all};
 use tlsweep::report::record::Record;
 use tlsweep::report::schema::schema;
 use tlsweep::report::status::Status;
-use tlsweep::report::summary::Summary;
 use tlsweep::sweep::{Settings, Stop, sweep};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
 
 use crate::cli::Cli;
 use crate::destination::Destination;
 use crate::progress::Progress;
+use crate::watch::Watch;
 use crate::{demo, dry_run, preflight, roots, term};
 
 /// How much longer than the grace the output may take to write what it was given.
@@ -59,12 +58,6 @@ pub(crate) enum Exit {
     Terminated,
 }
 
-/// What the output thread has to say at its end.
-struct Written {
-    summary: Summary,
-    result: io::Result<()>,
-}
-
 /// Runs what the command line asks for.
 ///
 /// # Errors
@@ -75,6 +68,8 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     if cli.output.print_schema {
         return print(serde_json::to_string_pretty(&schema())?);
     }
+    let runtime = runtime().context("cannot start the runtime")?;
+    let asked = runtime.block_on(async { Watch::listen() })?;
     let mut config = cli.config()?;
     let checks = cli.certificates.checks()?;
     let roots =
@@ -86,8 +81,7 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     if !cli.output.quiet {
         limits.iter().for_each(term::notice);
     }
-    let runtime = runtime().context("cannot start the runtime")?;
-    let exit = runtime.block_on(run_sweep(&mut cli, config, roots, checks));
+    let exit = runtime.block_on(run_sweep(&mut cli, config, roots, checks, asked));
     // Nobody waits for a thread that is stuck in a read or a write.
     runtime.shutdown_background();
     exit
@@ -107,25 +101,25 @@ async fn run_sweep(
     config: Config,
     mut roots: Roots,
     checks: Checks,
+    asked: Signal,
 ) -> Result<Exit> {
+    let reports = cli.operator.reports()?;
     let (targets, files) = match demo::start(cli, &mut roots).await? {
         Some(targets) => (targets, Vec::new()),
         None => cli.targets.inputs()?,
     };
-    let started = Instant::now();
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    let clock = Clock::start(SystemTime::now());
     let open = || Input::open(targets.clone(), &files, || Box::new(io::stdin()));
     let input = open()?;
-    let status = Arc::new(Status::default());
-    let progress =
-        Progress::new(cli.output.quiet, Arc::clone(&status), input.position(), input.size());
+    let status = Arc::new(Status::new(input.position(), input.size()));
+    let progress = Progress::new(cli.output.quiet, Arc::clone(&status));
     let settings = Settings {
         concurrency: config.concurrency,
         grace: config.grace,
         status: Arc::clone(&status),
     };
     let mut signals = Signals::new()?;
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-    let clock = Clock::start(SystemTime::now());
     let several = config.all_addresses;
     let prober = Prober::new(config, roots, checks, clock);
     let prober = Arc::new(prober.context("the TLS settings make no hello")?);
@@ -142,12 +136,14 @@ async fn run_sweep(
             term::notice(format_args!("going on: {} targets are done already", done.count()));
         }
     }
+    let watched = (Arc::clone(&status), Arc::clone(&prober), clock);
+    let mut watch = Watch::new(reports, asked, watched, &progress)?;
 
     let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
     let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
     let (stop, stopping) = watch::channel(Stop::No);
-    let input_ended = read_input(input, selection, done, lines, stop.clone());
-    let written = write_output(record_queue, format, sink, status);
+    let input_ended = read_input(input, selection, done, lines, (stop.clone(), status.clone()));
+    let written = write_output(record_queue, format, sink, Arc::clone(&status));
 
     // A task of its own runs where its tasks do; this one would be woken on another thread.
     let sweep = tokio::spawn(sweep(prober, settings, line_queue, records, stopping));
@@ -159,9 +155,13 @@ async fn run_sweep(
     let (written, signal) = tokio::select! {
         ended = until_the_end(engine, &mut signals, &stop, cli) => ended,
         () = progress.show() => (None, None),
+        () = watch.keep_up() => (None, None),
     };
     progress.clear();
-    Ok(conclude(written, signal, input_ended, started.elapsed(), cli.output.quiet))
+    watch.last_line().await;
+    let last_words = (!cli.output.quiet).then(|| status.summary().line(clock.elapsed()));
+    let exit = conclude(written, signal, input_ended, &status, last_words);
+    Ok(watch.end(exit))
 }
 
 /// Waits for the sweep, or for the people who want it to stop: the first signal asks, as does the
@@ -169,11 +169,11 @@ async fn run_sweep(
 /// longer than a moment then. (`timeout` sends every signal twice, so a second one must not cost a
 /// line.)
 async fn until_the_end(
-    engine: impl Future<Output = Result<Written, oneshot::error::RecvError>>,
+    engine: impl Future<Output = Result<io::Result<()>, oneshot::error::RecvError>>,
     signals: &mut Signals,
     stop: &watch::Sender<Stop>,
     cli: &Cli,
-) -> (Option<Written>, Option<Exit>) {
+) -> (Option<io::Result<()>>, Option<Exit>) {
     tokio::pin!(engine);
     let time_is_up = async {
         match cli.targets.max_time {
@@ -210,17 +210,17 @@ async fn until_the_end(
 
 /// The exit code, and the last words on stderr.
 fn conclude(
-    written: Option<Written>,
+    written: Option<io::Result<()>>,
     signal: Option<Exit>,
     mut input_ended: oneshot::Receiver<Result<(), SelectionError>>,
-    elapsed: Duration,
-    quiet: bool,
+    status: &Status,
+    last_words: Option<String>,
 ) -> Exit {
-    let Some(Written { summary, result }) = written else {
+    let Some(result) = written else {
         return signal.unwrap_or(Exit::Incomplete);
     };
-    if !quiet {
-        term::notice(summary.line(elapsed));
+    if let Some(line) = last_words {
+        term::notice(line);
     }
     if let Err(error) = result {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -237,6 +237,7 @@ fn conclude(
         term::error(&error.into());
         return Exit::Unusable;
     }
+    let summary = status.summary();
     if summary.is_incomplete() {
         return Exit::Incomplete;
     }
@@ -251,11 +252,14 @@ fn read_input(
     selection: Selection,
     mut done: Done,
     lines: mpsc::Sender<Line>,
-    stop: watch::Sender<Stop>,
+    (stop, status): (watch::Sender<Stop>, Arc<Status>),
 ) -> oneshot::Receiver<Result<(), SelectionError>> {
     let (ended, receiver) = oneshot::channel();
     thread::spawn(move || {
-        let result = selection.send_all(input, &mut done, |line| send(&lines, line));
+        let result = selection.send_all(input, &mut done, |line| {
+            status.read(&line);
+            send(&lines, line)
+        });
         let is_other_list = matches!(result, Err(SelectionError::OtherList(_)));
         // Before the queue's end is seen, so that whoever sees it finds the result.
         let _nobody_asks = ended.send(result);
@@ -286,15 +290,12 @@ fn write_output(
     mut format: Box<dyn Format>,
     mut sink: Box<dyn Sink>,
     status: Arc<Status>,
-) -> oneshot::Receiver<Written> {
+) -> oneshot::Receiver<io::Result<()>> {
     let (ended, receiver) = oneshot::channel();
     thread::spawn(move || {
-        let mut summary = Summary::default();
-        let result = write_all(records, format.as_mut(), sink.as_mut(), |record| {
-            summary.count(record);
-            status.count(record);
-        });
-        let _nobody_asks = ended.send(Written { summary, result });
+        let result =
+            write_all(records, format.as_mut(), sink.as_mut(), |target| status.count(target));
+        let _nobody_asks = ended.send(result);
     });
     receiver
 }
@@ -334,16 +335,32 @@ impl Signals {
     }
 }
 
+impl Exit {
+    /// The exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Met => 1,
+            Self::Unusable => 2,
+            Self::Incomplete => 3,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// The same, unless a report on a sweep that is complete could not be written.
+    pub(crate) fn unless_failed(self, report: Result<()>) -> Self {
+        let Err(error) = report else { return self };
+        term::error(&error);
+        match self {
+            Self::Complete | Self::Met => Self::Incomplete,
+            other => other,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Complete => 0,
-            Exit::Met => 1,
-            Exit::Unusable => 2,
-            Exit::Incomplete => 3,
-            Exit::Interrupted => 130,
-            Exit::Terminated => 143,
-        }
-        .into()
+        exit.code().into()
     }
 }

@@ -116,7 +116,7 @@ impl<W: Write + Send> Sink for W {
     }
 }
 
-/// Writes records as they come, until there are no more, telling `each` of every one; flushes
+/// Writes records as they come, until there are no more, telling `each` of all of a target; flushes
 /// whenever nobody waits to be written. Blocks: for a thread of its own.
 ///
 /// Only whole lines, and all of a target, are handed to `sink` at once.
@@ -127,7 +127,7 @@ pub fn write_all(
     mut results: mpsc::Receiver<Vec<Record>>,
     format: &mut dyn Format,
     sink: &mut dyn Sink,
-    mut each: impl FnMut(&Record),
+    mut each: impl FnMut(&[Record]),
 ) -> io::Result<()> {
     let mut batch = Batch { text: Vec::with_capacity(BUFFER), ends: Vec::new() };
     let mut targets = 0;
@@ -143,10 +143,10 @@ pub fn write_all(
                 if is_wanted {
                     format.append(record, &mut batch.text)?;
                 }
-                each(record);
             }
             batch.ends.push(batch.text.len());
             targets += 1;
+            each(&of_target);
             if batch.text.len() >= BUFFER {
                 batch.hand_to(sink)?;
             }

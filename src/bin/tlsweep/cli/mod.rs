@@ -3,6 +3,7 @@
 mod certificates;
 mod deadlines;
 mod dialling;
+mod operator;
 mod output;
 mod targets;
 mod tls;
@@ -33,6 +34,8 @@ pub(crate) struct Cli {
     tls: tls::Tls,
     #[command(flatten)]
     pub(crate) certificates: certificates::Certificates,
+    #[command(flatten)]
+    pub(crate) operator: operator::Operator,
     #[command(flatten)]
     pub(crate) output: Output,
 
@@ -66,10 +69,11 @@ impl Cli {
             None => true,
         };
         let is_checked = !self.certificates.fail_on.is_empty();
+        let is_counted = self.operator.counts_verdicts();
         Wanted {
             cert: is_wanted("cert.") || is_checked,
             chain: self.certificates.chain && is_wanted("chain."),
-            trust: is_wanted("trust.") || is_wanted("chain.considered") || is_checked,
+            trust: is_wanted("trust.") || is_wanted("chain.considered") || is_checked || is_counted,
             ocsp: is_wanted("ocsp."),
         }
     }

@@ -40,6 +40,14 @@ fn time(text: &str, max: Duration) -> Result<Duration> {
     Ok(time)
 }
 
+/// A span, or a plain number of seconds.
+pub(super) fn period(text: &str) -> Result<Span> {
+    match text.parse::<u32>() {
+        Ok(_) => format!("{text}s").parse(),
+        Err(_) => text.parse(),
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_duration(self.0).fmt(f)
@@ -94,6 +102,12 @@ mod tests {
         }
         for text in ["", "5", "0s", "2days", "-1s", "1us"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        for (text, seconds) in [("15", 15), ("2m", 120)] {
+            assert_eq!(period(text).unwrap().0, Duration::from_secs(seconds));
+        }
+        for text in ["", "0", "99999999", "5 parsecs"] {
+            assert!(period(text).is_err(), "{text}");
         }
     }
 }
