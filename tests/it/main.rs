@@ -37,6 +37,7 @@ mod layers;
 mod legacy;
 mod local;
 mod names;
+mod operator;
 mod output;
 mod politeness;
 mod process;
