@@ -1,13 +1,16 @@
 //! Kill -9 at any moment: what is in the file is whole, and the next run completes it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Lines, RESUMABLE, Sweep, wait_until};
+use super::{Lines, RESUMABLE, Sweep, json, wait_until};
 use crate::support::cmd::BINARY;
+use crate::support::dns::NameServer;
+use crate::support::peer::Spec;
 use crate::support::random::Random;
 
 const MOMENTS: usize = 50;
@@ -89,5 +92,32 @@ fn wherever_the_end_is_torn_off_the_rest_is_kept() {
             sweep.resume().run("").assert_complete();
             sweep.assert_complete(&format!("{output} up to {end}"));
         }
+    }
+}
+
+#[test]
+fn of_several_addresses_none_is_lost() {
+    let server = NameServer::start();
+    let peers = [Spec::refusing().start(), Spec::refusing().start()];
+    let port = peers[0].addr.port();
+    let input = vec![format!("127.0.0.1:{port}"), format!("dual.test:{port}")];
+    let sweep = Sweep::with(input, "out.jsonl", peers);
+    let flags = ["--all-addresses", "-c", "1", "--resolver", &server.address()];
+    let addresses = || -> BTreeSet<String> {
+        let lines = sweep.lines();
+        let addresses: BTreeSet<_> = lines
+            .iter()
+            .map(|line| format!("{} {}", json(line)["target"], json(line)["addr"]))
+            .collect();
+        assert_eq!(addresses.len(), lines.len(), "{lines:#?}");
+        addresses
+    };
+    sweep.run().args(flags).run("").assert_complete();
+    let (bytes, whole) = (sweep.bytes(), addresses());
+    assert_eq!(whole.len(), 3, "{whole:?}");
+    for end in (0..bytes.len()).rev().step_by(150) {
+        fs::write(&sweep.output, &bytes[..end]).unwrap();
+        sweep.resume().args(flags).run("").assert_complete();
+        assert_eq!(addresses(), whole, "up to {end} of {}", bytes.len());
     }
 }
