@@ -1,0 +1,269 @@
+"""What is measured, and what it must come to."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import Callable
+
+import servers
+from process import Output, Process
+from programs import Program, Sweep
+
+KIB = 1024
+MIB = 1024 * KIB
+DEADLINE = 1  # seconds that a silent target is given
+
+
+@dataclass
+class Size:
+    """How much of everything is measured."""
+
+    pairs: int
+    targets: int = 10_000
+    growth: int = 200_000
+    stalls: int = 40_000
+    few: int = 1_000  # dials in flight; the memory of one is the slope between the two
+    many: int = 8_000
+    starts: int = 21
+    concurrency: int = 500
+
+
+@dataclass
+class Comparison:
+    """The programs, and where they run."""
+
+    size: Size
+    folder: Path
+    ours: Program
+    pool: Program
+    others: list  # of Program
+    floor: Path | None
+    cores: tuple  # the servers', the programs'
+    port: int = 0  # nginx's
+    group: str = ""  # the one that nginx chooses
+
+    @cached_property
+    def rounds(self):
+        """Every program in turn, as often as there are pairs: by name, what it used."""
+        programs = [self.ours, self.pool, *self.others]
+        for program in programs:
+            self.sweep(program, self.targets("warm-up", 200 // program.fraction))
+            if program is self.ours:
+                with open(self.folder / "out", encoding="utf-8") as out:
+                    self.group = json.loads(out.readline())["tls"]["group"]
+        rounds = []
+        for number in range(self.size.pairs):
+            say(f"pair {number + 1} of {self.size.pairs}")
+            used = {}
+            # Back and forth, so that nobody always comes after the same.
+            for program in programs if number % 2 == 0 else reversed(programs):
+                count = self.size.targets // program.fraction
+                used[program.name] = self.sweep(program, self.targets("good", count)), count
+                say(f"{program.name}: {count} targets, {used[program.name][0].wall:.1f} s")
+            if self.floor:
+                used["floor"] = self.run_floor()
+            rounds.append(used)
+        return rounds
+
+    def sweep(self, program, targets, expected=None, look=None, **settings):
+        """Runs a program over a file of targets, and sees that it has done what it should."""
+        count = len(targets.read_text(encoding="ascii").splitlines())
+        expected = count if expected is None else expected
+        out = self.folder / "out"
+        output = Output(out, program.success)
+        settings = {"concurrency": self.size.concurrency, "port": self.port, **settings}
+        command = program.command(Sweep(targets, **settings))
+        stdin = targets if program.reads_stdin else os.devnull
+        with Process(command, {self.cores[1]}, stdin, out, self.folder / "err") as process:
+
+            def look_on():
+                output.read_on()
+                if look:
+                    look(process, output)
+
+            used = process.watch(look_on)
+        if not 0.999 * expected <= output.successes <= expected:
+            raise RuntimeError(f"{program.name} on {targets.name}: {output.successes} of {expected} handshakes finished")
+        return used
+
+    def targets(self, name, count, port_of=None):
+        """A file of that many targets, at nginx's port unless told otherwise."""
+        path = self.folder / f"{name}.targets"
+        port_of = port_of or (lambda number: self.port)
+        servers.targets(path, (port_of(number) for number in range(count)))
+        return path
+
+    def run_floor(self):
+        """Seconds of CPU for a handshake with the group that nginx chooses."""
+        rows = {"x25519": "X25519 of a post-quantum offer", "X25519MLKEM768": "X25519MLKEM768"}
+        row = rows[self.group]
+        out = self.folder / "out.floor"
+        command = [self.floor, "--bench", "--concurrency", self.size.concurrency]
+        with Process(command, set(self.cores), stdout=out, stderr=self.folder / "err") as process:
+            process.wait()
+        for line in out.read_text(encoding="utf-8").splitlines():
+            if line.startswith(row + "  "):
+                return float(line.split()[-1]) / 1e6
+        raise RuntimeError(f"{out}: no line of {row}")
+
+    def per_handshake(self, name):
+        """Seconds of CPU, the median of all rounds."""
+        return median(used.cpu / count for used, count in (one[name] for one in self.rounds))
+
+    def resident_per_dial(self, program, ports, **settings):
+        """Bytes resident for a dial that waits at these ports for something that never comes."""
+        few, many = self.size.few, self.size.many
+
+        def resident(count):
+            targets = self.targets("waiting", count, lambda number: ports[number % len(ports)])
+            sweep = Sweep(targets, concurrency=count, port=ports[0], timeout=600, **settings)
+            stdin = targets if program.reads_stdin else os.devnull
+            say(f"{program.name}: {count} dials that wait")
+            with Process(program.command(sweep), {self.cores[1]}, stdin) as process:
+                return process.resident_once_waiting(count)
+
+        return (resident(many) - resident(few)) / (many - few)
+
+
+@dataclass
+class Figure:
+    """A row of the table."""
+
+    key: str
+    what: str
+    measure: Callable  # of a Comparison: this program's, the Go pool's (or None)
+    unit: str
+    must: float
+    aim: float | None
+
+
+def against_pool(comparison):
+    """The median of the ratios of all pairs."""
+
+    def ratio(one, name):
+        used, count = one[name]
+        pool, pool_count = one[comparison.pool.name]
+        return (used.cpu / count) / (pool.cpu / pool_count)
+
+    return median(ratio(one, comparison.ours.name) for one in comparison.rounds), 1.0
+
+
+def against_floor(comparison):
+    """The median of the ratios of all pairs."""
+
+    def ratios(name):
+        return [one[name][0].cpu / one[name][1] / one["floor"] for one in comparison.rounds]
+
+    return tuple(median(ratios(program.name)) for program in (comparison.ours, comparison.pool))
+
+
+def waiting_for_hello(comparison, **settings):
+    """KiB resident for a dial that has sent its hello."""
+    with servers.silent(comparison.size.many) as ports:
+        return tuple(
+            comparison.resident_per_dial(program, ports, **settings) / KIB
+            for program in (comparison.ours, comparison.pool)
+        )
+
+
+def waiting_classical(comparison):
+    """The same without a post-quantum key share."""
+    return waiting_for_hello(comparison, classical=True)
+
+
+def waiting_for_connect(comparison):
+    """KiB resident for a dial whose SYN is not answered."""
+    with servers.full() as port:
+        return tuple(
+            comparison.resident_per_dial(program, [port]) / KIB
+            for program in (comparison.ours, comparison.pool)
+        )
+
+
+def growth(comparison):
+    """MiB by which the peak of the resident memory grows after a fifth of many targets."""
+
+    def grown(program):
+        count = comparison.size.growth
+        early = []
+
+        def look(process, output):
+            if not early and output.lines >= count // 5:
+                early.append(process.peak)
+
+        say(f"{program.name}: {count} targets")
+        used = comparison.sweep(program, comparison.targets("many", count), look=look)
+        return (used.peak - early[0]) / MIB
+
+    return grown(comparison.ours), grown(comparison.pool)
+
+
+def stalls(comparison):
+    """Wall time with every twentieth target silent, against what cannot be beaten."""
+    size = comparison.size
+    count = size.stalls
+    silent = count // 20
+    good = comparison.targets("alone", count - silent)
+
+    def ratio(program):
+        say(f"{program.name}: {silent} silent targets of {count}")
+        alone = comparison.sweep(program, good, timeout=DEADLINE).wall
+        # Two dials each: a silent target is dialled again with a smaller hello.
+        with servers.silent(2 * silent) as ports:
+
+            def port_of(number):
+                return ports[number // 20 % len(ports)] if number % 20 == 10 else comparison.port
+
+            mixed = comparison.targets("mixed", count, port_of)
+            wall = comparison.sweep(program, mixed, count - silent, timeout=DEADLINE).wall
+        return wall / max(alone, silent / size.concurrency * DEADLINE)
+
+    times = min(size.pairs, 3)
+    return tuple(
+        median(ratio(program) for _ in range(times))
+        for program in (comparison.ours, comparison.pool)
+    )
+
+
+def start_to_exit(comparison, *words):
+    """Milliseconds, the median of many starts."""
+    path = comparison.ours.command(Sweep(Path(), 1, 0))[0]
+
+    def once():
+        with Process([path, *words], {comparison.cores[1]}) as process:
+            return process.wait().wall * 1000
+
+    return median(once() for _ in range(comparison.size.starts)), None
+
+
+def one_target(comparison):
+    """Milliseconds for one target on loopback."""
+    return start_to_exit(comparison, f"127.0.0.1:{comparison.port}")
+
+
+def idle_start(comparison):
+    """Milliseconds for the version."""
+    return start_to_exit(comparison, "--version")
+
+
+FIGURES = [
+    Figure("cpu", "CPU per handshake against the Go pool, same run", against_pool, "", 0.65, 0.50),
+    Figure("floor", "CPU per handshake against our own floor, same run", against_floor, "", 1.25, 1.10),
+    Figure("hello", "RSS per dial waiting for the ServerHello", waiting_for_hello, "KiB", 13, 6),
+    Figure("classical", "the same with `--groups X25519,P-256`", waiting_classical, "KiB", 6, 4),
+    Figure("connect", "RSS per dial waiting for the connect", waiting_for_connect, "KiB", 2, 1.2),
+    Figure("growth", "peak RSS, growth from 20 % to 100 % of the targets", growth, "MiB", 1, 0),
+    Figure("stalls", "wall with 5 % silent targets against max(good alone, stalled/concurrency x deadline)",
+           stalls, "", 1.15, 1.02),
+    Figure("one", "one target on loopback, start to exit", one_target, "ms", 15, 5),
+    Figure("idle", "idle start (`--version`)", idle_start, "ms", 3, None),
+]  # fmt: skip
+
+
+def say(text):
+    """Progress, for whoever waits."""
+    print(text, file=sys.stderr)

@@ -1,0 +1,3 @@
+module tlsweep/benches/compare
+
+go 1.25
