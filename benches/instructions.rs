@@ -1,0 +1,108 @@
+//! How many instructions the operations of `micro` take, counted by callgrind: the same on a busy
+//! machine as on a quiet one, so that CI can hold them to what is written down here.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench may panic and prints its figures"
+)]
+
+mod operations;
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use operations::operations;
+
+/// Instructions that each may take, as last measured.
+const COMMITTED: [(&str, u64); 12] = [
+    ("parse address", 0),
+    ("parse name, SNI and tag", 0),
+    ("parse name that is not ASCII", 0),
+    ("classify refused", 0),
+    ("classify alert", 0),
+    ("facts", 0),
+    ("facts of a rich certificate", 0),
+    ("verdict, chain seen before", 0),
+    ("verdict, new leaf of an unknown issuer", 0),
+    ("encode text", 0),
+    ("encode json", 0),
+    ("encode csv", 0),
+];
+
+/// More than that beyond the committed number is a failure.
+const TOLERANCE_PERCENT: u64 = 5;
+
+/// Runs of an operation that are counted, after as many that are not.
+const RUNS: u64 = 100;
+
+/// The argument with which this program is started under callgrind.
+const UNDER_CALLGRIND: &str = "--under-callgrind";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().collect();
+    if words.iter().any(|word| word == UNDER_CALLGRIND) {
+        run_all(RUNS);
+        return ExitCode::SUCCESS;
+    }
+    if !words.iter().any(|word| word == "--bench") {
+        run_all(1);
+        return ExitCode::SUCCESS;
+    }
+    let counted = count();
+    let mut exit = ExitCode::SUCCESS;
+    println!("{:40} {:>12} {:>12}", "instructions", "counted", "committed");
+    for ((name, committed), counted) in COMMITTED.iter().zip(counted) {
+        let is_more = counted * 100 > committed * (100 + TOLERANCE_PERCENT);
+        let note = if is_more { "MORE" } else { "" };
+        println!("{name:40} {counted:12} {committed:12} {note}");
+        if is_more {
+            exit = ExitCode::FAILURE;
+        }
+    }
+    exit
+}
+
+fn run_all(runs: u64) {
+    let operations = operations();
+    assert!(operations.iter().map(|(name, _)| name).eq(COMMITTED.iter().map(|(name, _)| name)));
+    for (_, mut operation) in operations {
+        (0..runs).for_each(|_| operation());
+        measured(&mut operation, runs);
+    }
+}
+
+/// The function whose instructions callgrind counts, a dump each time that it returns.
+#[inline(never)]
+fn measured(operation: &mut dyn FnMut(), runs: u64) {
+    (0..runs).for_each(|_| operation());
+}
+
+/// Instructions per operation, in the order of the table.
+fn count() -> Vec<u64> {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let status = Command::new("valgrind")
+        .args(["--tool=callgrind", "--quiet"])
+        .args(["--toggle-collect=instructions::measured*", "--dump-after=instructions::measured*"])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(env::current_exe().unwrap())
+        .arg(UNDER_CALLGRIND)
+        .status()
+        .expect("valgrind is not installed");
+    assert!(status.success(), "{status}");
+    (1..=COMMITTED.len())
+        .map(|number| total(&out.with_extension(number.to_string())) / RUNS)
+        .collect()
+}
+
+/// The sum of a dump.
+fn total(dump: &Path) -> u64 {
+    let text = std::fs::read_to_string(dump).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    line.unwrap().trim().parse().unwrap()
+}

@@ -1,0 +1,149 @@
+//! What happens once per target outside the handshake, on data that is always the same.
+
+use std::hint::black_box;
+use std::io;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use rustls_pki_types::{CertificateDer, ServerName};
+use tlsweep::cert::{Certificate, Judge, Presented, Roots, Wanted};
+use tlsweep::failure::{Failure, Stage};
+use tlsweep::feed::input::Place;
+use tlsweep::feed::target::Target;
+use tlsweep::report::output::{FORMATS, Layout};
+use tlsweep::report::record::{Milliseconds, Record, Tls};
+use tlsweep::report::status::Status;
+use tlsweep::tls::drain::{End, ReadEnd};
+
+const LEAF: &[u8] = include_bytes!("../../tests/fuzz/pki/leaf.der");
+const RICH_LEAF: &[u8] = include_bytes!("../../tests/fuzz/pki/rich.der");
+const INTERMEDIATE: &[u8] = include_bytes!("../../tests/fuzz/pki/intermediate.der");
+
+/// 2026-06-01.
+const NOW: Duration = Duration::from_secs(1_780_272_000);
+
+/// One thing that is done again and again.
+pub(crate) type Operation = (&'static str, Box<dyn FnMut()>);
+
+/// All of them.
+pub(crate) fn operations() -> Vec<Operation> {
+    let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+    let alert = rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure);
+    let alert = io::Error::new(io::ErrorKind::InvalidData, alert);
+    vec![
+        ("parse address", parse("192.0.2.1:443")),
+        ("parse name, SNI and tag", parse("www.example.com:8443,other.example.com,tag")),
+        ("parse name that is not ASCII", parse("bücher.example")),
+        ("classify refused", classify(Stage::Connect, refused)),
+        ("classify alert", classify(Stage::Handshake, alert)),
+        ("facts", facts(LEAF)),
+        ("facts of a rich certificate", facts(RICH_LEAF)),
+        ("verdict, chain seen before", verdict_seen_before()),
+        ("verdict, new leaf of an unknown issuer", verdict_new_leaf()),
+        ("encode text", encode("text")),
+        ("encode json", encode("json")),
+        ("encode csv", encode("csv")),
+        ("count", count()),
+    ]
+}
+
+fn parse(line: &'static str) -> Box<dyn FnMut()> {
+    Box::new(move || drop(black_box(black_box(line).parse::<Target>().unwrap())))
+}
+
+fn classify(stage: Stage, error: io::Error) -> Box<dyn FnMut()> {
+    Box::new(move || drop(black_box(Failure::from_io(stage, black_box(&error)))))
+}
+
+fn facts(der: &'static [u8]) -> Box<dyn FnMut()> {
+    Box::new(move || drop(black_box(Certificate::new(black_box(der)))))
+}
+
+static NAME: LazyLock<ServerName<'static>> =
+    LazyLock::new(|| ServerName::try_from("www.example.com").unwrap());
+
+fn presented<'a>(chain: &'a [CertificateDer<'a>]) -> Presented<'a> {
+    Presented { chain, name: Some(&NAME), ocsp: &[] }
+}
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + NOW
+}
+
+fn verdict_seen_before() -> Box<dyn FnMut()> {
+    let judge = Judge::new(Roots::built_in());
+    let chain = [LEAF, INTERMEDIATE].map(CertificateDer::from);
+    Box::new(move || drop(black_box(judge.examine(presented(&chain), now(), Wanted::default()))))
+}
+
+/// No path to a root means no signature to check: all of the work is ours and webpki's.
+fn verdict_new_leaf() -> Box<dyn FnMut()> {
+    let judge = Judge::new(Roots::built_in());
+    let mut leaf = LEAF.to_vec();
+    let mut number = 0_u32;
+    Box::new(move || {
+        // The end of the signature: the certificate can be read as before.
+        number += 1;
+        let end = leaf.len() - 3;
+        leaf[end..].copy_from_slice(&number.to_be_bytes()[1..]);
+        let chain = [CertificateDer::from(leaf.as_slice()), INTERMEDIATE.into()];
+        drop(black_box(judge.examine(presented(&chain), now(), Wanted::default())));
+    })
+}
+
+fn encode(format: &str) -> Box<dyn FnMut()> {
+    let record = full_record();
+    let (_, make) = FORMATS.into_iter().find(|(name, _)| *name == format).unwrap();
+    let mut format = make(&Layout::default());
+    let mut line = Vec::new();
+    Box::new(move || {
+        line.clear();
+        format.append(black_box(&record), &mut line).unwrap();
+        black_box(&line);
+    })
+}
+
+fn count() -> Box<dyn FnMut()> {
+    let records = [full_record()];
+    let status = Status::default();
+    Box::new(move || status.count(black_box(&records)))
+}
+
+/// What a good server leaves behind.
+fn full_record() -> Record {
+    let text = |text: &str| Some(text.to_owned());
+    let target = "www.example.com,,tag".parse().unwrap();
+    let chain = [RICH_LEAF, INTERMEDIATE].map(CertificateDer::from);
+    let judge = Judge::new(Roots::built_in());
+    let mut record = Record::of_target(Place { line: 1, number: 1 }, &target, 443, now());
+    record.set_examined(judge.examine(presented(&chain), now(), Wanted::default()));
+    Record {
+        sni: text("www.example.com"),
+        addr: Some([192, 0, 2, 1].into()),
+        ok: true,
+        tls: Some(Box::new(Tls {
+            version: text("TLSv1.3"),
+            cipher: text("TLS_AES_128_GCM_SHA256"),
+            group: text("X25519MLKEM768"),
+            alpn: text("h2"),
+            signature: text("ecdsa_secp256r1_sha256"),
+            signature_verified: Some(true),
+            hello_retry: Some(false),
+            client_cert_requested: Some(false),
+            ocsp_stapled: Some(false),
+            ..Tls::default()
+        })),
+        read: Some(ReadEnd { bytes: 0, end: End::CloseNotify, alert: None }),
+        sent: Some(1621),
+        received: Some(2986),
+        ms: Milliseconds {
+            connect: Some(10.482),
+            handshake: Some(12.217),
+            read: Some(10.338),
+            total: 33.4,
+            ..Milliseconds::default()
+        },
+        attempts: Some(1),
+        ..record
+    }
+}

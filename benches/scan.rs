@@ -1,0 +1,143 @@
+//! What a handshake through the whole pipeline costs on loopback, from the line to the record: by
+//! key-exchange group, with every chain seen before and with none.
+//!
+//! The server's work is not counted: it is a process of its own.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench may panic and prints its figures"
+)]
+
+mod served;
+
+use std::fs;
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+use std::thread;
+use std::time::SystemTime;
+
+use served::{Server, address, argument, is_bench, median, process_cpu};
+use tlsweep::cert::{Roots, Wanted};
+use tlsweep::config::{self, Config, Starttls};
+use tlsweep::deadline::Clock;
+use tlsweep::feed::input::Input;
+use tlsweep::feed::politeness;
+use tlsweep::feed::target::Sni;
+use tlsweep::names;
+use tlsweep::probe::Prober;
+use tlsweep::report::check::Checks;
+use tlsweep::report::output::{FORMATS, Layout, write_all};
+use tlsweep::report::record::Record;
+use tlsweep::report::status::Status;
+use tlsweep::sweep::{Settings, Stop, sweep};
+use tlsweep::tls::drain::Goodbye;
+use tlsweep::tls::handshake::{Offer, Versions};
+use tokio::sync::{mpsc, watch};
+
+/// What is offered (nothing: the default), and which of it the server takes.
+const HELLOS: [(&str, &[&str], &str); 4] = [
+    ("X25519MLKEM768", &[], "X25519MLKEM768"),
+    ("X25519 of a post-quantum offer", &[], "X25519"),
+    ("X25519", &["x25519", "secp256r1"], "X25519"),
+    ("P-256", &["secp256r1"], "P-256"),
+];
+
+fn main() {
+    if served::serve_if_asked() {
+        return;
+    }
+    served::stay_on_own_core();
+    let (targets, repeats) = match is_bench() {
+        true => (argument("--targets", 5000), argument("--repeats", 5)),
+        false => (20, 1),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root.der");
+    println!("CPU per handshake, µs: median of {repeats} sweeps of {targets} targets");
+    for (name, offered, taken) in HELLOS {
+        // A server that shows another chain to everybody, and one that has a single one.
+        for (caches, chains) in [("cold", targets), ("warm", 1)] {
+            let words = ["tls", taken, &chains.to_string(), root.to_str().unwrap()];
+            let server = Server::start(&words);
+            let target = |number| format!("{}:{}\n", address(number), server.port);
+            let list: String = (0..targets).map(target).collect();
+            let mut roots = Roots::built_in();
+            roots.add(&fs::read(&root).unwrap().into()).unwrap();
+            let sweeps = (0..repeats).map(|_| {
+                let before = process_cpu();
+                sweep_all(&list, offered, roots.clone());
+                (process_cpu() - before) / u32::try_from(targets).unwrap()
+            });
+            let cpu = median(sweeps.collect()).as_secs_f64() * 1e6;
+            println!("{name:32} {caches} {cpu:8.1}");
+        }
+    }
+}
+
+/// From the lines to the output, as the command does it.
+fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
+    let status = Arc::new(Status::default());
+    let settings = Settings {
+        concurrency: argument("--concurrency", 500),
+        grace: config::GRACE,
+        status: Arc::clone(&status),
+    };
+    let clock = Clock::start(SystemTime::now());
+    let prober = Prober::new(configuration(offered), roots, Checks::default(), clock).unwrap();
+    let stdin = || Box::new(Cursor::new(list.to_owned())) as Box<dyn Read + Send>;
+    let input = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
+
+    let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
+    let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
+    let (_stop, stopping) = watch::channel(Stop::No);
+    let reader =
+        thread::spawn(move || input.send_to(|line| lines.blocking_send(line).is_ok()).unwrap());
+    let (_, json) = FORMATS.into_iter().find(|(name, _)| *name == "json").unwrap();
+    let writer = thread::spawn(move || {
+        let mut format = json(&Layout::default());
+        let each = |record: &Record| status.count(record);
+        write_all(record_queue, format.as_mut(), &mut io::sink(), each).unwrap();
+        status.counts()
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(sweep(Arc::new(prober), settings, line_queue, records, stopping));
+    reader.join().unwrap();
+    let counts = writer.join().unwrap();
+    assert_eq!(counts.ok, list.lines().count() as u64, "{counts:?}");
+}
+
+/// The command's defaults.
+fn configuration(offered: &[&str]) -> Config {
+    Config {
+        concurrency: config::CONCURRENCY,
+        lookups: config::LOOKUPS,
+        limits: config::LIMITS,
+        port: config::PORT,
+        sni: Sni::default(),
+        offer: Offer {
+            versions: Versions::Both,
+            alpn: config::ALPN.split(',').map(|name| name.as_bytes().to_vec()).collect(),
+            groups: offered.iter().map(|name| names::group_by_name(name).unwrap()).collect(),
+        },
+        starttls: Starttls::Never,
+        legacy: true,
+        enumerate: false,
+        per_host: config::PER_HOST,
+        wanted: Wanted::default(),
+        pem: false,
+        goodbye: Goodbye::First,
+        read_limit: config::READ_LIMIT,
+        source: None,
+        resolvers: Vec::new(),
+        ipv6: false,
+        politeness: politeness::Settings::default(),
+        retries: 0,
+        all_addresses: false,
+        grace: config::GRACE,
+    }
+}
