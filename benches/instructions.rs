@@ -44,13 +44,8 @@ const RUNS: u64 = 100;
 const UNDER_CALLGRIND: &str = "--under-callgrind";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = env::args().collect();
-    if words.iter().any(|word| word == UNDER_CALLGRIND) {
-        run_all(RUNS);
-        return ExitCode::SUCCESS;
-    }
-    if !words.iter().any(|word| word == "--bench") {
-        run_all(1);
+    if env::args().any(|word| word == UNDER_CALLGRIND) {
+        run_all();
         return ExitCode::SUCCESS;
     }
     let counted = count();
@@ -58,8 +53,7 @@ fn main() -> ExitCode {
     println!("{:40} {:>12} {:>12}", "instructions", "counted", "committed");
     for ((name, committed), counted) in COMMITTED.iter().zip(counted) {
         let is_more = counted * 100 > committed * (100 + TOLERANCE_PERCENT);
-        let note = if is_more { "MORE" } else { "" };
-        println!("{name:40} {counted:12} {committed:12} {note}");
+        println!("{name:40} {counted:12} {committed:12} {}", if is_more { "MORE" } else { "" });
         if is_more {
             exit = ExitCode::FAILURE;
         }
@@ -67,37 +61,36 @@ fn main() -> ExitCode {
     exit
 }
 
-fn run_all(runs: u64) {
+fn run_all() {
     let operations = operations();
     assert!(operations.iter().map(|(name, _)| name).eq(COMMITTED.iter().map(|(name, _)| name)));
     for (_, mut operation) in operations {
-        (0..runs).for_each(|_| operation());
-        measured(&mut operation, runs);
+        (0..RUNS).for_each(|_| operation());
+        measured(&mut operation);
     }
 }
 
 /// The function whose instructions callgrind counts, a dump each time that it returns.
 #[inline(never)]
-fn measured(operation: &mut dyn FnMut(), runs: u64) {
-    (0..runs).for_each(|_| operation());
+fn measured(operation: &mut dyn FnMut()) {
+    (0..RUNS).for_each(|_| operation());
 }
 
 /// Instructions per operation, in the order of the table.
 fn count() -> Vec<u64> {
-    let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("out");
+    let me = env::current_exe().unwrap();
+    let out = me.with_extension("callgrind");
     let status = Command::new("valgrind")
         .args(["--tool=callgrind", "--quiet"])
         .args(["--toggle-collect=instructions::measured*", "--dump-after=instructions::measured*"])
         .arg(format!("--callgrind-out-file={}", out.display()))
-        .arg(env::current_exe().unwrap())
+        .arg(me)
         .arg(UNDER_CALLGRIND)
         .status()
         .expect("valgrind is not installed");
     assert!(status.success(), "{status}");
-    (1..=COMMITTED.len())
-        .map(|number| total(&out.with_extension(number.to_string())) / RUNS)
-        .collect()
+    let dump = |number| format!("{}.{number}", out.display());
+    (1..=COMMITTED.len()).map(|number| total(Path::new(&dump(number))) / RUNS).collect()
 }
 
 /// The sum of a dump.
