@@ -25,8 +25,13 @@ use served::{Server, address, argument, is_bench, median, process_cpu};
 use tlsweep::cert::{Roots, Wanted};
 use tlsweep::config::{self, Config, Starttls};
 use tlsweep::deadline::Clock;
+use tlsweep::dial::resolve::Families;
+use tlsweep::feed::exclude::Exclusions;
 use tlsweep::feed::input::Input;
 use tlsweep::feed::politeness;
+use tlsweep::feed::resume::Done;
+use tlsweep::feed::selection::Selection;
+use tlsweep::feed::shard::Shard;
 use tlsweep::feed::target::Sni;
 use tlsweep::names;
 use tlsweep::probe::Prober;
@@ -95,12 +100,15 @@ fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
     let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
     let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
     let (_stop, stopping) = watch::channel(Stop::No);
-    let reader =
-        thread::spawn(move || input.send_to(|line| lines.blocking_send(line).is_ok()).unwrap());
+    let selection = Selection { port: config::PORT, shard: Shard::WHOLE, shuffle: None };
+    let reader = thread::spawn(move || {
+        let send = |line| lines.blocking_send(line).is_ok();
+        selection.send_all(input, &mut Done::default(), send).unwrap();
+    });
     let (_, json) = FORMATS.into_iter().find(|(name, _)| *name == "json").unwrap();
     let writer = thread::spawn(move || {
         let mut format = json(&Layout::default());
-        let each = |record: &Record| status.count(record);
+        let each = |of_target: &[Record]| status.count(of_target);
         write_all(record_queue, format.as_mut(), &mut io::sink(), each).unwrap();
         status.counts()
     });
@@ -134,7 +142,8 @@ fn configuration(offered: &[&str]) -> Config {
         read_limit: config::READ_LIMIT,
         source: None,
         resolvers: Vec::new(),
-        ipv6: false,
+        families: Families::V4,
+        exclude: Exclusions::default(),
         politeness: politeness::Settings::default(),
         retries: 0,
         all_addresses: false,

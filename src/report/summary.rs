@@ -210,7 +210,7 @@ mod tests {
         for number in 0..1000 {
             let label = |n: u32| Some(n.to_string());
             let tls = Tls { version: label(number % 70), group: label(number), ..Tls::default() };
-            summary.count(&[Record { tls: Some(tls), ..record() }]);
+            summary.count(&[Record { tls: Some(Box::new(tls)), ..record() }]);
         }
         for counts in [&summary.versions, &summary.groups] {
             assert_eq!((counts.len(), counts.values().sum::<u64>()), (LABELS + 1, 1000));
