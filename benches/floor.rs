@@ -30,6 +30,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use served::{Chains, Server, address, argument, group, is_bench, median, process_cpu, provider};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
 
 /// What is offered, and which of it the server takes.
 const HELLOS: [(&str, &[&str], &str); 3] = [
@@ -200,9 +201,10 @@ fn exchange_bytes(port: u16, flights: Flights, count: usize, concurrency: usize)
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let next = Arc::new(AtomicUsize::new(0));
-        let tasks = (0..concurrency).map(|_| {
+        let mut tasks = JoinSet::new();
+        for _ in 0..concurrency {
             let next = Arc::clone(&next);
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= count {
@@ -211,10 +213,10 @@ fn exchange_bytes(port: u16, flights: Flights, count: usize, concurrency: usize)
                     let address = format!("{}:{port}", address(number)).parse().unwrap();
                     exchange(address, flights).await.unwrap();
                 }
-            })
-        });
-        for task in tasks.collect::<Vec<_>>() {
-            task.await.unwrap();
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
         }
     });
 }

@@ -2,6 +2,7 @@
 //! machine as on a quiet one, so that CI can hold them to what is written down here.
 
 #![allow(
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,

@@ -74,7 +74,7 @@ fn cores() -> (usize, usize) {
     let mine = sched_getaffinity(None).unwrap();
     let mut mine = (0..CpuSet::MAX_CPU).filter(|core| mine.is_set(*core));
     let first = mine.next().unwrap();
-    (first, mine.last().unwrap_or(first))
+    (first, mine.next_back().unwrap_or(first))
 }
 
 /// CPU that all threads of this process have used, in user and kernel mode.
