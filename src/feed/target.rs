@@ -1,5 +1,6 @@
 //! A line of input, parsed into what is to be dialled.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -174,23 +175,37 @@ impl FromStr for Host {
                 "a host cannot end in a number unless it is an address; is the line rank,domain?",
             ));
         }
-        if name.contains(['/', '\\']) {
-            return Err(invalid("a host cannot hold a slash; write scheme://host/path"));
+        let ascii = match is_plain(name) {
+            true => Cow::Borrowed(name),
+            false if name.contains(['/', '\\']) => {
+                return Err(invalid("a host cannot hold a slash; write scheme://host/path"));
+            }
+            false => idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
+                .map_err(|_error| invalid("not a host name: the IDNA rules refuse it"))?,
+        };
+        match DnsName::try_from(&*ascii) {
+            Ok(name) if !ascii.ends_with('.') => Ok(Self::Name(name.to_owned())),
+            _ => Err(invalid(why_no_name(&ascii))),
         }
-        let ascii = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
-            .map_err(|_error| invalid("not a host name: the IDNA rules refuse it"))?;
-        if ascii.len() > 253 {
-            return Err(invalid("the name is longer than 253 characters"));
-        }
-        if ascii.split('.').any(str::is_empty) {
-            return Err(invalid("the name has an empty label"));
-        }
-        if ascii.split('.').any(|label| label.len() > 63) {
-            return Err(invalid("a label of the name is longer than 63 characters"));
-        }
-        DnsName::try_from(ascii.into_owned()).map(Self::Name).map_err(|_error| {
-            invalid("not a host name: letters, digits, hyphens inside labels, underscores and dots")
-        })
+    }
+}
+
+/// Whether the IDNA rules leave a name as it is, which is quicker to see than to try.
+fn is_plain(name: &str) -> bool {
+    let is_plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
+    let name = name.as_bytes();
+    name.iter().all(is_plain) && !name.windows(2).any(|pair| pair == b"--")
+}
+
+fn why_no_name(ascii: &str) -> &'static str {
+    if ascii.len() > 253 {
+        "the name is longer than 253 characters"
+    } else if ascii.split('.').any(str::is_empty) {
+        "the name has an empty label"
+    } else if ascii.split('.').any(|label| label.len() > 63) {
+        "a label of the name is longer than 63 characters"
+    } else {
+        "not a host name: letters, digits, hyphens inside labels, underscores and dots"
     }
 }
 
@@ -353,6 +368,16 @@ mod tests {
         }
         assert!(reason(&format!("{}.example", "a".repeat(64))).contains("63"));
         assert!(reason(&format!("{}example", "abcdefg.".repeat(40))).contains("253"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_names_are_what_idna_makes_of_them(name in "[a-z0-9._-]{1,30}") {
+            if is_plain(&name) {
+                let ascii = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY);
+                assert_eq!(ascii.unwrap(), name);
+            }
+        }
     }
 
     #[test]
