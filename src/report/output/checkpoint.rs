@@ -122,7 +122,10 @@ impl<'a> Reading<'a> {
 
 fn foreign(line: u64, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     let reason = reason.into();
-    io::Error::new(io::ErrorKind::InvalidData, format!("its line {line}: {reason}"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("tlsweep did not write its line {line}: {reason}"),
+    )
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tlsweep::feed::resume::Done;
 
 use super::{AT_ONCE, Lines, Sweep, json};
 use crate::support::peer::Spec;
+use crate::support::programs::shown;
 
 /// The first 2,000 targets are finished, but for every fifth.
 const FINISHED: RangeInclusive<usize> = 1..=2000;
@@ -159,6 +160,7 @@ fn assert_memory_of(millions: u64) {
         .env(INSIDE, millions.to_string())
         .output()
         .unwrap();
+    assert!(output.status.success(), "{}", shown(&output));
     let text = String::from_utf8(output.stdout).unwrap();
     let peak = text.lines().find_map(|line| line.strip_prefix("PEAK ")).unwrap();
     let peak: u64 = peak.parse().unwrap();
