@@ -24,10 +24,10 @@ struct Whole {
 
 impl Whole {
     fn of(output: &str) -> Self {
-        let sweep = Sweep::of(600, output);
+        let sweep = Sweep::of(400, output);
         if output.ends_with(".zst") {
-            // So that a frame, which is 1 MiB, has some 250 records.
-            let tag = format!(",,{}\n", "tag ".repeat(1000));
+            // So that a frame, which is 1 MiB, has some 170 records.
+            let tag = format!(",,{}\n", "tag ".repeat(1500));
             sweep.write_list(&sweep.input.join(&tag));
         } else {
             sweep.write_list(&sweep.input.concat_lines());

@@ -145,7 +145,7 @@ fn finished_targets_take_a_bit_each() {
 }
 
 #[test]
-#[ignore = "takes a minute: cargo test --release -- --ignored finished_targets"]
+#[ignore = "takes two minutes: cargo test -- --ignored finished_targets"]
 fn a_hundred_million_finished_targets_take_16_mb() {
     assert_memory_of(100);
 }
