@@ -197,7 +197,7 @@ impl Enumeration {
                 && self.takes_all
                 && track.is_in_parts()
             {
-                track.end();
+                track.rejoin();
             }
         }
     }

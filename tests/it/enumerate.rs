@@ -260,6 +260,11 @@ const OF_TLS12: [&str; 3] = [
 /// supported_versions with TLS 1.3 and nothing else.
 const ONLY_TLS13: &[u8] = &[0, 43, 0, 3, 2, 3, 4];
 
+/// Behind the headers of the record and of the message stands the version (RFC 6101, 5.6.1.2).
+fn is_of_ssl3(hello: &[u8]) -> bool {
+    hello.get(9..11) == Some(&[3, 0])
+}
+
 fn holds(hello: &[u8], bytes: &[u8]) -> bool {
     hello.windows(bytes.len()).any(|window| window == bytes)
 }
@@ -292,12 +297,15 @@ fn a_close_or_an_alert_is_a_refusal() {
     }
 }
 
-/// Without the suite that it prefers, this server says nothing more.
+/// Without the suite that it prefers, this server says nothing more; to SSL 3.0 it says nothing.
 #[test]
 fn silence_in_the_middle_leaves_a_list_that_is_not_whole() {
     // The suites are the first place where these two bytes can stand.
     let silent = IfHello(
-        |hello| !holds(hello, &[0xc0, 0x2f]) && !holds(hello, ONLY_TLS13),
+        |hello| {
+            let can_be_tls12 = !holds(hello, ONLY_TLS13);
+            is_of_ssl3(hello) || can_be_tls12 && !holds(hello, &[0xc0, 0x2f])
+        },
         vec![ReadHello, Hold],
     );
     let Some(enumeration) = enumerate_behind(silent) else {

@@ -278,6 +278,20 @@ fn silence_is_not_a_no() {
 }
 
 #[test]
+fn silence_to_one_version_is_not_a_no_although_others_take_everything_at_once() {
+    for at_once in 1..=8 {
+        let server = Server { silent: |offer| offer.version == 0x0300, ..OLD };
+        let (findings, _) = server.enumerate(at_once);
+        assert_eq!(
+            supports(&findings),
+            [Unknown, Supported, Supported, Supported, NotSupported],
+            "{at_once} at once"
+        );
+        assert!(!findings.versions[0].complete);
+    }
+}
+
+#[test]
 fn a_closed_connection_is_a_refusal() {
     let mut enumeration = Enumeration::new();
     while let Some(probe) = enumeration.next_probe() {

@@ -111,11 +111,18 @@ pub(super) struct SuiteTrack {
     open: Vec<u16>,
     /// What is offered when all of that is refused.
     later: Vec<u16>,
-    in_parts: bool,
+    in_parts: Option<Whole>,
     chosen: Vec<Suite>,
     /// How many of the chosen stand in order, because one hello offered them all.
     in_order: usize,
     order: Option<Order>,
+}
+
+/// What came of everything at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Whole {
+    Refused,
+    Unanswered,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -138,7 +145,7 @@ impl SuiteTrack {
             phase: Phase::Find,
             open: open.to_vec(),
             later: Vec::new(),
-            in_parts: false,
+            in_parts: None,
             chosen: Vec::new(),
             in_order: 0,
             order: None,
@@ -161,9 +168,18 @@ impl SuiteTrack {
         chosen.chain(unsorted.copied()).collect()
     }
 
-    /// Whether everything at once was refused, and nothing has been chosen from parts of it yet.
+    /// Whether everything at once was to no avail, and nothing has been chosen from parts of it yet.
     pub(super) fn is_in_parts(&self) -> bool {
-        self.in_parts && self.support.is_none()
+        self.in_parts.is_some() && self.support.is_none()
+    }
+
+    /// Goes back to everything at once, which is now known not to have been the trouble.
+    pub(super) fn rejoin(&mut self) {
+        match self.in_parts.take() {
+            None => {}
+            Some(Whole::Refused) => self.end(),
+            Some(Whole::Unanswered) => *self = Self::new(self.version),
+        }
     }
 
     pub(super) fn offer(&self) -> Option<Offer> {
@@ -182,7 +198,8 @@ impl SuiteTrack {
             Said::Refused(Some(PROTOCOL_VERSION)) if self.chosen.is_empty() => self.end(),
             // So much at once may have been the trouble.
             _ if self.chosen.is_empty() && self.open.len() > MOST_SUITES => {
-                self.in_parts = true;
+                let is_silence = matches!(said, Said::Nothing);
+                self.in_parts = Some(if is_silence { Whole::Unanswered } else { Whole::Refused });
                 self.later = std::mem::take(&mut self.open);
                 self.open_more();
             }
