@@ -156,11 +156,6 @@ impl Failure {
             _ => self,
         }
     }
-
-    /// True when trying again on a machine with more to give could end otherwise.
-    pub fn is_local_shortage(&self) -> bool {
-        self.stage == Stage::Local && self.kind == Kind::Resource
-    }
 }
 
 impl Stage {

@@ -1,6 +1,7 @@
 //! From a name to its addresses.
 
 mod servers;
+mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::OnceLock;
@@ -75,16 +76,13 @@ impl Resolver {
     /// The addresses of `name`, IPv4 before IPv6; never an empty list.
     ///
     /// # Errors
-    /// `resolve/not_found`, `resolve/server_failure`, `resolve/timeout`, `local/resource`.
+    /// `resolve/not_found`, `resolve/server_failure`, `resolve/timeout`. A shortage of our own machine
+    /// is waited out within the target's time and ends it as `local/resource`.
     pub async fn lookup(
         &self,
         name: &DnsName<'_>,
         deadline: &Deadline,
     ) -> Result<Vec<IpAddr>, Failure> {
-        deadline.run(Wait::Resolve, self.ask(name, deadline)).await?
-    }
-
-    async fn ask(&self, name: &DnsName<'_>, deadline: &Deadline) -> Result<Vec<IpAddr>, Failure> {
         let backend = self.backend.get_or_init(|| Backend::new(&self.settings));
         let name = absolute(name)?;
         if let Some(addresses) = backend.in_hosts(&name) {
@@ -94,15 +92,28 @@ impl Resolver {
             Failure::new(Stage::Local, Kind::Resource, format!("no resolver: {reason}"))
         })?;
         loop {
-            match addresses(servers, &name, backend.families).await {
-                Err(failure) if failure.is_local_shortage() => {
-                    if !deadline.pause(SHORTAGE_PAUSE).await {
-                        return Err(failure);
-                    }
-                }
-                other => return other,
+            let asked = addresses(servers, &name, backend.families);
+            let unresolved = match deadline.run(Wait::Resolve, asked).await? {
+                Ok(addresses) => return Ok(addresses),
+                Err(unresolved) => unresolved,
+            };
+            if !unresolved.is_shortage || !deadline.pause(SHORTAGE_PAUSE).await {
+                return Err(unresolved.failure);
             }
         }
+    }
+}
+
+/// A lookup that came to nothing.
+struct Unresolved {
+    failure: Failure,
+    /// Our own machine lacked what it may have again in a moment.
+    is_shortage: bool,
+}
+
+impl From<Failure> for Unresolved {
+    fn from(failure: Failure) -> Self {
+        Self { failure, is_shortage: false }
     }
 }
 
@@ -188,7 +199,7 @@ async fn addresses(
     servers: &NameServers,
     name: &Name,
     families: Families,
-) -> Result<Vec<IpAddr>, Failure> {
+) -> Result<Vec<IpAddr>, Unresolved> {
     let found = match families {
         Families::V4 => servers.ask(name, RecordType::A).await,
         Families::V6 => servers.ask(name, RecordType::AAAA).await,
@@ -196,12 +207,12 @@ async fn addresses(
     }?;
     if found.is_empty() {
         let detail = format!("the name has no {}", families.noun());
-        return Err(Failure::new(Stage::Resolve, Kind::NotFound, detail));
+        return Err(Failure::new(Stage::Resolve, Kind::NotFound, detail).into());
     }
     Ok(found)
 }
 
-async fn both_families(servers: &NameServers, name: &Name) -> Result<Vec<IpAddr>, Failure> {
+async fn both_families(servers: &NameServers, name: &Name) -> Result<Vec<IpAddr>, Unresolved> {
     let v4 = servers.ask(name, RecordType::A);
     let v6 = servers.ask(name, RecordType::AAAA);
     tokio::pin!(v4, v6);
@@ -226,14 +237,10 @@ async fn both_families(servers: &NameServers, name: &Name) -> Result<Vec<IpAddr>
             Ok(addresses)
         }
         // "No data" for one family says nothing while the other went unanswered.
-        (Ok(addresses), Err(failure)) | (Err(failure), Ok(addresses)) => {
-            if addresses.is_empty() {
-                Err(failure)
-            } else {
-                Ok(addresses)
-            }
+        (Ok(addresses), Err(unresolved)) | (Err(unresolved), Ok(addresses)) => {
+            if addresses.is_empty() { Err(unresolved) } else { Ok(addresses) }
         }
-        (Err(v4), Err(v6)) if v4.kind == Kind::NotFound => Err(v6),
+        (Err(v4), Err(v6)) if v4.failure.kind == Kind::NotFound => Err(v6),
         (Err(v4), Err(_)) => Err(v4),
     }
 }

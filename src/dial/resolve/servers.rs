@@ -7,13 +7,13 @@ use std::time::Duration;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
-use hickory_resolver::{TokioResolver, system_conf};
+use hickory_resolver::{Resolver, system_conf};
 
-use super::Settings;
+use super::sockets::{Refusals, Sockets};
+use super::{Settings, Unresolved};
 use crate::failure::{self, Failure, Kind, Stage};
 use crate::limits::RESOLVER_CACHE;
 
@@ -26,11 +26,15 @@ const TRIES: usize = 3;
 /// The shortest time that a server is given to answer.
 const SHORTEST_TRY: Duration = Duration::from_millis(50);
 
+/// What is no answer, and another server may have one: least first, what a server said last.
+const WORTH: [Kind; 3] = [Kind::Timeout, Kind::Resource, Kind::ServerFailure];
+
 /// The name servers of a sweep, in the order in which they are to be asked.
 pub(super) struct NameServers(Vec<NameServer>);
 
 struct NameServer {
-    dns: TokioResolver,
+    dns: Resolver<Sockets>,
+    refusals: Refusals,
     /// Tries without an answer since its last answer.
     silences: AtomicU32,
 }
@@ -63,26 +67,25 @@ impl NameServers {
         &self,
         name: &Name,
         record_type: RecordType,
-    ) -> Result<Vec<IpAddr>, Failure> {
+    ) -> Result<Vec<IpAddr>, Unresolved> {
         let mut servers: Vec<_> = self.0.iter().collect();
         servers.sort_by_cached_key(|server| server.silences.load(Ordering::Relaxed));
-        let mut failure: Option<Failure> = None;
+        let worth = |it: &Unresolved| WORTH.iter().position(|kind| *kind == it.failure.kind);
+        let mut failed: Option<Unresolved> = None;
         for (tries, server) in servers.iter().cycle().take(servers.len().max(TRIES)).enumerate() {
-            let has_failed = failure.as_ref().is_some_and(|it| it.kind == Kind::ServerFailure);
-            if has_failed && tries >= servers.len() {
+            let was_silent = failed.as_ref().is_none_or(|it| it.failure.kind == Kind::Timeout);
+            if !was_silent && tries >= servers.len() {
                 break;
             }
             match server.ask(name, record_type).await {
-                // What a server said is worth more than the silence of another.
-                Err(silence) if silence.kind == Kind::Timeout => {
-                    failure.get_or_insert(silence);
+                Err(it) if worth(&it).is_some() => {
+                    failed = failed.into_iter().chain([it]).max_by_key(worth);
                 }
-                Err(refusal) if refusal.kind == Kind::ServerFailure => failure = Some(refusal),
                 answer => return answer,
             }
         }
-        Err(failure.unwrap_or_else(|| {
-            Failure::new(Stage::Resolve, Kind::Timeout, "there is no name server to ask")
+        Err(failed.unwrap_or_else(|| {
+            Failure::new(Stage::Resolve, Kind::Timeout, "there is no name server to ask").into()
         }))
     }
 }
@@ -90,27 +93,35 @@ impl NameServers {
 impl NameServer {
     fn new(server: NameServerConfig, options: ResolverOpts) -> Result<Self, NetError> {
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-        let dns = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options)
-            .build()?;
-        Ok(Self { dns, silences: AtomicU32::new(0) })
+        let sockets = Sockets::default();
+        let refusals = sockets.refusals.clone();
+        let dns = Resolver::builder_with_config(config, sockets).with_options(options).build()?;
+        Ok(Self { dns, refusals, silences: AtomicU32::new(0) })
     }
 
-    async fn ask(&self, name: &Name, record_type: RecordType) -> Result<Vec<IpAddr>, Failure> {
+    async fn ask(&self, name: &Name, record_type: RecordType) -> Result<Vec<IpAddr>, Unresolved> {
+        let refused_before = self.refusals.count();
         let answer = match self.dns.lookup(name.clone(), record_type).await {
             Ok(lookup) => {
                 Ok(lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect())
             }
-            Err(error) => of_error(&error),
-        };
-        match &answer {
-            Err(failure) if failure.kind == Kind::Timeout => {
-                self.silences.fetch_add(1, Ordering::Relaxed);
+            Err(error) => {
+                let is_ours = matches!(error, NetError::NoConnections | NetError::Io(_));
+                if let Some(refusal) = self.refusals.since(refused_before).filter(|_| is_ours) {
+                    return Err(Unresolved {
+                        failure: Failure::from_io(Stage::Resolve, &refusal),
+                        is_shortage: failure::is_shortage(&refusal),
+                    });
+                }
+                of_error(&error)
             }
-            Err(failure) if failure.is_local_shortage() => {}
-            _ => self.silences.store(0, Ordering::Relaxed),
+        };
+        if answer.as_ref().is_err_and(|failure| failure.kind == Kind::Timeout) {
+            self.silences.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.silences.store(0, Ordering::Relaxed);
         }
-        answer
+        Ok(answer?)
     }
 }
 
@@ -135,12 +146,6 @@ fn of_error(error: &NetError) -> Result<Vec<IpAddr>, Failure> {
         }
         // A name server that is not there: the lookup's deadline would say so a little later.
         NetError::Timeout | NetError::NoConnections => (Kind::Timeout, error.to_string()),
-        NetError::Busy => {
-            return Err(Failure::new(Stage::Local, Kind::Resource, error.to_string()));
-        }
-        NetError::Io(io) if failure::is_local(io) => {
-            return Err(Failure::from_io(Stage::Resolve, io));
-        }
         _ => (Kind::ServerFailure, error.to_string()),
     };
     Err(Failure::new(Stage::Resolve, kind, detail))
