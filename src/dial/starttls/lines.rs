@@ -20,11 +20,13 @@ pub(super) trait LineDialogue: Send {
 pub(super) struct Lines<D> {
     dialogue: D,
     banner: Option<Vec<u8>>,
+    /// Bytes of the line that has begun, in which there is no newline.
+    seen: usize,
 }
 
 impl<D: LineDialogue + 'static> Lines<D> {
     pub(super) fn boxed(dialogue: D) -> Box<dyn Dialogue> {
-        Box::new(Self { dialogue, banner: None })
+        Box::new(Self { dialogue, banner: None, seen: 0 })
     }
 
     /// False for what is plainly no text: told at once, since it may never end in a newline.
@@ -33,7 +35,8 @@ impl<D: LineDialogue + 'static> Lines<D> {
             Some(_) => !TLS_CONTENT_TYPES.contains(byte),
             None => matches!(byte, b' '..=b'~'),
         };
-        line.first().is_none_or(first_may_be) && !line.contains(&0)
+        let unseen = line.get(self.seen..).unwrap_or_default();
+        line.first().is_none_or(first_may_be) && !unseen.contains(&0)
     }
 }
 
@@ -45,11 +48,13 @@ impl<D: LineDialogue + 'static> Dialogue for Lines<D> {
     }
 
     fn read(&mut self, input: &[u8]) -> Result<Option<(usize, Step)>, Failure> {
-        let end = input.iter().position(|byte| *byte == b'\n');
+        let end = input.iter().skip(self.seen).position(|byte| *byte == b'\n');
+        let end = end.map(|unseen| self.seen + unseen);
         let line = input.get(..end.unwrap_or(input.len())).unwrap_or_default();
         if !self.is_text(line) {
             return Err(broken("binary bytes where text is due", input));
         }
+        self.seen = if end.is_some() { 0 } else { line.len() };
         let Some(end) = end else { return Ok(None) };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.banner.is_none() {
