@@ -65,6 +65,7 @@ pub(crate) enum Exit {
 pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     preflight::bound_arenas();
     term::start_logs(cli.output.quiet, cli.output.verbose);
+    term::bound_panic_reports();
     if cli.output.print_schema {
         return print(serde_json::to_string_pretty(&schema())?);
     }
