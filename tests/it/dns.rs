@@ -3,10 +3,13 @@
 use std::net::UdpSocket;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::cmd::{Outcome, Tlsweep, verdict};
 use crate::support::dns::NameServer;
 use crate::support::peer::{Peer, Spec};
+use crate::support::programs::unshare_mounts;
+use crate::support::script::Step;
 
 const LIMIT_MS: f64 = 300.0;
 /// How late a machine with other things to do may be.
@@ -178,6 +181,71 @@ fn the_hosts_file_needs_no_name_server() {
 }
 
 #[test]
+fn the_hosts_file_goes_before_the_name_server() {
+    let Some(unshare) = unshare_mounts() else {
+        return;
+    };
+    let server = NameServer::start();
+    let peer = Spec::good().on_all_of_loopback().start();
+    let dir = TempDir::new().unwrap();
+    let hosts = dir.path().join("hosts");
+    // The name server knows of 127.0.0.1.
+    std::fs::write(&hosts, "127.0.0.2 elsewhere.test\n").unwrap();
+    let script = "mount --bind \"$0\" /etc/hosts; exec \"$@\"";
+    let under = ["-m", "sh", "-ec", script, hosts.to_str().unwrap()];
+    let outcome = Tlsweep::json_under(unshare.path(), under)
+        .args(["--resolver", &server.address()])
+        .sweep([format!("elsewhere.test:{}", peer.addr.port())]);
+    let record = outcome.only_record();
+    assert_eq!(verdict(record), "ok close_notify", "{record:#}");
+    assert!(record["addr"].as_str().unwrap().contains("127.0.0.2"), "{record:#}");
+    assert_eq!(server.asked(), [""; 0]);
+}
+
+#[test]
+fn a_name_that_waits_for_a_lookup_loses_no_time() {
+    let server = NameServer::start();
+    let good = Spec::good().start();
+    // There are as many lookups as dials: the last of these waits longer than its whole time.
+    let names = (0..10).map(|number| format!("silent.n{number}.test"));
+    let last = format!("good.test:{}", good.addr.port());
+    let outcome = Tlsweep::json()
+        .args(["--resolver", &server.address(), "-c", "2"])
+        .args(["--resolve-timeout", "1s", "--timeout", "3s"])
+        .sweep(names.chain([last]));
+    outcome.assert_complete();
+    for record in &outcome.records {
+        if record["target"].as_str().unwrap().starts_with("silent") {
+            assert_eq!(verdict(record), "resolve/timeout", "{record:#}");
+            assert!(detail(record).ends_with("within 1s"), "{record:#}");
+        } else {
+            assert_eq!(verdict(record), "ok close_notify", "{record:#}");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_waits_for_a_dial_loses_no_time() {
+    let server = NameServer::start();
+    let silent = Spec::script([Step::Hold]).start();
+    // All are looked up at once and dialled by two: the last waits longer than its whole time.
+    let names = (0..10).map(|number| format!("n{number}.test:{}", silent.addr.port()));
+    let outcome = Tlsweep::json()
+        .args(["--resolver", &server.address(), "-c", "2"])
+        .args(["--handshake-timeout", "1s", "--timeout", "3s"])
+        .sweep(names);
+    outcome.assert_complete();
+    let mut dialled_ms = 0.0;
+    for record in &outcome.records {
+        assert_eq!(verdict(record), "handshake/timeout", "{record:#}");
+        assert!(detail(record).ends_with("within 1s"), "{record:#}");
+        dialled_ms += total_ms(record) - record["ms"]["resolve"].as_f64().unwrap();
+    }
+    let elapsed_ms = outcome.elapsed.as_secs_f64() * 1000.0;
+    assert!(dialled_ms < 2.0 * elapsed_ms, "{dialled_ms} of dials, {elapsed_ms} of two at once");
+}
+
+#[test]
 fn names_are_asked_for_as_they_are_on_the_wire() {
     let server = NameServer::start();
     let port = Spec::good().start();
@@ -231,4 +299,8 @@ fn on_one_port(one: &Spec, other: &Spec) -> (Peer, Peer) {
 
 fn total_ms(record: &Value) -> f64 {
     record["ms"]["total"].as_f64().unwrap()
+}
+
+fn detail(record: &Value) -> &str {
+    record["error"]["detail"].as_str().unwrap()
 }

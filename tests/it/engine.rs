@@ -13,6 +13,10 @@ use tlsweep::report::record::Record;
 use tlsweep::report::status::Status;
 use tlsweep::sweep::{Settings, Stop, Work, sweep};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+const GRACE: Duration = Duration::from_millis(50);
 
 /// Panics at `panic`, never ends at `hang`, and is done at once with everything else.
 #[derive(Default)]
@@ -48,6 +52,7 @@ struct Engine {
     lines: mpsc::Sender<Line>,
     records: mpsc::Receiver<Vec<Record>>,
     stop: watch::Sender<Stop>,
+    sweep: JoinHandle<()>,
 }
 
 fn engine(concurrency: usize, queue: usize) -> Engine {
@@ -55,13 +60,9 @@ fn engine(concurrency: usize, queue: usize) -> Engine {
     let (lines, line_queue) = mpsc::channel(queue);
     let (record_queue, records) = mpsc::channel(queue);
     let (stop, stopping) = watch::channel(Stop::No);
-    let settings = Settings {
-        concurrency,
-        grace: Duration::from_millis(50),
-        status: Arc::new(Status::default()),
-    };
-    tokio::spawn(sweep(Arc::clone(&work), settings, line_queue, record_queue, stopping));
-    Engine { work, lines, records, stop }
+    let settings = Settings { concurrency, grace: GRACE, status: Arc::new(Status::default()) };
+    let sweep = sweep(Arc::clone(&work), settings, line_queue, record_queue, stopping);
+    Engine { work, lines, records, stop, sweep: tokio::spawn(sweep) }
 }
 
 fn line(number: u64, text: &str) -> Line {
@@ -105,6 +106,20 @@ async fn a_stop_ends_what_hangs_and_what_was_queued() {
     assert!(interrupted.len() >= 3, "{ends:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_second_stop_does_not_wait_for_the_grace() {
+    let engine = engine(1, 8);
+    engine.lines.send(line(1, "hang")).await.unwrap();
+    settle().await;
+    let stopped = Instant::now();
+    engine.stop.send(Stop::Gently).unwrap();
+    settle().await;
+    assert!(!engine.sweep.is_finished(), "the grace is not over");
+    engine.stop.send(Stop::Now).unwrap();
+    assert_eq!(ends(engine.records).await[&1], [Some(Kind::Interrupted)]);
+    assert!(stopped.elapsed() < GRACE);
+}
+
 #[tokio::test]
 async fn a_gone_sender_of_stop_is_no_stop() {
     let engine = engine(1, 8);
@@ -120,9 +135,7 @@ async fn nobody_reads_so_nobody_dials() {
     let engine = engine(concurrency, queue);
     let mut sent = 0;
     // The engine has taken in all it will when the queue stays full.
-    while let Ok(place) =
-        tokio::time::timeout(Duration::from_millis(200), engine.lines.reserve()).await
-    {
+    while let Ok(place) = timeout(Duration::from_millis(200), engine.lines.reserve()).await {
         sent += 1;
         place.unwrap().send(line(sent, "a"));
     }
@@ -132,10 +145,50 @@ async fn nobody_reads_so_nobody_dials() {
     assert_eq!(ends(engine.records).await.len(), sent as usize);
 }
 
-#[tokio::test]
-async fn a_reader_that_goes_away_ends_the_sweep() {
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_goes_away_ends_a_sweep_that_waits_for_a_line() {
     let engine = engine(2, 4);
     engine.lines.send(line(1, "hang")).await.unwrap();
-    drop(engine.records);
-    engine.lines.closed().await;
+    engine.ends_without_a_reader().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_goes_away_ends_a_sweep_that_waits_for_a_turn() {
+    let engine = engine(1, 4);
+    for number in 1..=2 {
+        engine.lines.send(line(number, "hang")).await.unwrap();
+    }
+    engine.ends_without_a_reader().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_goes_away_ends_a_sweep_that_waits_for_its_last_lines() {
+    let mut engine = engine(2, 4);
+    engine.lines.send(line(1, "hang")).await.unwrap();
+    engine.lines = mpsc::channel(1).0;
+    engine.ends_without_a_reader().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_goes_away_ends_a_sweep_in_its_grace() {
+    let engine = engine(2, 4);
+    engine.lines.send(line(1, "hang")).await.unwrap();
+    settle().await;
+    engine.stop.send(Stop::Gently).unwrap();
+    engine.ends_without_a_reader().await;
+}
+
+impl Engine {
+    async fn ends_without_a_reader(self) {
+        settle().await;
+        assert!(!self.sweep.is_finished());
+        drop(self.records);
+        timeout(GRACE / 4, self.sweep).await.expect("it ends").unwrap();
+    }
+}
+
+/// Where time is made up it stands still until everybody waits, so that this is long enough for
+/// whatever can happen.
+async fn settle() {
+    sleep(GRACE / 4).await;
 }

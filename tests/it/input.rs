@@ -105,6 +105,25 @@ fn an_overlong_line_without_an_end_is_one_record() {
 }
 
 #[test]
+fn an_overlong_line_is_not_kept() {
+    const MIB: usize = 1 << 20;
+    let mut run = Tlsweep::json().start();
+    run.write("no target\n");
+    run.next_record();
+    let before = run.peak_rss();
+    let part = "x".repeat(MIB);
+    for _ in 0..200 {
+        run.write(&part);
+    }
+    run.write("\n");
+    let record = run.next_record();
+    assert_eq!(verdict(&record), "input/invalid_target");
+    let after = run.peak_rss();
+    assert!(after < before + 2 * 1024, "from {before} to {after} KiB");
+    run.finish().assert_complete();
+}
+
+#[test]
 fn every_way_to_write_a_target() {
     let v4 = Spec::good().start();
     let v6 = Spec::good().on_v6().start();

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::cmd::{BINARY, Outcome, Tlsweep, verdict};
 use crate::support::dns::NameServer;
 use crate::support::peer::{Peer, Spec};
-use crate::support::programs::{Program, in_network_namespace, shown, skip};
+use crate::support::programs::{Program, in_network_namespace, shown, skip, unshare_mounts};
 use crate::support::script::{Step, send};
 
 const AT_ONCE_MS: f64 = 4000.0;
@@ -62,7 +62,9 @@ fn descriptors_that_vanish_in_mid_sweep_are_waited_for() {
 #[test]
 fn no_descriptors_at_all_is_our_own_fault() {
     let peer = Spec::good().start();
-    let Some(outcome) = sweep_with_fault("socket:error=EMFILE", "1s", &peer) else {
+    let Some(outcome) =
+        sweep_with_fault("socket:error=EMFILE", &["--timeout", "1s", &peer.target()])
+    else {
         return;
     };
     assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
@@ -72,7 +74,8 @@ fn no_descriptors_at_all_is_our_own_fault() {
 #[test]
 fn no_buffers_for_a_while() {
     for fault in ["connect:error=ENOBUFS:when=2..3", "connect:error=ENOMEM:when=2..3"] {
-        let Some(outcome) = sweep_with_fault(fault, "20s", &Spec::good().start()) else {
+        let peer = Spec::good().start();
+        let Some(outcome) = sweep_with_fault(fault, &["--timeout", "20s", &peer.target()]) else {
             return;
         };
         assert_eq!(verdict(outcome.only_record()), "ok close_notify", "{fault}");
@@ -83,7 +86,8 @@ fn no_buffers_for_a_while() {
 fn no_buffers_ever() {
     for error in ["ENOBUFS", "ENOMEM"] {
         let fault = format!("connect:error={error}");
-        let Some(outcome) = sweep_with_fault(&fault, "1s", &Spec::good().start()) else {
+        let peer = Spec::good().start();
+        let Some(outcome) = sweep_with_fault(&fault, &["--timeout", "1s", &peer.target()]) else {
             return;
         };
         assert_eq!(outcome.code, Some(3), "{error}: {}", outcome.stderr);
@@ -97,7 +101,8 @@ fn no_buffers_ever() {
 fn no_permission() {
     for error in ["EACCES", "EPERM"] {
         let fault = format!("connect:error={error}");
-        let Some(outcome) = sweep_with_fault(&fault, "30s", &Spec::good().start()) else {
+        let peer = Spec::good().start();
+        let Some(outcome) = sweep_with_fault(&fault, &["--timeout", "30s", &peer.target()]) else {
             return;
         };
         assert_eq!(outcome.code, Some(3), "{error}: {}", outcome.stderr);
@@ -111,26 +116,66 @@ fn a_write_that_fails_does_not_hide_what_the_peer_said() {
     // The banner is there by the time the write fails.
     let fault = "writev,sendto:error=EPIPE:delay_enter=500000";
     let banner = Spec::script([send("220 mail.test ESMTP\r\n"), Step::Hold]).start();
-    let Some(outcome) = sweep_with_fault(fault, "30s", &banner) else {
+    let Some(outcome) = sweep_with_fault(fault, &[&banner.target()]) else {
         return;
     };
     assert_eq!(verdict(outcome.only_record()), "handshake/not_tls");
 }
 
-/// Sweeps a peer while strace makes system calls fail; None where strace cannot.
-fn sweep_with_fault(fault: &str, total: &str, peer: &Peer) -> Option<Outcome> {
+#[test]
+fn no_permission_to_ask_a_name_server() {
+    for fault in ["bind:error=EACCES", "sendto:error=EPERM"] {
+        let server = NameServer::start();
+        let args = ["--resolver", &server.address(), "--resolve-timeout", "30s", "good.test"];
+        let Some(outcome) = sweep_with_fault(fault, &args) else {
+            return;
+        };
+        assert_eq!(outcome.code, Some(3), "{fault}: {}", outcome.stderr);
+        assert_eq!(verdict(&outcome.records[0]), "local/resource", "{fault}");
+        assert!(total_ms(&outcome.records[0]) < AT_ONCE_MS, "{fault}: not retried");
+    }
+}
+
+#[test]
+fn no_permission_to_ask_one_of_two_name_servers() {
+    let server = NameServer::start();
+    let good = Spec::good().start();
+    // To a broadcast address nobody may send who did not ask for that.
+    let outcome = Tlsweep::json()
+        .args(["--resolver", "127.255.255.255", "--resolver", &server.address()])
+        .sweep([format!("good.test:{}", good.addr.port())]);
+    assert_eq!(verdict(outcome.only_record()), "ok close_notify");
+}
+
+#[test]
+fn no_descriptors_for_a_name_server() {
+    let server = NameServer::start();
+    let resolver = server.address();
+    let limits = ["--resolve-timeout", "300ms", "--timeout", "1500ms"];
+    let args = [&limits[..], &["--resolver", &resolver, "good.test"]].concat();
+    let Some(outcome) = sweep_with_fault("socket:error=EMFILE", &args) else {
+        return;
+    };
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    let record = &outcome.records[0];
+    assert_eq!(verdict(record), "local/resource", "not the name server's fault: {record:#}");
+    assert!(total_ms(record) >= 1400.0, "retried inside the total: {record:#}");
+}
+
+/// Sweeps while strace makes system calls fail; None where strace cannot.
+fn sweep_with_fault(fault: &str, args: &[&str]) -> Option<Outcome> {
     let strace = Program::find("strace")?;
     let trial = strace.run(["-f", "-o", "/dev/null", "true"]);
     if !trial.status.success() {
         skip(&format!("strace may not trace: {}", shown(&trial)));
         return None;
     }
-    let (call, _) = fault.split_once(':').unwrap();
-    let only = format!("trace={call}");
+    let (calls, _) = fault.split_once(':').unwrap();
+    let only = format!("trace={calls}");
     let inject = format!("inject={fault}");
     let run =
         Tlsweep::json_under(strace.path(), ["-f", "-o", "/dev/null", "-e", &only, "-e", &inject]);
-    Some(run.args(["--timeout", total]).sweep([peer.target()]))
+    Some(run.args(args).run(""))
 }
 
 #[test]
@@ -219,17 +264,16 @@ fn no_ipv6_on_the_machine() {
             assert_eq!(verdict(record), expect, "{record:#}");
             assert!(total_ms(record) < AT_ONCE_MS, "undelayed: {record:#}");
         }
+        let outcome = Tlsweep::json().args(["--resolver", "[::1]:53"]).sweep(["good.test"]);
+        assert_eq!(verdict(outcome.only_record()), "resolve/timeout");
     });
 }
 
 #[test]
 fn a_disk_that_fills_up_keeps_whole_lines() {
-    let Some(unshare) = Program::find("unshare") else {
+    let Some(unshare) = unshare_mounts() else {
         return;
     };
-    if !unshare.run(["-m", "true"]).status.success() {
-        return skip("no right to mount");
-    }
     let dir = TempDir::new().unwrap();
     let path = dir.path().display();
     let peer = Spec::refusing().on_all_of_loopback().start();

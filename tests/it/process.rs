@@ -134,6 +134,14 @@ fn a_full_disk_stops_a_sweep_that_never_ends() {
 }
 
 #[test]
+fn a_full_disk_under_stderr_harms_nobody() {
+    let peer = Spec::good().start();
+    let script = ["-c", "exec \"$@\" 2>/dev/full", "sh"];
+    let outcome = Tlsweep::json_under("sh", script).args(["-c", "1000000"]).sweep([peer.target()]);
+    assert_eq!(verdict(outcome.only_record()), "ok close_notify");
+}
+
+#[test]
 fn sigint_lets_nothing_get_lost() {
     interrupted_by("INT", 130);
 }

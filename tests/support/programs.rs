@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use rlimit::Resource;
+use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// Says that a test did not look. Where everything is installed, that is a failure.
@@ -21,6 +23,8 @@ pub(crate) struct Program(PathBuf);
 impl Program {
     /// None, after `skip`, when it is not installed.
     pub(crate) fn find(name: &str) -> Option<Self> {
+        // What is started inherits this: nobody wants the memory of a stranger who crashes.
+        Resource::CORE.set(0, 0).unwrap();
         let path = std::env::var_os("PATH").unwrap_or_default();
         // Servers are where only root's PATH leads.
         let sbin = ["/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -51,7 +55,7 @@ impl Program {
     }
 
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
-        Command::new(&self.0).args(args).stdin(Stdio::null()).output().unwrap()
+        self.command().args(args).stdin(Stdio::null()).output().unwrap()
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -73,6 +77,8 @@ impl Program {
 /// A running server; it is killed, with all the processes that it started, when it is dropped.
 pub(crate) struct Server {
     child: Child,
+    /// Where it stands, so that what it drops does not land in the repository.
+    _dir: TempDir,
     pub(crate) addr: SocketAddr,
 }
 
@@ -80,8 +86,12 @@ impl Server {
     /// Waits until it listens on the port.
     pub(crate) fn start(mut command: Command, port: u16) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let dir = TempDir::new().unwrap();
+        if command.get_current_dir().is_none() {
+            command.current_dir(&dir);
+        }
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Self { child: command.spawn().unwrap(), addr };
+        let mut server = Self { child: command.spawn().unwrap(), _dir: dir, addr };
         server.wait_for(port, &command.get_program().to_string_lossy());
         server
     }
@@ -114,6 +124,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// `unshare`, where it may give a program mounts of its own; none, after `skip`, elsewhere.
+pub(crate) fn unshare_mounts() -> Option<Program> {
+    let unshare = Program::find("unshare")?;
+    if !unshare.run(["-m", "true"]).status.success() {
+        skip("no right to mount");
+        return None;
+    }
+    Some(unshare)
 }
 
 /// A port for a program that cannot take port 0.
