@@ -69,7 +69,7 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     if cli.output.print_schema {
         return print(serde_json::to_string_pretty(&schema())?);
     }
-    let runtime = runtime().context("cannot start the runtime")?;
+    let runtime = runtime(cli.targets.is_one()).context("cannot start the runtime")?;
     let asked = runtime.block_on(async { Watch::listen() })?;
     let mut config = cli.config()?;
     let checks = cli.certificates.checks()?;
@@ -88,10 +88,10 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     exit
 }
 
-/// On one core, threads would only hand work to each other.
-fn runtime() -> io::Result<Runtime> {
+/// On one core, or for one target, threads would only hand work to each other.
+fn runtime(is_for_one: bool) -> io::Result<Runtime> {
     let mut builder = match thread::available_parallelism().map_or(1, NonZero::get) {
-        1 => Builder::new_current_thread(),
+        cores if is_for_one || cores == 1 => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
     builder.enable_all().build()

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use tlsweep::config;
 use tlsweep::feed::exclude::{Exclusions, SPECIAL};
+use tlsweep::feed::range::Range;
 use tlsweep::feed::selection::Selection;
 use tlsweep::feed::shard::Shard;
 use tlsweep::feed::shuffle::Shuffle;
@@ -96,6 +97,15 @@ impl Targets {
             Shuffle::new(usize::try_from(size).unwrap_or(usize::MAX), seed)
         });
         Selection { port: self.port, shard: self.shard.unwrap_or(Shard::WHOLE), shuffle }
+    }
+
+    /// Whether there is but one, named as an argument.
+    pub(crate) fn is_one(&self) -> bool {
+        let is_no_range = |line: &str| Range::parse(line, self.port).is_none();
+        match (&*self.targets, &*self.files) {
+            ([line], []) => line.to_str().is_some_and(is_no_range),
+            _ => false,
+        }
     }
 
     /// The arguments and files to read, in order.
