@@ -67,8 +67,10 @@ fn push_escaped(out: &mut String, c: char) {
 
 /// Whether a character can be printed as it is: false for control characters, line separators, and the marks that reorder or hide text.
 pub fn is_plain(c: char) -> bool {
-    !(c.is_control()
-        || matches!(c,
+    // Nearly everything that is ever asked about.
+    matches!(c, ' '..='~')
+        || !(c.is_control()
+            || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}'
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'

@@ -92,6 +92,9 @@ impl Tap {
     /// Sends what was gathered as far as the socket takes it, without waiting: the last words of a
     /// dial that failed.
     pub fn send_the_rest(&mut self) {
+        if self.unsent.is_empty() {
+            return;
+        }
         if let Ok(length) = self.stream.try_write(&self.unsent) {
             self.sent += length as u64;
         }

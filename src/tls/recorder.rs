@@ -136,10 +136,11 @@ impl Recorder {
         if !self.supported_verify_schemes().contains(&signed.scheme) {
             return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
         }
-        let state = match self.cannot_judge(leaf, signed.scheme) {
-            Some(reason) => SignatureState::Unchecked(reason),
-            None if verify().is_ok() => SignatureState::Verified,
-            None => SignatureState::False,
+        let state = if verify().is_ok() {
+            SignatureState::Verified
+        } else {
+            let reason = self.cannot_judge(leaf, signed.scheme);
+            reason.map_or(SignatureState::False, SignatureState::Unchecked)
         };
         let is_false = state == SignatureState::False;
         let scheme = u16::from(signed.scheme);
@@ -150,7 +151,8 @@ impl Recorder {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// Why a signature of this scheme under the key of this certificate cannot be judged.
+    /// Why a signature of this scheme under the key of this certificate cannot be judged, when it
+    /// was not found good.
     ///
     /// webpki calls a signature bad too when it only does not know the key; that must not look like
     /// a forgery. A key of another type than the scheme's is a forgery, known or not.
