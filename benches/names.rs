@@ -62,7 +62,7 @@ async fn look_up(what: &str, families: Families, count: usize, distinct: usize, 
             let resolver = &resolver;
             async move {
                 let _slot = resolver.slot().await;
-                let found = resolver.lookup(&name, &Deadline::start(LIMITS)).await;
+                let found = resolver.lookup(&name, &Deadline::start(&LIMITS)).await;
                 assert_eq!(found.unwrap(), [Ipv4Addr::LOCALHOST]);
             }
         })

@@ -48,8 +48,8 @@ pub enum Wait {
 
 /// When a target, and each wait for it, must end. Copied into every step.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadline {
-    limits: Limits,
+pub struct Deadline<'a> {
+    limits: &'a Limits,
     start: Instant,
     end: Instant,
 }
@@ -65,9 +65,9 @@ pub struct Expired {
     pub whole: bool,
 }
 
-impl Deadline {
+impl<'a> Deadline<'a> {
     /// The deadline of a target whose work begins now.
-    pub fn start(limits: Limits) -> Self {
+    pub fn start(limits: &'a Limits) -> Self {
         let start = Instant::now();
         Self { limits, start, end: start + limits.total }
     }
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_stage_limit_strikes_and_names_its_stage() {
-        let deadline = Deadline::start(LIMITS);
+        let deadline = Deadline::start(&LIMITS);
         let expired = deadline.run(Wait::Connect, std::future::pending::<()>()).await;
         let failure = Failure::from(expired.unwrap_err());
         assert_eq!((failure.stage, failure.kind), (Stage::Connect, Kind::Timeout));
@@ -245,7 +245,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_total_strikes_inside_a_stage_and_names_that_stage() {
-        let deadline = Deadline::start(LIMITS);
+        let deadline = Deadline::start(&LIMITS);
         assert!(deadline.pause(Duration::from_secs(7)).await);
         let expired = deadline.run(Wait::Handshake, std::future::pending::<()>()).await;
         let expired = expired.unwrap_err();
@@ -256,7 +256,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_pause_beyond_the_total() {
-        let deadline = Deadline::start(LIMITS);
+        let deadline = Deadline::start(&LIMITS);
         assert!(!deadline.pause(LIMITS.total).await);
         assert_eq!(deadline.elapsed(), Duration::ZERO);
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::{Deref, DerefMut};
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use schemars::JsonSchema;
@@ -13,10 +14,16 @@ use serde::{Deserialize, Serialize};
 pub use crate::limits::EVIDENCE_LIMIT;
 use crate::names;
 
-/// Why a target has no finished handshake: always a stage and a kind, then words for people.
+/// Why a target has no finished handshake. As large as a pointer: every step of a dial that waits
+/// has room for one.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Failure(Box<Reason>);
+
+/// What a [`Failure`] says: always a stage and a kind, then words for people.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Failure {
+pub struct Reason {
     /// How far the target came.
     pub stage: Stage,
     /// What ended it.
@@ -100,7 +107,7 @@ pub enum Kind {
 impl Failure {
     /// A failure with a detail and nothing else.
     pub fn new(stage: Stage, kind: Kind, detail: impl Into<String>) -> Self {
-        Self { stage, kind, alert: None, detail: detail.into(), evidence: None }
+        Reason { stage, kind, alert: None, detail: detail.into(), evidence: None }.into()
     }
 
     /// What an error of a socket means when it strikes in `stage`.
@@ -132,7 +139,7 @@ impl Failure {
             Some(alert) => format!("the peer sent the alert {alert}"),
             None => error.to_string(),
         };
-        Self { stage, kind, alert, detail, evidence: None }
+        Reason { stage, kind, alert, detail, evidence: None }.into()
     }
 
     /// Reconsiders the failure in the light of the first bytes that the peer sent.
@@ -140,21 +147,41 @@ impl Failure {
     /// rustls calls a wrong content type the same in the first byte and in mid-stream; only the
     /// former says that the peer does not speak TLS. And a peer that spoke and closed before we
     /// wrote makes the write fail, although it said why.
-    pub fn in_view_of(self, first: &[u8]) -> Self {
+    pub fn in_view_of(mut self, first: &[u8]) -> Self {
         match (self.kind, first) {
-            (Kind::NotTls, [20..=24, ..]) => Self { kind: Kind::Protocol, ..self },
+            (Kind::NotTls, [20..=24, ..]) => self.kind = Kind::Protocol,
             (Kind::Eof | Kind::Reset, [21, 3, _, 0, 2, 2, alert, ..]) => {
-                Self::from_tls(self.stage, &rustls::Error::AlertReceived((*alert).into()))
+                return Self::from_tls(self.stage, &rustls::Error::AlertReceived((*alert).into()));
             }
-            (Kind::Eof | Kind::Reset, [] | [20..=24, ..]) => self,
-            (Kind::NotTls | Kind::Eof | Kind::Reset, _) => Self {
-                kind: Kind::NotTls,
-                detail: "the peer's first bytes are not TLS".to_owned(),
-                evidence: Some(evidence(first)),
-                ..self
-            },
-            _ => self,
+            (Kind::Eof | Kind::Reset, [] | [20..=24, ..]) => {}
+            (Kind::NotTls | Kind::Eof | Kind::Reset, _) => {
+                self.kind = Kind::NotTls;
+                "the peer's first bytes are not TLS".clone_into(&mut self.detail);
+                self.evidence = Some(evidence(first));
+            }
+            _ => {}
         }
+        self
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self(Box::new(reason))
+    }
+}
+
+impl Deref for Failure {
+    type Target = Reason;
+
+    fn deref(&self) -> &Reason {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Reason {
+        &mut self.0
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::cert::{Judge, Roots};
 use crate::config::{Config, Starttls};
-use crate::deadline::{Clock, Deadline};
+use crate::deadline::{Clock, Deadline, Wait};
 use crate::dial::resolve::{Resolver, Settings};
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
@@ -47,16 +47,23 @@ struct Work<'a> {
     addresses: Vec<SocketAddr>,
     identity: &'a ServerIdentity,
     starttls: Option<&'static Protocol>,
-    deadline: Deadline,
+    deadline: Deadline<'a>,
     /// When the handshake must end, once one has begun: a second dial has no limit of its own.
     until: Option<Instant>,
     /// What to give back while waiting at a crowded address; none: nobody waits there.
     turn: Option<&'a mut Turn>,
     /// At the address that is being dialled.
-    slot: Option<Slot>,
+    slot: Option<Box<Slot>>,
     record: &'a mut Record,
     /// Whether a handshake of TLS began with an answer, if with no end.
     saw_hello: bool,
+}
+
+impl Work<'_> {
+    /// When the handshake that is under way, or begins now, must end.
+    fn end_of_handshake(&mut self) -> Instant {
+        *self.until.get_or_insert_with(|| self.deadline.of(Wait::Handshake))
+    }
 }
 
 impl Prober {
@@ -112,57 +119,61 @@ impl Prober {
     /// Most of a sweep's memory is what is held here while peers are waited for, so what only some
     /// targets need, or only later, stands on the heap.
     pub async fn probe(&self, line: &Line, turn: &mut Turn) -> Vec<Record> {
-        let records = match parse(line) {
-            Ok(target) => self.work(line, &target, turn).await,
+        let records = match parse(line).map(Box::new) {
+            Ok(target) => self.work(line, target, turn).await,
             Err(failure) => vec![Record::of_line(line, failure, self.clock.now())],
         };
         records.into_iter().map(|record| self.checked(record)).collect()
     }
 
-    async fn work(&self, line: &Line, target: &Target, turn: &mut Turn) -> Vec<Record> {
-        let mut record = Box::new(self.begin(line, target));
+    async fn work(&self, line: &Line, target: Box<Target>, turn: &mut Turn) -> Vec<Record> {
         let identity = target.server_name(&self.config.sni);
+        let mut record = Box::new(self.begin(line, &target));
         record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
-
-        let mut deadline = Deadline::start(self.config.limits);
-        let Config { exclude, families, .. } = &self.config;
-        let addresses = match (exclude.admit(&target.host), &target.host) {
-            (Err(failure), _) => Err(failure),
-            (Ok(()), Host::Address(address)) => families.admit(*address).map(|it| vec![it]),
-            (Ok(()), Host::Name(name)) => {
-                let found = Box::pin(self.resolve(name, turn, &mut deadline, &mut record)).await;
-                found.and_then(|addresses| exclude.admitted(addresses))
-            }
-        };
-        let addresses = match addresses {
-            Ok(addresses) => addresses,
-            Err(failure) => {
-                record.error = Some(failure);
-                record.ms.total = milliseconds(deadline.elapsed());
-                return vec![*record];
-            }
-        };
         let port = target.port.unwrap_or(self.config.port);
-        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
-        let apart: Vec<Vec<_>> = match self.config.all_addresses {
-            true => addresses.take(ADDRESSES_LIMIT).map(|address| vec![address]).collect(),
-            false => vec![addresses.collect()],
+        let mut work = Work {
+            addresses: Vec::new(),
+            identity: &identity,
+            starttls: self.protocol(&target, port),
+            deadline: Deadline::start(&self.config.limits),
+            until: None,
+            turn: Some(turn),
+            slot: None,
+            saw_hello: false,
+            record: &mut record,
         };
-        let mut records: Vec<_> = std::iter::repeat_n(*record, apart.len()).collect();
-        for (record, addresses) in records.iter_mut().zip(apart) {
-            let mut work = Work {
-                addresses,
-                identity: &identity,
-                starttls: self.protocol(target, port),
-                deadline,
-                until: None,
-                turn: Some(turn),
-                slot: None,
-                saw_hello: false,
-                record,
-            };
+        let found = match &target.host {
+            Host::Address(address) => self.admit(&target.host, *address),
+            Host::Name(name) => Box::pin(self.find(&target.host, name, &mut work)).await,
+        }
+        .map(|addresses| {
+            work.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        });
+        if let Err(failure) = found {
+            work.record.error = Some(failure);
+            work.record.ms.total = milliseconds(work.deadline.elapsed());
+            return vec![*record];
+        }
+        drop(target);
+        if self.config.all_addresses {
+            return Box::pin(self.work_on_each(work)).await;
+        }
+        self.work_on(&mut work).await;
+        vec![*record]
+    }
+
+    /// A record for each address, one after the other: each has the whole time of a target.
+    async fn work_on_each(&self, mut work: Work<'_>) -> Vec<Record> {
+        let begun = work.record.clone();
+        let mut records = Vec::new();
+        for address in std::mem::take(&mut work.addresses).into_iter().take(ADDRESSES_LIMIT) {
+            work.addresses = vec![address];
             self.work_on(&mut work).await;
-            deadline = Deadline::start(self.config.limits);
+            records.push(std::mem::replace(work.record, begun.clone()));
+            work.deadline = Deadline::start(&self.config.limits);
+            work.until = None;
+            work.slot = None;
+            work.saw_hello = false;
         }
         records
     }
@@ -211,45 +222,54 @@ impl Prober {
         Record::of_target(line.place, target, port, self.clock.now())
     }
 
-    /// The addresses of a name, after as many tries as it takes.
-    async fn resolve(
+    /// The address of a target that needs no lookup.
+    fn admit(&self, host: &Host, address: IpAddr) -> Result<Vec<IpAddr>, Failure> {
+        self.config.exclude.admit(host)?;
+        Ok(vec![self.config.families.admit(address)?])
+    }
+
+    /// The addresses of a name that may be dialled, after as many tries as it takes.
+    async fn find(
         &self,
+        host: &Host,
         name: &DnsName<'_>,
-        turn: &mut Turn,
-        deadline: &mut Deadline,
-        record: &mut Record,
+        work: &mut Work<'_>,
     ) -> Result<Vec<IpAddr>, Failure> {
+        self.config.exclude.admit(host)?;
         let mut retries = Retries::new(self.config.retries);
-        loop {
-            match self.look_up(name, turn, deadline, record).await {
-                Err(failure) if retries.again(&failure, deadline).await => {}
-                result => return result,
+        let addresses = loop {
+            match self.look_up(name, work).await {
+                Err(failure) if retries.again(&failure, &work.deadline).await => {}
+                result => break result?,
             }
-        }
+        };
+        self.config.exclude.admitted(addresses)
     }
 
     /// One lookup; the target's clock stands still while it waits for a turn.
     async fn look_up(
         &self,
         name: &DnsName<'_>,
-        turn: &mut Turn,
-        deadline: &mut Deadline,
-        record: &mut Record,
+        work: &mut Work<'_>,
     ) -> Result<Vec<IpAddr>, Failure> {
-        turn.step_aside();
+        if let Some(turn) = work.turn.as_deref_mut() {
+            turn.step_aside();
+        }
         let begun = Instant::now();
         let lookup = Arc::clone(&self.lookups);
         let slot = self.resolver.slot().await;
-        *deadline = deadline.later_by(begun.elapsed());
+        work.deadline = work.deadline.later_by(begun.elapsed());
         let begun = Instant::now();
-        let addresses = self.resolver.lookup(name, deadline).await;
+        let addresses = self.resolver.lookup(name, &work.deadline).await;
         drop(lookup);
-        record.ms.resolve = Some(milliseconds(begun.elapsed()));
+        work.record.ms.resolve = Some(milliseconds(begun.elapsed()));
         let looked_up = Instant::now();
-        turn.step_back().await;
+        if let Some(turn) = work.turn.as_deref_mut() {
+            turn.step_back().await;
+        }
         // Given back only now: names that are looked up and not dialled would pile up.
         drop(slot);
-        *deadline = deadline.later_by(looked_up.elapsed());
+        work.deadline = work.deadline.later_by(looked_up.elapsed());
         addresses
     }
 }

@@ -125,20 +125,23 @@ impl Work for Prober {
 }
 
 /// One task: a panic in it becomes a record like any other end.
-async fn run<W: Work>(
+#[expect(clippy::manual_async_fn, reason = "it would have room for its arguments twice")]
+fn run<W: Work>(
     work: Arc<W>,
     mut pending: Pending,
     mut turn: Turn,
     records: mpsc::Sender<Vec<Record>>,
-) {
-    let results = AssertUnwindSafe(work.work(&pending.line, &mut turn)).catch_unwind().await;
-    let results = results.unwrap_or_else(|panic| {
-        let detail = format!("a defect of tlsweep: {}", panic_message(panic.as_ref()));
-        vec![work.give_up(&pending.line, Failure::new(Stage::Local, Kind::Internal, detail))]
-    });
-    if let Ok(place) = records.reserve().await {
-        pending.done = true;
-        place.send(results);
+) -> impl Future<Output = ()> + Send {
+    async move {
+        let results = AssertUnwindSafe(work.work(&pending.line, &mut turn)).catch_unwind().await;
+        let results = results.unwrap_or_else(|panic| {
+            let detail = format!("a defect of tlsweep: {}", panic_message(panic.as_ref()));
+            vec![work.give_up(&pending.line, Failure::new(Stage::Local, Kind::Internal, detail))]
+        });
+        if let Ok(place) = records.reserve().await {
+            pending.finish();
+            place.send(results);
+        }
     }
 }
 
@@ -177,6 +180,12 @@ impl Unfinished {
 
     fn into_lines(self) -> Vec<Line> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Pending {
+    fn finish(&mut self) {
+        self.done = true;
     }
 }
 

@@ -133,7 +133,7 @@ fn full_record() -> Record {
             ocsp_stapled: Some(false),
             ..Tls::default()
         })),
-        read: Some(ReadEnd { bytes: 0, end: End::CloseNotify, alert: None }),
+        read: Some(Box::new(ReadEnd { bytes: 0, end: End::CloseNotify, alert: None })),
         sent: Some(1621),
         received: Some(2986),
         ms: Milliseconds {

@@ -15,43 +15,52 @@ use crate::failure::{self, Failure, Kind, Stage};
 /// # Errors
 /// What TCP said, or the deadline. A shortage of our own machine is waited out within the target's
 /// time and then `local/resource`.
-pub async fn connect(
+#[expect(clippy::manual_async_fn, reason = "it would have room for its arguments twice")]
+pub fn connect(
     address: SocketAddr,
     source: Option<IpAddr>,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
     until: Option<Instant>,
-) -> Result<TcpStream, Failure> {
-    loop {
-        let (wait, end) = match until {
-            Some(until) if until < deadline.of(Wait::Connect) => (Wait::Handshake, until),
-            _ => (Wait::Connect, deadline.of(Wait::Connect)),
-        };
-        let error = match deadline.run_until(wait, end, request(address, source)).await? {
-            Ok(stream) if is_connected_to_itself(&stream, address) => {
+) -> impl Future<Output = Result<TcpStream, Failure>> {
+    async move {
+        loop {
+            let (wait, end) = match until {
+                Some(until) if until < deadline.of(Wait::Connect) => (Wait::Handshake, until),
+                _ => (Wait::Connect, deadline.of(Wait::Connect)),
+            };
+            let connected = match socket(address, source) {
+                Ok(socket) => deadline.run_until(wait, end, socket.connect(address)).await?,
+                Err(error) => Err(error),
+            };
+            let error = match connected {
+                Ok(stream) if is_connected_to_itself(&stream, address) => {
+                    return Err(Failure::new(
+                        Stage::Connect,
+                        Kind::Refused,
+                        "nobody listens: the connection had reached itself",
+                    ));
+                }
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
+            };
+            if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) && !has_source_for(address, source)
+            {
                 return Err(Failure::new(
                     Stage::Connect,
-                    Kind::Refused,
-                    "nobody listens: the connection had reached itself",
+                    Kind::Unreachable,
+                    "this machine has no address from which to reach it",
                 ));
             }
-            Ok(stream) => return Ok(stream),
-            Err(error) => error,
-        };
-        if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) && !has_source_for(address, source) {
-            return Err(Failure::new(
-                Stage::Connect,
-                Kind::Unreachable,
-                "this machine has no address from which to reach it",
-            ));
-        }
-        let failure = Failure::from_io(Stage::Connect, &error);
-        if !failure::is_shortage(&error) || !Box::pin(deadline.pause(SHORTAGE_PAUSE)).await {
-            return Err(failure);
+            let failure = Failure::from_io(Stage::Connect, &error);
+            if !failure::is_shortage(&error) || !Box::pin(deadline.pause(SHORTAGE_PAUSE)).await {
+                return Err(failure);
+            }
         }
     }
 }
 
-async fn request(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+/// A socket for `address`, bound to the source if that is of the same family.
+fn socket(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -59,7 +68,7 @@ async fn request(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpS
     if let Some(source) = source.filter(|source| source.is_ipv4() == address.is_ipv4()) {
         bind_without_port(&socket, source)?;
     }
-    socket.connect(address).await
+    Ok(socket)
 }
 
 /// Binds to an address but leaves the port to the connect: a port that is bound first is taken

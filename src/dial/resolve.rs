@@ -81,7 +81,7 @@ impl Resolver {
     pub async fn lookup(
         &self,
         name: &DnsName<'_>,
-        deadline: &Deadline,
+        deadline: &Deadline<'_>,
     ) -> Result<Vec<IpAddr>, Failure> {
         let backend = self.backend.get_or_init(|| Backend::new(&self.settings));
         let name = absolute(name)?;

@@ -1,5 +1,6 @@
 //! The socket, with a count of what passes and the first bytes that came.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -101,12 +102,17 @@ impl Tap {
         self.unsent = Vec::new();
     }
 
-    /// Waits until there is something to read, or the end.
+    /// Sends `question` and waits until there is something to read, or the end. What waits here
+    /// takes hardly any memory: the question is given back once it is sent.
     ///
     /// # Errors
     /// The socket's.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
+    pub fn ask(&mut self, question: Vec<u8>) -> impl Future<Output = io::Result<()>> {
+        self.unsent = question;
+        poll_fn(|cx| {
+            ready!(self.poll_send(cx))?;
+            self.stream.poll_read_ready(cx)
+        })
     }
 
     /// Takes in what lies in the socket already, without waiting: a peer that speaks first and

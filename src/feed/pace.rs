@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::limits::ASIDE_LIMIT;
 
 /// The permits of a sweep: one for every target that is dialled, and a bounded number of targets
 /// besides that wait for a name server or for their turn at a crowded address.
 #[derive(Clone, Debug)]
-pub struct Permits {
-    targets: Arc<Semaphore>,
-    dials: Arc<Semaphore>,
+pub struct Permits(Arc<Semaphores>);
+
+#[derive(Debug)]
+struct Semaphores {
+    targets: Semaphore,
+    dials: Semaphore,
     in_order: bool,
 }
 
@@ -19,8 +22,7 @@ pub struct Permits {
 #[derive(Debug)]
 pub struct Turn {
     permits: Permits,
-    dial: Option<OwnedSemaphorePermit>,
-    _target: Option<OwnedSemaphorePermit>,
+    may_dial: bool,
 }
 
 impl Permits {
@@ -28,17 +30,19 @@ impl Permits {
     ///
     /// One at a time means in order, so with a concurrency of 1 nobody stands aside.
     pub fn new(concurrency: usize) -> Self {
-        Self {
-            targets: Arc::new(Semaphore::new(concurrency + ASIDE_LIMIT)),
-            dials: Arc::new(Semaphore::new(concurrency)),
+        Self(Arc::new(Semaphores {
+            targets: Semaphore::new(concurrency + ASIDE_LIMIT),
+            dials: Semaphore::new(concurrency),
             in_order: concurrency == 1,
-        }
+        }))
     }
 
     /// Waits for a turn.
     pub async fn turn(&self) -> Turn {
-        let target = acquire(&self.targets).await;
-        Turn { permits: self.clone(), dial: acquire(&self.dials).await, _target: target }
+        take(&self.0.targets).await;
+        let mut turn = Turn { permits: self.clone(), may_dial: false };
+        turn.step_back().await;
+        turn
     }
 }
 
@@ -46,22 +50,40 @@ impl Turn {
     /// Lets another target dial until [`Turn::step_back`]: what waits for anything but its peer
     /// must not hold up the others, and must not hold what it waits for others to give back.
     pub fn step_aside(&mut self) {
-        if !self.permits.in_order {
-            self.dial = None;
+        if !self.permits.0.in_order {
+            self.give_back_the_dial();
         }
     }
 
     /// Waits to go on.
     pub async fn step_back(&mut self) {
-        if self.dial.is_none() {
-            self.dial = acquire(&self.permits.dials).await;
+        if !self.may_dial {
+            take(&self.permits.0.dials).await;
+            self.may_dial = true;
+        }
+    }
+
+    fn give_back_the_dial(&mut self) {
+        if self.may_dial {
+            self.permits.0.dials.add_permits(1);
+            self.may_dial = false;
         }
     }
 }
 
-/// The semaphores are never closed, so there always is a permit in the end.
-async fn acquire(semaphore: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(semaphore).acquire_owned().await.ok()
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.give_back_the_dial();
+        self.permits.0.targets.add_permits(1);
+    }
+}
+
+/// Takes a permit that is given back by hand. The semaphores are never closed, so there always is
+/// one in the end.
+async fn take(semaphore: &Semaphore) {
+    if let Ok(permit) = semaphore.acquire().await {
+        permit.forget();
+    }
 }
 
 #[cfg(test)]
@@ -73,15 +95,15 @@ mod tests {
         let permits = Permits::new(2);
         let mut first = permits.turn().await;
         let second = permits.turn().await;
-        assert_eq!(permits.dials.available_permits(), 0);
+        assert_eq!(permits.0.dials.available_permits(), 0);
         first.step_aside();
         let third = permits.turn().await;
         drop(second);
         first.step_back().await;
-        assert_eq!(permits.dials.available_permits(), 0);
-        assert_eq!(permits.targets.available_permits(), ASIDE_LIMIT);
+        assert_eq!(permits.0.dials.available_permits(), 0);
+        assert_eq!(permits.0.targets.available_permits(), ASIDE_LIMIT);
         drop((first, third));
-        assert_eq!(permits.dials.available_permits(), 2);
+        assert_eq!(permits.0.dials.available_permits(), 2);
     }
 
     #[tokio::test]
@@ -93,8 +115,8 @@ mod tests {
             turn.step_aside();
             aside.push(turn);
         }
-        assert_eq!(permits.dials.available_permits(), 2);
-        assert_eq!(permits.targets.available_permits(), 0);
+        assert_eq!(permits.0.dials.available_permits(), 2);
+        assert_eq!(permits.0.targets.available_permits(), 0);
     }
 
     #[tokio::test]
@@ -102,6 +124,6 @@ mod tests {
         let permits = Permits::new(1);
         let mut only = permits.turn().await;
         only.step_aside();
-        assert_eq!(permits.dials.available_permits(), 0);
+        assert_eq!(permits.0.dials.available_permits(), 0);
     }
 }

@@ -18,7 +18,8 @@ impl Prober {
     /// What the first address said: later ones are second choices.
     pub(super) async fn connect(&self, work: &mut Work<'_>) -> Result<TcpStream, Failure> {
         let mut first = None;
-        for address in work.addresses.clone() {
+        let mut tried = 0;
+        while let Some(&address) = work.addresses.get(tried) {
             if self.politeness.has_limits() {
                 Box::pin(self.wait_for_a_turn(address, work)).await;
             }
@@ -34,12 +35,14 @@ impl Prober {
             match connected {
                 Ok(stream) => {
                     // The peer is whoever answered: a second dial goes to the same.
-                    work.addresses = vec![address];
+                    work.addresses.swap(0, tried);
+                    work.addresses.truncate(1);
                     return Ok(stream);
                 }
                 Err(failure) if failure.stage == Stage::Local => return Err(failure),
                 Err(failure) => _ = first.get_or_insert(failure),
             }
+            tried += 1;
             let is_over = |until: Instant| Instant::now() >= until;
             if work.deadline.is_over() || work.until.is_some_and(is_over) {
                 break;
@@ -59,7 +62,7 @@ impl Prober {
         if !has_slot && let Some(turn) = work.turn.as_deref_mut() {
             work.slot = None;
             let free = self.politeness.try_slot(address);
-            work.slot = Some(match free {
+            work.slot = Some(Box::new(match free {
                 Some(slot) => slot,
                 None => {
                     turn.step_aside();
@@ -67,7 +70,7 @@ impl Prober {
                     turn.step_back().await;
                     slot
                 }
-            });
+            }));
         }
         self.politeness.moment().await;
         let waited = start.elapsed();

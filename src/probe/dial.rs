@@ -45,7 +45,16 @@ pub(super) enum Speech<'a> {
 impl Prober {
     /// Dials until the target has shown what it can: mostly once.
     pub(super) async fn dial(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        match self.dial_for_session(work).await {
+        match self.dial_once(Speech::Handshake(Hello::Full), work).await {
+            Ok(()) => Ok(()),
+            // What no hello has brought about, another one does not mend.
+            Err(first) if first.failure.stage != Stage::Handshake => Err(first.failure),
+            Err(first) => Box::pin(self.dial_again(first, work)).await,
+        }
+    }
+
+    async fn dial_again(&self, first: Unanswered, work: &mut Work<'_>) -> Result<(), Failure> {
+        match self.dial_smaller(first, work).await {
             Err(unanswered) if self.config.legacy => {
                 Err(Box::pin(self.explain(unanswered, work)).await)
             }
@@ -53,15 +62,11 @@ impl Prober {
         }
     }
 
-    /// Dials with the full hello and, if that is met with silence, once more with a smaller one.
+    /// Dials with a smaller hello, if the full one was met with silence.
     ///
     /// Some servers and middleboxes stall or reset when a ClientHello does not fit into one segment,
     /// which a post-quantum key share sees to.
-    async fn dial_for_session(&self, work: &mut Work<'_>) -> Result<(), Unanswered> {
-        let full = Speech::Handshake(Hello::Full);
-        let Err(first) = self.dial_once(full, work).await else {
-            return Ok(());
-        };
+    async fn dial_smaller(&self, first: Unanswered, work: &mut Work<'_>) -> Result<(), Unanswered> {
         let met_with_silence = !first.answered
             && first.failure.stage == Stage::Handshake
             && matches!(first.failure.kind, Kind::Reset | Kind::Eof | Kind::Timeout);
@@ -72,8 +77,7 @@ impl Prober {
             target = work.record.target,
             "no answer; again without post-quantum groups"
         );
-        let classical = Speech::Handshake(Hello::Classical);
-        match Box::pin(self.dial_once(classical, work)).await {
+        match self.dial_once(Speech::Handshake(Hello::Classical), work).await {
             // Half a limit of silence is no timeout yet: what the second dial met is the truth.
             Err(second)
                 if first.failure.kind == Kind::Timeout
@@ -96,8 +100,9 @@ impl Prober {
         speech: Speech<'_>,
         work: &mut Work<'_>,
     ) -> Result<(), Unanswered> {
-        let mut tap = Tap::new(self.connect(work).await?);
-        // On the heap: a dial that is still connecting should not pay for a handshake.
+        // On the heap, one after the other: a dial that is still connecting should not pay for a
+        // handshake, nor one in its handshake for the connect.
+        let mut tap = Box::new(Tap::new(Box::pin(self.connect(work)).await?));
         let result = Box::pin(self.speak(speech, work, &mut tap)).await;
         tap.send_the_rest();
         let record = &mut *work.record;
@@ -125,11 +130,10 @@ impl Prober {
         if let Some(protocol) = work.starttls {
             self.upgrade(protocol, work, tap).await?;
         }
-        let start = Instant::now();
-        let until = *work.until.get_or_insert_with(|| work.deadline.of(Wait::Handshake));
         let result = match speech {
-            Speech::Handshake(hello) => self.handshake(hello, work, tap, (start, until)).await,
+            Speech::Handshake(hello) => self.handshake(hello, work, tap).await,
             Speech::Plain(hello, flight) => {
+                let until = work.end_of_handshake();
                 let asked =
                     work.deadline.run_until(Wait::Handshake, until, ask(tap, hello, flight));
                 asked.await.unwrap_or_else(|expired| Err(expired.into()))
@@ -172,14 +176,13 @@ impl Prober {
         hello: Hello,
         work: &mut Work<'_>,
         tap: &mut Tap,
-        (start, until): (Instant, Instant),
     ) -> Result<(), Failure> {
+        let (start, until) = (Instant::now(), work.end_of_handshake());
         let silence = (hello == Hello::Full && self.client.has_classical())
             .then(|| start + until.duration_since(start) / 2);
-        let handshake = self
-            .client
-            .handshake(hello, work.identity, tap, &work.deadline, (silence, until))
-            .await;
+        let handshake =
+            self.client.handshake(hello, work.identity, tap, &work.deadline, (silence, until));
+        let handshake = handshake.await.map(Box::new);
         work.record.ms.handshake = Some(milliseconds(start.elapsed()));
         match handshake {
             Ok(mut session) => {
@@ -200,7 +203,7 @@ impl Prober {
         let start = Instant::now();
         let Config { goodbye, read_limit, .. } = self.config;
         let read = drain(session, goodbye, read_limit, &work.deadline).await;
-        work.record.read = Some(read);
+        work.record.read = Some(Box::new(read));
         work.record.ms.read = Some(milliseconds(start.elapsed()));
     }
 }

@@ -81,7 +81,7 @@ impl Prober {
                 deadline,
                 until: None,
                 turn: None,
-                slot,
+                slot: slot.map(Box::new),
                 saw_hello: false,
                 record: &mut costs,
             };

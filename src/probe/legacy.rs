@@ -7,7 +7,7 @@ use rustls_pki_types::CertificateDer;
 use super::dial::{Speech, Unanswered};
 use super::{Prober, Work, random};
 use crate::cert::Certificate;
-use crate::failure::{Failure, Kind, Stage};
+use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::names;
 use crate::report::record::Tls;
 use crate::tls::handshake::{Agreed, can_speak, known_groups};
@@ -115,7 +115,7 @@ impl Prober {
         let [version, suite]: [Cow<'static, str>; 2] =
             [names::version(hello.version()), names::suite(hello.suite)];
         let group = agreed.group.map(|group| format!(" on {}", names::group(group)));
-        Some(Failure {
+        let reason = Reason {
             stage: Stage::Handshake,
             kind: Kind::Unsupported,
             alert: None,
@@ -124,13 +124,14 @@ impl Prober {
                 group.unwrap_or_default(),
                 failure.detail
             ),
-            ..failure.clone()
-        })
+            evidence: failure.evidence.clone(),
+        };
+        Some(reason.into())
     }
 }
 
 fn is_worth_asking(unanswered: &Unanswered) -> bool {
-    let Failure { stage, kind, alert, .. } = &unanswered.failure;
+    let Reason { stage, kind, alert, .. } = &*unanswered.failure;
     let is_turned_down = match kind {
         Kind::Eof | Kind::Reset => true,
         Kind::Alert => alert.as_deref().is_some_and(|alert| TURNED_DOWN.contains(&alert)),

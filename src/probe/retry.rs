@@ -22,7 +22,7 @@ impl Retries {
 
     /// Waits for the moment of the next try; false when there is none: because of the failure, the
     /// number of tries or the target's time.
-    pub(super) async fn again(&mut self, failure: &Failure, deadline: &Deadline) -> bool {
+    pub(super) async fn again(&mut self, failure: &Failure, deadline: &Deadline<'_>) -> bool {
         if self.left == 0 || !is_transient(failure) {
             return false;
         }
@@ -50,7 +50,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn so_many_retries_and_each_later_than_the_last() {
-        let deadline = Deadline::start(LIMITS);
+        let deadline = Deadline::start(&LIMITS);
         let timeout = Failure::new(Stage::Connect, Kind::Timeout, "");
         let mut retries = Retries::new(3);
         let mut elapsed = vec![Duration::ZERO];
@@ -66,7 +66,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_retry_for_an_answer_or_beyond_the_targets_time() {
-        let deadline = Deadline::start(LIMITS);
+        let deadline = Deadline::start(&LIMITS);
         for (stage, kind) in [
             (Stage::Connect, Kind::Refused),
             (Stage::Resolve, Kind::NotFound),

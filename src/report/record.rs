@@ -80,7 +80,7 @@ pub struct Record {
     pub enumeration: Option<Box<Report>>,
     /// What came after the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read: Option<ReadEnd>,
+    pub read: Option<Box<ReadEnd>>,
     /// Bytes on the wire from us, over all dials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<u64>,

@@ -62,7 +62,7 @@ pub async fn drain(
     session: &mut Session<'_>,
     goodbye: Goodbye,
     limit: u64,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
 ) -> ReadEnd {
     session.stream.get_mut().0.limit_reading(limit);
     let until = deadline.of(Wait::Read);

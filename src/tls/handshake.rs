@@ -9,7 +9,6 @@ use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SupportedCipherSuite,
 };
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
-use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -143,14 +142,14 @@ impl Client {
     ///
     /// # Errors
     /// Whatever ended the handshake, and what had been seen by then.
-    pub async fn handshake<'a>(
+    pub fn handshake<'a>(
         &self,
         hello: Hello,
         identity: &ServerIdentity,
         tap: &'a mut Tap,
-        deadline: &Deadline,
+        deadline: &Deadline<'_>,
         (silence, until): (Option<Instant>, Instant),
-    ) -> Result<Session<'a>, Unfinished> {
+    ) -> impl Future<Output = Result<Session<'a>, Unfinished>> {
         let connector = match (hello, &self.classical) {
             (Hello::Classical, Some(connector)) => connector,
             _ => &self.offered,
@@ -162,29 +161,27 @@ impl Client {
         };
         let mut connect =
             Recorded::new(connector.connect_with(sent_name(identity), tap, take_hello));
-        let result = async {
-            if let Some(tap) = connect.inner_mut().get_mut() {
-                let until = silence.map_or(until, |silence| silence.min(until));
-                deadline.run_until(Wait::Handshake, until, wait_for_answer(tap, &hello)).await??;
+        let first_byte = silence.map_or(until, |silence| silence.min(until));
+        // From here on, so that what waits has no room for what only the beginning needs.
+        async move {
+            let result = async {
+                if let Some(tap) = connect.inner_mut().get_mut() {
+                    // rustls takes a buffer of 4 KiB before it reads, which a peer that says nothing is
+                    // not to be given.
+                    let answer = tap.ask(hello);
+                    deadline.run_until(Wait::Handshake, first_byte, answer).await??;
+                    tap.gather(true);
+                }
+                Ok(deadline.run_until(Wait::Handshake, until, &mut connect).await??)
+            };
+            let result: Result<_, Interruption> = result.await;
+            let seen = connect.into_seen();
+            match result {
+                Ok(stream) => Ok(Session { agreed: Agreed::of(stream.get_ref().1), stream, seen }),
+                Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
             }
-            drop(hello);
-            Ok(deadline.run_until(Wait::Handshake, until, &mut connect).await??)
-        };
-        let result: Result<_, Interruption> = result.await;
-        let seen = connect.into_seen();
-        match result {
-            Ok(stream) => Ok(Session { agreed: Agreed::of(stream.get_ref().1), stream, seen }),
-            Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
         }
     }
-}
-
-/// Sends the hello and waits until something comes back: rustls takes a buffer of 4 KiB before it
-/// reads, which a peer that says nothing is not to be given.
-async fn wait_for_answer(tap: &mut Tap, hello: &[u8]) -> io::Result<()> {
-    tap.write_all(hello).await?;
-    tap.gather(true);
-    tap.readable().await
 }
 
 /// What ended a handshake: an error of the socket or the session, or the deadline.

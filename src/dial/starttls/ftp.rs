@@ -139,7 +139,7 @@ mod tests {
     fn refusals() {
         let failure = failure_of("ftp", &[Peer(b"421 Too many users\r\n")]);
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "421 Too many users");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "421 Too many users");
 
         let failure = failure_of(
             "ftp",
@@ -178,6 +178,6 @@ mod tests {
             ],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "\\x16\\x03\\x03");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "\\x16\\x03\\x03");
     }
 }

@@ -160,7 +160,7 @@ mod tests {
         ] {
             let failure = failure_of("imap", script);
             assert_eq!(failure.kind, Kind::Rejected);
-            assert_eq!(failure.evidence.unwrap(), words);
+            assert_eq!(failure.evidence.as_deref().unwrap(), words);
         }
     }
 
@@ -177,7 +177,7 @@ mod tests {
             ],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "* OK injected\\r\\n");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "* OK injected\\r\\n");
     }
 
     #[test]

@@ -121,7 +121,7 @@ mod tests {
             ],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), ":irc 451 * STARTTLS :Register first.");
+        assert_eq!(failure.evidence.as_deref().unwrap(), ":irc 451 * STARTTLS :Register first.");
     }
 
     #[test]

@@ -128,7 +128,7 @@ mod tests {
         );
         assert_eq!(failure.kind, Kind::Rejected);
         assert_eq!(failure.detail, "the server refused StartTLS with result code 2");
-        assert_eq!(failure.evidence.unwrap(), "unsupported extended operation");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "unsupported extended operation");
     }
 
     #[test]

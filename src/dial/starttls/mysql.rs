@@ -115,7 +115,10 @@ mod tests {
             &[Peer(b"\x2a\x00\x00\x00\xff\x6a\x04Host '192.0.2.1' is not allowed to conn")],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "Host \\'192.0.2.1\\' is not allowed to conn");
+        assert_eq!(
+            failure.evidence.as_deref().unwrap(),
+            "Host \\'192.0.2.1\\' is not allowed to conn"
+        );
 
         let failure = failure_of("mysql", &[Peer(&without_tls())]);
         assert_eq!(failure.kind, Kind::Rejected);

@@ -86,7 +86,7 @@ mod tests {
             ],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "580 Can not initiate TLS negotiation");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "580 Can not initiate TLS negotiation");
     }
 
     #[test]

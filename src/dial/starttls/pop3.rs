@@ -135,7 +135,7 @@ mod tests {
     fn refusals() {
         let failure = failure_of("pop3", &[Peer(b"-ERR [SYS/TEMP] not now\r\n")]);
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "-ERR [SYS/TEMP] not now");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "-ERR [SYS/TEMP] not now");
 
         let failure = failure_of(
             "pop3",
@@ -155,7 +155,7 @@ mod tests {
             ],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "-ERR TLS initialization failed.");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "-ERR TLS initialization failed.");
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
             ],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "+OK injected\\r\\n");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "+OK injected\\r\\n");
     }
 
     #[test]

@@ -65,7 +65,7 @@ mod tests {
     fn refusals_are_in_the_server_s_words() {
         let failure = failure_of("postgres", &[Peer(b"N")]);
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "N");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "N");
 
         for error in [
             &b"E\x00\x00\x00\x31SFATAL\0C53300\0Mtoo many connections already\0\0"[..],
@@ -73,7 +73,7 @@ mod tests {
         ] {
             let failure = failure_of("postgres", &[Peer(error)]);
             assert_eq!(failure.kind, Kind::Rejected);
-            assert_eq!(failure.evidence.unwrap(), "too many connections already");
+            assert_eq!(failure.evidence.as_deref().unwrap(), "too many connections already");
         }
     }
 
@@ -81,7 +81,7 @@ mod tests {
     fn bytes_behind_the_consent_are_an_injection() {
         let failure = failure_of("postgres", &[Together(b"SE")]);
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "E");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "E");
     }
 
     #[test]

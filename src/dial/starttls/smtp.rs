@@ -109,7 +109,7 @@ mod tests {
     fn refusals_are_in_the_server_s_words() {
         let failure = failure_of("smtp", &[Peer(b"554 5.7.1 No SMTP service here\r\n")]);
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "554 5.7.1 No SMTP service here");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "554 5.7.1 No SMTP service here");
 
         let failure = failure_of(
             "smtp",
@@ -129,7 +129,10 @@ mod tests {
             ],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "454 4.7.0 TLS not available due to local problem");
+        assert_eq!(
+            failure.evidence.as_deref().unwrap(),
+            "454 4.7.0 TLS not available due to local problem"
+        );
     }
 
     #[test]
@@ -159,7 +162,7 @@ mod tests {
             ],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "250 injected\\r\\n");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "250 injected\\r\\n");
     }
 
     #[test]

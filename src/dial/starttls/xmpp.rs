@@ -236,7 +236,7 @@ mod tests {
             &[Peer(STREAM), Peer(FEATURES), Together(b"<proceed/><stream:features/>")],
         );
         assert_eq!(failure.kind, Kind::Rejected);
-        assert_eq!(failure.evidence.unwrap(), "<stream:features/>");
+        assert_eq!(failure.evidence.as_deref().unwrap(), "<stream:features/>");
     }
 
     #[test]

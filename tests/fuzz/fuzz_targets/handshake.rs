@@ -55,7 +55,7 @@ fuzz_target!(|data: &[u8]| {
 async fn client(stream: tokio::net::TcpStream, hello: Hello) {
     let target: Target = "fuzz.example".parse().unwrap();
     let identity = target.server_name(&Sni::Unsaid);
-    let deadline = Deadline::start(LIMITS);
+    let deadline = Deadline::start(&LIMITS);
     let until = deadline.of(Wait::Handshake);
     let mut tap = Tap::new(stream);
     let result = CLIENT.handshake(hello, &identity, &mut tap, &deadline, (None, until)).await;

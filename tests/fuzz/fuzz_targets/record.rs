@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
 use tlsweep::cert::{Certificate, Ocsp, Problem, Signature, Status, Trust, Trusted, Verdict};
-use tlsweep::failure::{Failure, Kind, Stage};
+use tlsweep::failure::{Failure, Kind, Reason, Stage};
 use tlsweep::feed::input::{Line, Place};
 use tlsweep::report::check::Checks;
 use tlsweep::report::enumeration::{Report, Suite, Support, Version};
@@ -170,13 +170,14 @@ fn word<T: serde::de::DeserializeOwned>(script: &mut Script<'_>, words: &[&str])
 fn failure(script: &mut Script<'_>) -> Failure {
     let stage: Stage = word(script, &["input", "resolve", "connect", "handshake", "local"]);
     let kind: Kind = word(script, &["alert", "eof", "not_tls", "timeout", "interrupted"]);
-    Failure {
+    let reason = Reason {
         stage,
         kind,
         alert: script.option(Script::text),
         detail: script.text(),
         evidence: script.option(Script::text),
-    }
+    };
+    reason.into()
 }
 
 fn tls(script: &mut Script<'_>) -> Tls {
