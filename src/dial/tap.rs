@@ -1,10 +1,11 @@
 //! The socket, with a count of what passes and the first bytes that came.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -119,7 +120,8 @@ impl Tap {
     /// closes makes our write fail before we have read a byte.
     pub fn take_in_what_came(&mut self) {
         let mut buffer = [0; EVIDENCE_LIMIT];
-        if let Ok(length) = self.stream.try_read(&mut buffer) {
+        // Not through tokio, which may not have heard yet that there is something.
+        if let Ok(length) = (&*SockRef::from(&self.stream)).read(&mut buffer) {
             self.count_read(buffer.get(..length).unwrap_or_default());
         }
     }
