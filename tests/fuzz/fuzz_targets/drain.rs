@@ -105,14 +105,15 @@ async fn client(
         true => SHORT,
         false => LONG,
     };
-    let deadline = Deadline::start(Limits {
+    let limits = Limits {
         resolve: LONG,
         connect: LONG,
         starttls: LONG,
         handshake: LONG,
         read,
         total: 2 * LONG,
-    });
+    };
+    let deadline = Deadline::start(&limits);
     let until = deadline.of(Wait::Handshake);
     let mut tap = Tap::new(stream);
     let mut session = CLIENT

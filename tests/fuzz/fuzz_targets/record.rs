@@ -131,7 +131,7 @@ fn record(script: &mut Script<'_>) -> Record {
     record.ocsp = script.option(ocsp).map(Box::new);
     record.starttls = script.option(starttls).map(Box::new);
     record.enumeration = script.option(enumeration).map(Box::new);
-    record.read = script.option(read);
+    record.read = script.option(read).map(Box::new);
     record.sent = script.option(Script::u64);
     record.received = script.option(Script::u64);
     record.ms.resolve = script.option(time);
