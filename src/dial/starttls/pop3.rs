@@ -63,8 +63,12 @@ impl Pop3 {
 impl LineDialogue for Pop3 {
     fn line(&mut self, line: &[u8]) -> Result<Step, Failure> {
         let Words { list, upgrade, .. } = self.words;
-        let is = |response: &str| line.starts_with(response.as_bytes());
-        let is_any = |responses: &[&str]| responses.iter().any(|response| is(response));
+        let is = |response: &str| begins(line, response);
+        // Of a class of responses, the first digit is all that they share.
+        let is_of = |class: &str| {
+            let beginning = line.get(..class.len());
+            beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(class.as_bytes()))
+        };
         match self.awaited {
             Awaited::Capability if line != b"." => {
                 self.offered |= begins(line, upgrade);
@@ -74,15 +78,17 @@ impl LineDialogue for Pop3 {
             Awaited::Capability => {
                 Err(rejected(format!("the server does not offer {upgrade}"), &[]))
             }
-            Awaited::Greeting if is_any(self.words.greeting) => Ok(self.ask(Awaited::List, list)),
+            Awaited::Greeting if self.words.greeting.iter().any(|word| is(word)) => {
+                Ok(self.ask(Awaited::List, list))
+            }
             Awaited::List if is(self.words.listed) => {
                 self.awaited = Awaited::Capability;
                 Ok(Step::Wait)
             }
             // A server that cannot list its capabilities may yet have this one.
-            Awaited::List if is(self.words.unlisted) => Ok(self.ask(Awaited::Consent, upgrade)),
+            Awaited::List if is_of(self.words.unlisted) => Ok(self.ask(Awaited::Consent, upgrade)),
             Awaited::Consent if is(self.words.consent) => Ok(Step::Upgrade(Vec::new())),
-            _ if !is_any(self.words.refusal) => {
+            _ if !self.words.refusal.iter().any(|class| is_of(class)) => {
                 Err(broken("the peer's line is no response, or out of place", line))
             }
             Awaited::Greeting => Err(rejected("the server refused the session", line)),
@@ -129,6 +135,21 @@ mod tests {
                 Peer(b"+OK\r\n"),
             ],
         );
+    }
+
+    #[test]
+    fn case_does_not_matter_but_whole_words_do() {
+        upgrade_of(
+            "pop3",
+            &[
+                Peer(b"+ok ready\r\n"),
+                Us(b"CAPA\r\n"),
+                Peer(b"-err\r\n"),
+                Us(b"STLS\r\n"),
+                Peer(b"+Ok\r\n"),
+            ],
+        );
+        assert_eq!(failure_of("pop3", &[Peer(b"+OKAY\r\n")]).kind, Kind::Protocol);
     }
 
     #[test]
