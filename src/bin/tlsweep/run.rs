@@ -27,6 +27,7 @@ use tlsweep::sweep::{Settings, Stop, sweep};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::Cli;
@@ -149,9 +150,9 @@ async fn run_sweep(
     // A task of its own runs where its tasks do; this one would be woken on another thread.
     let sweep = tokio::spawn(sweep(prober, settings, line_queue, records, stopping));
     let engine = async {
-        // Should it panic, the output says how far it came.
-        let _ended = sweep.await;
-        written.await
+        // Should it panic, the output says how far it came, and the exit code that it is not whole.
+        let ended = sweep.await.map_err(io::Error::other);
+        written.await.map(|written| written.and(ended))
     };
     let (written, signal) = tokio::select! {
         ended = until_the_end(engine, &mut signals, &stop, cli) => ended,
@@ -234,9 +235,14 @@ fn conclude(
     if let Some(signal) = signal {
         return signal;
     }
-    if let Ok(Err(error)) = input_ended.try_recv() {
-        term::error(&error.into());
-        return Exit::Unusable;
+    match input_ended.try_recv() {
+        Ok(Err(error)) => {
+            term::error(&error.into());
+            return Exit::Unusable;
+        }
+        // Its thread panicked.
+        Err(TryRecvError::Closed) => return Exit::Incomplete,
+        Ok(Ok(())) | Err(TryRecvError::Empty) => {}
     }
     let summary = status.summary();
     if summary.is_incomplete() {
