@@ -1,4 +1,4 @@
-//! The limits of every wait, and the only timeout call in the program.
+//! The limits of every wait, and the only timeout calls in the program.
 
 use std::fmt;
 use std::future::Future;
@@ -14,16 +14,16 @@ pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The longest that each wait may last. Totals for their stage, except `connect`.
+/// The longest that each wait may last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// From a name to its addresses.
     pub resolve: Duration,
     /// One attempt at one address.
     pub connect: Duration,
-    /// The plaintext dialogue before the handshake.
+    /// The plaintext dialogue before the handshake, once for each connection.
     pub starttls: Duration,
-    /// The handshake, both dials of it when there are two.
+    /// The handshake, all dials of it together.
     pub handshake: Duration,
     /// What the peer sends after the handshake.
     pub read: Duration,
