@@ -1,4 +1,4 @@
-//! One target, one record: all the dials that it takes.
+//! One target, and all the dials that it takes: one record, or one for each address.
 
 mod connection;
 mod dial;
@@ -162,7 +162,8 @@ impl Prober {
         vec![*record]
     }
 
-    /// A record for each address, one after the other: each has the whole time of a target.
+    /// A record for each address, one after the other: each has the time of a target, the first
+    /// what the lookup has left of it.
     async fn work_on_each(&self, mut work: Work<'_>) -> Vec<Record> {
         let begun = work.record.clone();
         let mut records = Vec::new();
@@ -263,8 +264,11 @@ impl Prober {
         let addresses = self.resolver.lookup(name, &work.deadline).await;
         drop(lookup);
         work.record.ms.resolve = Some(milliseconds(begun.elapsed()));
+        // A name without addresses needs no dial: it stands aside for its next try, and to the end.
         let looked_up = Instant::now();
-        if let Some(turn) = work.turn.as_deref_mut() {
+        if addresses.is_ok()
+            && let Some(turn) = work.turn.as_deref_mut()
+        {
             turn.step_back().await;
         }
         // Given back only now: names that are looked up and not dialled would pile up.

@@ -52,7 +52,10 @@ pub fn connect(
                 ));
             }
             let failure = Failure::from_io(Stage::Connect, &error);
-            if !failure::is_shortage(&error) || !Box::pin(deadline.pause(SHORTAGE_PAUSE)).await {
+            if !failure::is_shortage(&error)
+                || until.is_some_and(|until| Instant::now() >= until)
+                || !Box::pin(deadline.pause(SHORTAGE_PAUSE)).await
+            {
                 return Err(failure);
             }
         }

@@ -26,6 +26,8 @@ pub struct Tap {
     /// What is to be sent before anything is read.
     unsent: Vec<u8>,
     gathers: bool,
+    /// Why it could not be sent.
+    unsendable: Option<io::Error>,
 }
 
 /// The error of a read beyond the limit that [`Tap::limit_reading`] set.
@@ -44,6 +46,7 @@ impl Tap {
             limit: u64::MAX,
             unsent: Vec::new(),
             gathers: false,
+            unsendable: None,
         }
     }
 
@@ -92,7 +95,7 @@ impl Tap {
     }
 
     /// Sends what was gathered as far as the socket takes it, without waiting: the last words of a
-    /// dial that failed.
+    /// dial.
     pub fn send_the_rest(&mut self) {
         if self.unsent.is_empty() {
             return;
@@ -134,9 +137,17 @@ impl Tap {
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
-            self.sent += written as u64;
-            self.unsent.drain(..written);
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent)) {
+                Ok(written) => {
+                    self.sent += written as u64;
+                    self.unsent.drain(..written);
+                }
+                Err(error) => {
+                    // Not tried again, so that reads go on to what the peer has said.
+                    self.unsent = Vec::new();
+                    return Poll::Ready(Err(error));
+                }
+            }
         }
         self.unsent = Vec::new();
         Poll::Ready(Ok(()))
@@ -163,7 +174,10 @@ impl AsyncRead for Tap {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_send(cx))?;
+        // If it fails, what the peer said before comes first.
+        if let Err(error) = ready!(this.poll_send(cx)) {
+            this.unsendable = Some(error);
+        }
         let left = this.limit - this.received;
         if left == 0 {
             return Poll::Ready(Err(io::Error::other(ReadLimitReached)));
@@ -172,6 +186,12 @@ impl AsyncRead for Tap {
         let mut within = ReadBuf::new(buf.initialize_unfilled_to(room));
         ready!(Pin::new(&mut this.stream).poll_read(cx, &mut within))?;
         let filled = within.filled().len();
+        // A reset is told once: when the write has met it, the read sees a mere end.
+        if filled == 0
+            && let Some(error) = this.unsendable.take()
+        {
+            return Poll::Ready(Err(error));
+        }
         this.count_read(within.filled());
         buf.advance(filled);
         Poll::Ready(Ok(()))

@@ -78,10 +78,11 @@ impl Prober {
             "no answer; again without post-quantum groups"
         );
         match self.dial_once(Speech::Handshake(Hello::Classical), work).await {
-            // Half a limit of silence is no timeout yet: what the second dial met is the truth.
+            // Half a limit of silence is no timeout yet: what the second dial met is the truth, and
+            // so is our own shortage.
             Err(second)
                 if first.failure.kind == Kind::Timeout
-                    && second.failure.stage == Stage::Handshake
+                    && matches!(second.failure.stage, Stage::Handshake | Stage::Local)
                     && !second.answered =>
             {
                 Err(second)
@@ -128,7 +129,10 @@ impl Prober {
         tap: &mut Tap,
     ) -> Result<(), Unanswered> {
         if let Some(protocol) = work.starttls {
+            let start = Instant::now();
             self.upgrade(protocol, work, tap).await?;
+            // The dialogue has a limit of its own: a handshake under way has lost no time by it.
+            work.until = work.until.map(|until| until + start.elapsed());
         }
         let result = match speech {
             Speech::Handshake(hello) => self.handshake(hello, work, tap).await,

@@ -99,6 +99,7 @@ impl Prober {
             return None;
         }
         let seen = seen(answer, scheme);
+        let pq_intolerant = work.record.tls.as_ref().and_then(|tls| tls.pq_intolerant);
         work.record.tls = Tls::observed(Some(&agreed), &seen).map(|tls| {
             Box::new(Tls {
                 hello_retry: None,
@@ -107,6 +108,7 @@ impl Prober {
                     Some(Parameters::Dh { prime_bits }) => Some(*prime_bits),
                     _ => None,
                 },
+                pq_intolerant,
                 legacy: Some(true),
                 ..tls
             })

@@ -165,7 +165,10 @@ impl Client {
         // From here on, so that what waits has no room for what only the beginning needs.
         async move {
             let result = async {
-                if let Some(tap) = connect.inner_mut().get_mut() {
+                // Without one, there is an error to be had at once.
+                if !hello.is_empty()
+                    && let Some(tap) = connect.inner_mut().get_mut()
+                {
                     // rustls takes a buffer of 4 KiB before it reads, which a peer that says nothing is
                     // not to be given.
                     let answer = tap.ask(hello);

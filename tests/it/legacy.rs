@@ -395,6 +395,18 @@ fn only_a_hello_of_an_old_server_and_no_more() {
 }
 
 #[test]
+fn what_the_smaller_hello_showed_is_kept() {
+    let hello = record(22, &[&[2, 0, 0, 38, 3, 1][..], &[7; 32], &[0, 0x00, 0x2f, 0]].concat());
+    let takes_fright = IfHello(|hello| hello.len() > 1000, vec![ReadHello, Fin]);
+    let peer = Spec::script([takes_fright, ReadHello, send(&hello), Fin]).start();
+    let outcome = Tlsweep::json().sweep([peer.target()]);
+    let record = outcome.only_record();
+    assert_eq!(record["tls"]["legacy"], true, "{record:#}");
+    assert_eq!(record["tls"]["pq_intolerant"], true, "{record:#}");
+    assert_eq!(record["attempts"], 3, "{record:#}");
+}
+
+#[test]
 fn the_summary_counts_them() {
     let ssl3 = Spec::script([ReadHello, ssl3_flight(), Hold]).on_all_of_loopback().start();
     let port = ssl3.addr.port();

@@ -355,3 +355,16 @@ fn the_smaller_hello_comes_after_a_dialogue_of_its_own() {
         assert_eq!(server.peer.accepted(), 2);
     }
 }
+
+#[test]
+fn a_slow_dialogue_takes_no_time_from_the_smaller_hello() {
+    let dialogue = Dialogue::of("smtp");
+    let silence = IfHello(|hello| hello.len() > 1000, vec![ReadHello, Hold]);
+    // Longer than what the first handshake leaves of the limit.
+    let delay = Step::Pause(Duration::from_millis(1500));
+    let steps = [vec![delay], dialogue.steps(), vec![silence]].concat();
+    let servers = [Server::start_with_tls("smtp", steps)];
+    let (_, records) = sweep(&servers, &["--handshake-timeout", "2s"]);
+    assert_eq!(verdict(&records[0]), "ok close_notify", "{:#}", records[0]);
+    assert_eq!(records[0]["tls"]["pq_intolerant"], true, "{:#}", records[0]);
+}
