@@ -129,10 +129,7 @@ impl Prober {
         tap: &mut Tap,
     ) -> Result<(), Unanswered> {
         if let Some(protocol) = work.starttls {
-            let start = Instant::now();
             self.upgrade(protocol, work, tap).await?;
-            // The dialogue has a limit of its own: a handshake under way has lost no time by it.
-            work.until = work.until.map(|until| until + start.elapsed());
         }
         let result = match speech {
             Speech::Handshake(hello) => self.handshake(hello, work, tap).await,
@@ -167,7 +164,10 @@ impl Prober {
         let start = Instant::now();
         let mut conversation = Conversation::new(protocol, &work.identity.checked.to_str());
         let upgraded = work.deadline.run(Wait::Starttls, upgrade(tap, &mut conversation)).await;
-        work.record.ms.starttls = Some(milliseconds(start.elapsed()));
+        let took = start.elapsed();
+        work.record.ms.starttls = Some(milliseconds(took));
+        // The dialogue has a limit of its own: a handshake under way has lost no time by it.
+        work.until = work.until.map(|until| until + took);
         work.record.starttls = Some(Box::new(Starttls {
             protocol: protocol.name.to_owned(),
             banner: conversation.banner(),

@@ -381,9 +381,14 @@ fn ssl_3_0_that_takes_fright_at_extensions() {
     }
 }
 
+/// A ServerHello that chose TLS_RSA_WITH_AES_128_CBC_SHA.
+fn hello_of_tls_1_0() -> Vec<u8> {
+    record(22, &[&[2, 0, 0, 38, 3, 1][..], &[7; 32], &[0, 0x00, 0x2f, 0]].concat())
+}
+
 #[test]
 fn only_a_hello_of_an_old_server_and_no_more() {
-    let hello = record(22, &[&[2, 0, 0, 38, 3, 1][..], &[7; 32], &[0, 0x00, 0x2f, 0]].concat());
+    let hello = hello_of_tls_1_0();
     for end in [vec![Fin], vec![Reset], vec![fatal(80), Hold]] {
         let steps = [vec![ReadHello, send(&hello)], end].concat();
         let peer = Spec::script(steps).start();
@@ -396,7 +401,7 @@ fn only_a_hello_of_an_old_server_and_no_more() {
 
 #[test]
 fn what_the_smaller_hello_showed_is_kept() {
-    let hello = record(22, &[&[2, 0, 0, 38, 3, 1][..], &[7; 32], &[0, 0x00, 0x2f, 0]].concat());
+    let hello = hello_of_tls_1_0();
     let takes_fright = IfHello(|hello| hello.len() > 1000, vec![ReadHello, Fin]);
     let peer = Spec::script([takes_fright, ReadHello, send(&hello), Fin]).start();
     let outcome = Tlsweep::json().sweep([peer.target()]);
