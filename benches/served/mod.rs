@@ -18,6 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use rustls::CipherSuite;
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use tlsweep::tls::hybrid::X25519MLKEM768;
 
 /// How the first argument of the server's process reads.
 const SERVE: &str = "--serve";
@@ -106,7 +107,7 @@ pub(crate) fn provider(groups: &[&'static dyn SupportedKxGroup]) -> Arc<CryptoPr
 /// The group of that name.
 pub(crate) fn group(name: &str) -> &'static dyn SupportedKxGroup {
     match name {
-        "X25519MLKEM768" => kx_group::X25519MLKEM768,
+        "X25519MLKEM768" => X25519MLKEM768,
         "X25519" => kx_group::X25519,
         "P-256" => kx_group::SECP256R1,
         _ => panic!("no group {name}"),

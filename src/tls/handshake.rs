@@ -17,6 +17,7 @@ use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Stage};
 use crate::feed::target::ServerIdentity;
+use crate::tls::hybrid::X25519MLKEM768;
 use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
 
 /// The suites that are offered, in the order of browsers: servers that let the client choose take
@@ -35,7 +36,7 @@ static SUITES: [SupportedCipherSuite; 9] = [
 
 /// The groups that are offered unless told otherwise, in this order.
 static GROUPS: [&dyn SupportedKxGroup; 4] =
-    [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    [X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
 
 /// Groups that are offered when asked for.
 static MORE_GROUPS: [&dyn SupportedKxGroup; 3] =

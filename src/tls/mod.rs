@@ -2,6 +2,7 @@
 
 pub mod drain;
 pub mod handshake;
+pub mod hybrid;
 pub mod recorder;
 
 pub mod enumerate;

@@ -296,19 +296,23 @@ fn groups_are_offered_in_the_order_asked_for() {
 
 #[test]
 fn a_server_that_wants_another_key_share() {
-    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.kx_groups = vec![kx_group::SECP384R1];
-    let config = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(&[&TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(GOOD.chain.clone(), GOOD.key.clone_key());
-    let peer = Spec::served(config.unwrap()).start();
-    for (groups, retry) in [("x25519,P-384", true), ("P-384,x25519", false)] {
-        let outcome = Tlsweep::json().args(["--groups", groups]).sweep([peer.target()]);
-        let record = outcome.only_record();
-        assert_eq!(record["tls"]["group"], "secp384r1", "{record:#}");
-        assert_eq!(record["tls"]["hello_retry"], retry, "{record:#}");
+    for (group, name) in
+        [(kx_group::SECP384R1, "secp384r1"), (kx_group::X25519MLKEM768, "X25519MLKEM768")]
+    {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.kx_groups = vec![group];
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(GOOD.chain.clone(), GOOD.key.clone_key());
+        let peer = Spec::served(config.unwrap()).start();
+        for (groups, retry) in [(format!("P-256,{name}"), true), (format!("{name},P-256"), false)] {
+            let outcome = Tlsweep::json().args(["--groups", &groups]).sweep([peer.target()]);
+            let record = outcome.only_record();
+            assert_eq!(record["tls"]["group"], name, "{record:#}");
+            assert_eq!(record["tls"]["hello_retry"], retry, "{record:#}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 50] = [
+const ORDER: [&str; 51] = [
     "escape",
     "limits",
     "names",
@@ -28,6 +28,7 @@ const ORDER: [&str; 50] = [
     "dial::upgrade",
     "dial",
     "tls::recorder",
+    "tls::hybrid",
     "tls::handshake",
     "tls::drain",
     "tls::hello",
