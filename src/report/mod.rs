@@ -9,3 +9,4 @@ pub mod record;
 pub mod schema;
 pub mod status;
 pub mod summary;
+pub mod timestamp;

@@ -15,6 +15,7 @@ use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
 use crate::names;
 use crate::report::enumeration::Report;
+use crate::report::timestamp::Timestamp;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::Agreed;
 use crate::tls::recorder::{Seen, SignatureState};
@@ -51,7 +52,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addr: Option<IpAddr>,
     /// When work on the target began: RFC 3339, UTC.
-    pub time: String,
+    #[schemars(with = "String")]
+    pub time: Timestamp,
     /// Whether the TLS handshake completed, whatever the certificate is worth.
     pub ok: bool,
     /// Why it did not.
@@ -216,7 +218,7 @@ impl Record {
             line: place.line,
             number: place.number,
             target,
-            time: humantime::format_rfc3339_millis(time).to_string(),
+            time: time.into(),
             ..Self::default()
         }
     }
@@ -236,7 +238,7 @@ impl Record {
             host: self.host.take(),
             port: self.port,
             sni: self.sni.take(),
-            time: std::mem::take(&mut self.time),
+            time: self.time,
             ..Self::default()
         };
     }

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::failure::{Kind, Stage};
 use crate::feed::input::Line;
-use crate::report::summary::{Summary, by_words, rfc3339};
+use crate::report::summary::{Summary, by_words};
+use crate::report::timestamp::Timestamp;
 
 /// Counters that any thread may read at any time.
 #[derive(Debug, Default)]
@@ -65,8 +66,7 @@ pub struct Process {
 /// How a sweep goes, as one line of JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusLine {
-    #[serde(serialize_with = "rfc3339")]
-    time: SystemTime,
+    time: Timestamp,
     elapsed: f64,
     #[serde(flatten)]
     counts: Counts,
@@ -139,7 +139,7 @@ impl Status {
         let seconds = moment.elapsed.saturating_sub(then).as_secs_f64();
         let rate = if seconds > 0.0 { (counts.done - done) as f64 / seconds } else { 0.0 };
         StatusLine {
-            time: moment.time,
+            time: moment.time.into(),
             elapsed: rounded(moment.elapsed.as_secs_f64()),
             rate: rounded(rate),
             by,

@@ -1,7 +1,7 @@
 //! What a sweep came to: counts, and the exit code that follows from them.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -9,6 +9,7 @@ use crate::failure::{Kind, Stage};
 use crate::limits::LABELS;
 use crate::report::latency::Latency;
 use crate::report::record::Record;
+use crate::report::timestamp::Timestamp;
 
 /// What stands for every label beyond [`LABELS`].
 const OTHER: &str = "other";
@@ -52,11 +53,9 @@ pub struct Document<'a> {
     /// The command line.
     pub arguments: Vec<String>,
     /// When the sweep began.
-    #[serde(serialize_with = "rfc3339")]
-    pub start: SystemTime,
+    pub start: Timestamp,
     /// When it was over.
-    #[serde(serialize_with = "rfc3339")]
-    pub end: SystemTime,
+    pub end: Timestamp,
     /// Seconds from start to end.
     pub elapsed: f64,
     /// Of the process.
@@ -166,10 +165,6 @@ pub(super) fn by_words<S: Serializer>(
     serializer.collect_map(words(by))
 }
 
-pub(super) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
-}
-
 /// `3 this, 1 that`; nothing when there is nothing.
 fn most_frequent_first(counts: impl Iterator<Item = (String, u64)>) -> Option<String> {
     let mut counts: Vec<_> = counts.collect();
@@ -180,6 +175,8 @@ fn most_frequent_first(counts: impl Iterator<Item = (String, u64)>) -> Option<St
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use crate::failure::Failure;
     use crate::feed::input::Place;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 51] = [
+const ORDER: [&str; 52] = [
     "escape",
     "limits",
     "names",
@@ -37,6 +37,7 @@ const ORDER: [&str; 51] = [
     "tls::enumerate",
     "tls",
     "cert",
+    "report::timestamp",
     "report::enumeration",
     "report::record",
     "report::schema",

@@ -136,8 +136,8 @@ impl Watch {
             let document = Document {
                 version: env!("CARGO_PKG_VERSION"),
                 arguments: arguments.map(|text| text.to_string_lossy().into_owned()).collect(),
-                start: moment.time - moment.elapsed,
-                end: moment.time,
+                start: (moment.time - moment.elapsed).into(),
+                end: moment.time.into(),
                 elapsed: moment.elapsed.as_secs_f64(),
                 exit_code: exit.code(),
                 summary: &self.desk.status.summary(),

@@ -1,5 +1,7 @@
 //! `expires-in=30d`: the leaf's validity ends within that time.
 
+use std::time::SystemTime;
+
 use super::Row;
 
 pub(super) const ROW: Row = Row {
@@ -12,8 +14,7 @@ pub(super) const ROW: Row = Row {
         Ok(Box::new(move |record| {
             let not_after = record.cert.as_ref().and_then(|cert| cert.not_after.as_deref());
             let end = not_after.and_then(|text| humantime::parse_rfc3339(text).ok());
-            let now = humantime::parse_rfc3339(&record.time).ok();
-            let soon = now.and_then(|now| now.checked_add(within));
+            let soon = SystemTime::from(record.time).checked_add(within);
             end.zip(soon).is_some_and(|(end, soon)| end < soon)
         }))
     },

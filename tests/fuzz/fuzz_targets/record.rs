@@ -119,7 +119,7 @@ fn record(script: &mut Script<'_>) -> Record {
     record.port = script.option(Script::u16);
     record.sni = script.option(Script::text);
     record.addr = script.option(address);
-    record.time = script.text();
+    record.time = (SystemTime::UNIX_EPOCH + Duration::from_millis(script.u64())).into();
     record.ok = script.flag();
     if record.ok {
         record.error = None;
