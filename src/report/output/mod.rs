@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::report::record::Record;
 use crate::report::schema::Fields;
@@ -130,12 +131,13 @@ pub fn write_all(
     mut each: impl FnMut(&[Record]),
 ) -> io::Result<()> {
     let mut batch = Batch { text: Vec::with_capacity(BUFFER), ends: Vec::new() };
-    let mut targets = 0;
+    let mut written = None;
     while let Some(of_target) = results.blocking_recv() {
-        if targets > 1 {
-            gather();
+        // The sweep holds one sender and the target that this is of another: whoever sends a target
+        // only when he has the answer to the last is not kept waiting.
+        if results.sender_strong_count() > 2 {
+            gather(written);
         }
-        targets = 0;
         let mut next = Some(of_target);
         while let Some(of_target) = next {
             let is_wanted = sink.wants(&of_target);
@@ -145,7 +147,6 @@ pub fn write_all(
                 }
             }
             batch.ends.push(batch.text.len());
-            targets += 1;
             each(&of_target);
             if batch.text.len() >= BUFFER {
                 batch.hand_to(sink)?;
@@ -154,6 +155,7 @@ pub fn write_all(
         }
         batch.hand_to(sink)?;
         sink.idle()?;
+        written = Some(Instant::now());
     }
     sink.finish()
 }
@@ -169,9 +171,12 @@ impl Batch {
     }
 }
 
-/// When records come so fast that some were waiting, more are let come: to be woken for each would
-/// cost both sides a system call.
+/// When records come soon after those that were written, more are let come: to be woken for each
+/// would cost both sides a system call.
 #[expect(clippy::disallowed_methods, reason = "no peer is waited for")]
-fn gather() {
-    thread::sleep(Duration::from_millis(4));
+fn gather(written: Option<Instant>) {
+    const SOON: Duration = Duration::from_millis(4);
+    if let Some(written) = written {
+        thread::sleep(SOON.saturating_sub(written.elapsed()));
+    }
 }
