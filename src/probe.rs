@@ -1,5 +1,7 @@
 //! One target, and all the dials that it takes: one record, or one for each address.
 
+#![expect(clippy::manual_async_fn, reason = "async functions have room for their arguments twice")]
+
 mod connection;
 mod dial;
 mod enumerate;
@@ -118,48 +120,64 @@ impl Prober {
     ///
     /// Most of a sweep's memory is what is held here while peers are waited for, so what only some
     /// targets need, or only later, stands on the heap.
-    pub async fn probe(&self, line: &Line, turn: &mut Turn) -> Vec<Record> {
-        let records = match parse(line).map(Box::new) {
-            Ok(target) => self.work(line, target, turn).await,
-            Err(failure) => vec![Record::of_line(line, failure, self.clock.now())],
-        };
-        records.into_iter().map(|record| self.checked(record)).collect()
+    pub fn probe(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Vec<Record>> {
+        async move {
+            let target = match parse(line) {
+                Ok(target) => Box::new(target),
+                Err(failure) => {
+                    return vec![self.checked(Record::of_line(line, failure, self.clock.now()))];
+                }
+            };
+            let records = self.work(line, target, turn).await;
+            records.into_iter().map(|record| self.checked(record)).collect()
+        }
     }
 
-    async fn work(&self, line: &Line, target: Box<Target>, turn: &mut Turn) -> Vec<Record> {
-        let identity = target.server_name(&self.config.sni);
-        let mut record = Box::new(self.begin(line, &target));
-        record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
-        let port = target.port.unwrap_or(self.config.port);
-        let mut work = Work {
-            addresses: Vec::new(),
-            identity: &identity,
-            starttls: self.protocol(&target, port),
-            deadline: Deadline::start(&self.config.limits),
-            until: None,
-            turn: Some(turn),
-            slot: None,
-            saw_hello: false,
-            record: &mut record,
+    fn work(
+        &self,
+        line: &Line,
+        target: Box<Target>,
+        turn: &mut Turn,
+    ) -> impl Future<Output = Vec<Record>> {
+        async move {
+            let identity = target.server_name(&self.config.sni);
+            let mut record = Box::new(self.begin(line, &target));
+            record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
+            let mut work = Work {
+                addresses: Vec::new(),
+                identity: &identity,
+                starttls: self.protocol(&target),
+                deadline: Deadline::start(&self.config.limits),
+                until: None,
+                turn: Some(turn),
+                slot: None,
+                saw_hello: false,
+                record: &mut record,
+            };
+            if let Err(failure) = self.locate(&target, &mut work).await {
+                work.record.error = Some(failure);
+                work.record.ms.total = milliseconds(work.deadline.elapsed());
+                return vec![*record];
+            }
+            drop(target);
+            if self.config.all_addresses {
+                return Box::pin(self.work_on_each(work)).await;
+            }
+            self.work_on(&mut work).await;
+            vec![*record]
+        }
+    }
+
+    /// Takes down the addresses that may be dialled.
+    async fn locate(&self, target: &Target, work: &mut Work<'_>) -> Result<(), Failure> {
+        self.config.exclude.admit(&target.host)?;
+        let addresses = match &target.host {
+            Host::Address(address) => vec![self.config.families.admit(*address)?],
+            Host::Name(name) => Box::pin(self.find(name, work)).await?,
         };
-        let found = match &target.host {
-            Host::Address(address) => self.admit(&target.host, *address),
-            Host::Name(name) => Box::pin(self.find(&target.host, name, &mut work)).await,
-        }
-        .map(|addresses| {
-            work.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        });
-        if let Err(failure) = found {
-            work.record.error = Some(failure);
-            work.record.ms.total = milliseconds(work.deadline.elapsed());
-            return vec![*record];
-        }
-        drop(target);
-        if self.config.all_addresses {
-            return Box::pin(self.work_on_each(work)).await;
-        }
-        self.work_on(&mut work).await;
-        vec![*record]
+        let port = self.port(target);
+        work.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        Ok(())
     }
 
     /// A record for each address, one after the other: each has the time of a target, the first
@@ -180,24 +198,26 @@ impl Prober {
     }
 
     /// Dials, as often as it takes, until the record is complete.
-    async fn work_on(&self, work: &mut Work<'_>) {
-        let mut retries = Retries::new(self.config.retries);
-        let result = loop {
-            match self.dial(work).await {
-                Err(failure) if Box::pin(retries.again(&failure, &work.deadline)).await => {
-                    tracing::debug!(target = work.record.target, "once more after {failure}");
-                    work.until = None;
-                    work.record.begin_again();
+    fn work_on(&self, work: &mut Work<'_>) -> impl Future<Output = ()> {
+        async move {
+            let mut retries = Retries::new(self.config.retries);
+            let result = loop {
+                match self.dial(work).await {
+                    Err(failure) if Box::pin(retries.again(&failure, &work.deadline)).await => {
+                        tracing::debug!(target = work.record.target, "once more after {failure}");
+                        work.until = None;
+                        work.record.begin_again();
+                    }
+                    result => break result,
                 }
-                result => break result,
+            };
+            if self.config.enumerate && is_tls(&result, work.saw_hello) {
+                Box::pin(self.enumerate(work)).await;
             }
-        };
-        if self.config.enumerate && is_tls(&result, work.saw_hello) {
-            Box::pin(self.enumerate(work)).await;
+            work.record.ok = result.is_ok();
+            work.record.error = result.err();
+            work.record.ms.total = milliseconds(work.deadline.elapsed());
         }
-        work.record.ok = result.is_ok();
-        work.record.error = result.err();
-        work.record.ms.total = milliseconds(work.deadline.elapsed());
     }
 
     /// The record with the conditions that it meets.
@@ -209,34 +229,25 @@ impl Prober {
     }
 
     /// The protocol that comes before TLS: the line's scheme goes before the flag.
-    fn protocol(&self, target: &Target, port: u16) -> Option<&'static Protocol> {
+    fn protocol(&self, target: &Target) -> Option<&'static Protocol> {
         match (&target.scheme, self.config.starttls) {
             (Some(scheme), _) => Protocol::by_scheme(scheme),
             (None, Starttls::Never) => None,
-            (None, Starttls::ByPort) => Protocol::by_port(port),
+            (None, Starttls::ByPort) => Protocol::by_port(self.port(target)),
             (None, Starttls::Always(protocol)) => Some(protocol),
         }
     }
 
     fn begin(&self, line: &Line, target: &Target) -> Record {
-        let port = target.port.unwrap_or(self.config.port);
-        Record::of_target(line.place, target, port, self.clock.now())
+        Record::of_target(line.place, target, self.port(target), self.clock.now())
     }
 
-    /// The address of a target that needs no lookup.
-    fn admit(&self, host: &Host, address: IpAddr) -> Result<Vec<IpAddr>, Failure> {
-        self.config.exclude.admit(host)?;
-        Ok(vec![self.config.families.admit(address)?])
+    fn port(&self, target: &Target) -> u16 {
+        target.port.unwrap_or(self.config.port)
     }
 
     /// The addresses of a name that may be dialled, after as many tries as it takes.
-    async fn find(
-        &self,
-        host: &Host,
-        name: &DnsName<'_>,
-        work: &mut Work<'_>,
-    ) -> Result<Vec<IpAddr>, Failure> {
-        self.config.exclude.admit(host)?;
+    async fn find(&self, name: &DnsName<'_>, work: &mut Work<'_>) -> Result<Vec<IpAddr>, Failure> {
         let mut retries = Retries::new(self.config.retries);
         let addresses = loop {
             match self.look_up(name, work).await {

@@ -169,13 +169,13 @@ struct Unfinished(Arc<Mutex<Vec<Line>>>);
 /// A line in work. Cancelling a task is dropping it, and what is dropped undone is unfinished.
 struct Pending {
     line: Line,
-    done: bool,
-    unfinished: Unfinished,
+    /// Where the line goes if this is dropped; none once it has its record.
+    unfinished: Option<Unfinished>,
 }
 
 impl Unfinished {
     fn take_on(&self, line: Line) -> Pending {
-        Pending { line, done: false, unfinished: self.clone() }
+        Pending { line, unfinished: Some(self.clone()) }
     }
 
     fn into_lines(self) -> Vec<Line> {
@@ -185,18 +185,14 @@ impl Unfinished {
 
 impl Pending {
     fn finish(&mut self) {
-        self.done = true;
+        self.unfinished = None;
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if !self.done {
-            self.unfinished
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(self.line.clone());
+        if let Some(Unfinished(lines)) = &self.unfinished {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(self.line.clone());
         }
     }
 }

@@ -1,10 +1,13 @@
 //! From an address to a TCP connection.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::task::{Poll, ready};
 
-use tokio::net::{TcpSocket, TcpStream};
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
@@ -18,7 +21,7 @@ use crate::failure::{self, Failure, Kind, Stage};
 #[expect(clippy::manual_async_fn, reason = "it would have room for its arguments twice")]
 pub fn connect(
     address: SocketAddr,
-    source: Option<IpAddr>,
+    source: Option<&IpAddr>,
     deadline: &Deadline<'_>,
     until: Option<Instant>,
 ) -> impl Future<Output = Result<TcpStream, Failure>> {
@@ -28,10 +31,7 @@ pub fn connect(
                 Some(until) if until < deadline.of(Wait::Connect) => (Wait::Handshake, until),
                 _ => (Wait::Connect, deadline.of(Wait::Connect)),
             };
-            let connected = match socket(address, source) {
-                Ok(socket) => deadline.run_until(wait, end, socket.connect(address)).await?,
-                Err(error) => Err(error),
-            };
+            let connected = deadline.run_until(wait, end, attempt(address, source)).await?;
             let error = match connected {
                 Ok(stream) if is_connected_to_itself(&stream, address) => {
                     return Err(Failure::new(
@@ -62,21 +62,41 @@ pub fn connect(
     }
 }
 
-/// A socket for `address`, bound to the source if that is of the same family.
-fn socket(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpSocket> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
+/// Asks for a connection now, and waits for the answer. tokio's own keeps the address twice
+/// meanwhile.
+fn attempt(
+    address: SocketAddr,
+    source: Option<&IpAddr>,
+) -> impl Future<Output = io::Result<TcpStream>> + use<> {
+    let mut requested = request(address, source);
+    poll_fn(move |cx| {
+        if let Ok(stream) = &requested {
+            ready!(stream.poll_write_ready(cx))?;
+            if let Some(error) = stream.take_error()? {
+                return Poll::Ready(Err(error));
+            }
+        }
+        // Nobody asks again.
+        Poll::Ready(std::mem::replace(&mut requested, Err(io::ErrorKind::NotConnected.into())))
+    })
+}
+
+/// A socket that is ready for writing once the request is answered.
+fn request(address: SocketAddr, source: Option<&IpAddr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
     if let Some(source) = source.filter(|source| source.is_ipv4() == address.is_ipv4()) {
-        bind_without_port(&socket, source)?;
+        bind_without_port(&socket, *source)?;
     }
-    Ok(socket)
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        connected => connected?,
+    }
+    TcpStream::from_std(socket.into())
 }
 
 /// Binds to an address but leaves the port to the connect: a port that is bound first is taken
 /// for all destinations at once, and there are only some 28,000.
-fn bind_without_port(socket: &TcpSocket, source: IpAddr) -> io::Result<()> {
+fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
     let on: libc::c_int = 1;
     #[expect(unsafe_code, reason = "no crate has this option; the pointer and its size agree")]
     let result = unsafe {
@@ -91,7 +111,7 @@ fn bind_without_port(socket: &TcpSocket, source: IpAddr) -> io::Result<()> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    socket.bind(SocketAddr::new(source, 0))
+    socket.bind(&SocketAddr::new(source, 0).into())
 }
 
 /// A dial to a free port of the ephemeral range on this machine can be given that very port as its
@@ -101,9 +121,9 @@ fn is_connected_to_itself(stream: &TcpStream, address: SocketAddr) -> bool {
 }
 
 /// Tells "no free port" from "no address of that family": a UDP socket has ports enough.
-fn has_source_for(address: SocketAddr, source: Option<IpAddr>) -> bool {
+fn has_source_for(address: SocketAddr, source: Option<&IpAddr>) -> bool {
     let any = match (source, address) {
-        (Some(source), _) => source,
+        (Some(source), _) => *source,
         (None, SocketAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
         (None, SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
     };

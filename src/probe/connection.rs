@@ -1,5 +1,7 @@
 //! One connection of a target, from its turn to its first byte.
 
+#![expect(clippy::manual_async_fn, reason = "async functions have room for their arguments twice")]
+
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
@@ -16,41 +18,48 @@ impl Prober {
     ///
     /// # Errors
     /// What the first address said: later ones are second choices.
-    pub(super) async fn connect(&self, work: &mut Work<'_>) -> Result<TcpStream, Failure> {
-        let mut first = None;
-        let mut tried = 0;
-        while let Some(&address) = work.addresses.get(tried) {
-            if self.politeness.has_limits() {
-                Box::pin(self.wait_for_a_turn(address, work)).await;
-            }
-            let start = Instant::now();
-            let connected = connect(address, self.config.source, &work.deadline, work.until).await;
-            let took = milliseconds(start.elapsed());
-            let record = &mut *work.record;
-            record.attempts = Some(record.attempts.unwrap_or(0) + 1);
-            if first.is_none() || connected.is_ok() {
-                record.addr = Some(address.ip());
-                record.ms.connect = Some(took);
-            }
-            match connected {
-                Ok(stream) => {
-                    // The peer is whoever answered: a second dial goes to the same.
-                    work.addresses.swap(0, tried);
-                    work.addresses.truncate(1);
-                    return Ok(stream);
+    pub(super) fn connect(
+        &self,
+        work: &mut Work<'_>,
+    ) -> impl Future<Output = Result<TcpStream, Failure>> {
+        async move {
+            let mut first = None;
+            let mut tried = 0;
+            while let Some(&address) = work.addresses.get(tried) {
+                if self.politeness.has_limits() {
+                    Box::pin(self.wait_for_a_turn(address, work)).await;
                 }
-                Err(failure) if failure.stage == Stage::Local => return Err(failure),
-                Err(failure) => _ = first.get_or_insert(failure),
+                let start = Instant::now();
+                let source = self.config.source.as_ref();
+                let connected = connect(address, source, &work.deadline, work.until).await;
+                let took = milliseconds(start.elapsed());
+                let record = &mut *work.record;
+                record.attempts = Some(record.attempts.unwrap_or(0) + 1);
+                if first.is_none() || connected.is_ok() {
+                    // Looked up again: `address` would be kept over the wait.
+                    record.addr = work.addresses.get(tried).map(SocketAddr::ip);
+                    record.ms.connect = Some(took);
+                }
+                match connected {
+                    Ok(stream) => {
+                        // The peer is whoever answered: a second dial goes to the same.
+                        work.addresses.swap(0, tried);
+                        work.addresses.truncate(1);
+                        return Ok(stream);
+                    }
+                    Err(failure) if failure.stage == Stage::Local => return Err(failure),
+                    Err(failure) => _ = first.get_or_insert(failure),
+                }
+                tried += 1;
+                let is_over = |until: Instant| Instant::now() >= until;
+                if work.deadline.is_over() || work.until.is_some_and(is_over) {
+                    break;
+                }
             }
-            tried += 1;
-            let is_over = |until: Instant| Instant::now() >= until;
-            if work.deadline.is_over() || work.until.is_some_and(is_over) {
-                break;
-            }
+            Err(first.unwrap_or_else(|| {
+                Failure::new(Stage::Connect, Kind::Unreachable, "there is no address to dial")
+            }))
         }
-        Err(first.unwrap_or_else(|| {
-            Failure::new(Stage::Connect, Kind::Unreachable, "there is no address to dial")
-        }))
     }
 
     /// Waits until `address` has room for one more, and for the moment that the rate allows. The

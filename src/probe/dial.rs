@@ -1,5 +1,7 @@
 //! The dials of one target, each from its first packet to its last.
 
+#![expect(clippy::manual_async_fn, reason = "async functions have room for their arguments twice")]
+
 use tokio::time::Instant;
 
 use super::{Prober, Work};
@@ -44,12 +46,14 @@ pub(super) enum Speech<'a> {
 
 impl Prober {
     /// Dials until the target has shown what it can: mostly once.
-    pub(super) async fn dial(&self, work: &mut Work<'_>) -> Result<(), Failure> {
-        match self.dial_once(Speech::Handshake(Hello::Full), work).await {
-            Ok(()) => Ok(()),
-            // What no hello has brought about, another one does not mend.
-            Err(first) if first.failure.stage != Stage::Handshake => Err(first.failure),
-            Err(first) => Box::pin(self.dial_again(first, work)).await,
+    pub(super) fn dial(&self, work: &mut Work<'_>) -> impl Future<Output = Result<(), Failure>> {
+        async move {
+            match self.dial_once(Speech::Handshake(Hello::Full), work).await {
+                Ok(()) => Ok(()),
+                // What no hello has brought about, another one does not mend.
+                Err(first) if first.failure.stage != Stage::Handshake => Err(first.failure),
+                Err(first) => Box::pin(self.dial_again(first, work)).await,
+            }
         }
     }
 
@@ -96,30 +100,32 @@ impl Prober {
     }
 
     /// One connection, and everything that is said over it.
-    pub(super) async fn dial_once(
+    pub(super) fn dial_once(
         &self,
         speech: Speech<'_>,
         work: &mut Work<'_>,
-    ) -> Result<(), Unanswered> {
-        // On the heap, one after the other: a dial that is still connecting should not pay for a
-        // handshake, nor one in its handshake for the connect.
-        let mut tap = Box::new(Tap::new(Box::pin(self.connect(work)).await?));
-        let result = Box::pin(self.speak(speech, work, &mut tap)).await;
-        tap.send_the_rest();
-        let record = &mut *work.record;
-        record.sent = Some(record.sent.unwrap_or(0) + tap.sent());
-        record.received = Some(record.received.unwrap_or(0) + tap.received());
-        let ended_by_us = match &result {
-            Ok(()) => {
-                let end = record.read.as_ref().map(|read| read.end);
-                matches!(end, Some(End::Timeout | End::Limit))
+    ) -> impl Future<Output = Result<(), Unanswered>> {
+        async move {
+            // On the heap, one after the other: a dial that is still connecting should not pay for a
+            // handshake, nor one in its handshake for the connect.
+            let mut tap = Box::new(Tap::new(Box::pin(self.connect(work)).await?));
+            let result = Box::pin(self.speak(speech, work, &mut tap)).await;
+            tap.send_the_rest();
+            let record = &mut *work.record;
+            record.sent = Some(record.sent.unwrap_or(0) + tap.sent());
+            record.received = Some(record.received.unwrap_or(0) + tap.received());
+            let ended_by_us = match &result {
+                Ok(()) => {
+                    let end = record.read.as_ref().map(|read| read.end);
+                    matches!(end, Some(End::Timeout | End::Limit))
+                }
+                Err(unanswered) => unanswered.failure.kind == Kind::Timeout,
+            };
+            if ended_by_us {
+                tap.abort();
             }
-            Err(unanswered) => unanswered.failure.kind == Kind::Timeout,
-        };
-        if ended_by_us {
-            tap.abort();
+            result
         }
-        result
     }
 
     async fn speak(
