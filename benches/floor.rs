@@ -1,5 +1,6 @@
 //! The limit: what a handshake costs at least. The same handshake in memory, where only the client
-//! is counted, and the same bytes over bare TCP.
+//! is counted, and the same bytes over bare TCP. With `--pace` the other end of TCP works for so many
+//! microseconds before it answers, as a server of TLS does, and its client has to wait.
 
 #![allow(
     clippy::disallowed_methods,
@@ -46,14 +47,15 @@ fn main() {
     served::stay_on_own_core();
     let (count, repeats) = if is_bench() { (argument("--handshakes", 2000), 5) } else { (20, 1) };
     let concurrency = argument("--concurrency", 500);
+    let pace = argument("--pace", 0).to_string();
     let microseconds = |cpu: Duration| cpu.as_secs_f64() * 1e6;
     println!("CPU per handshake, µs: median of {repeats} times {count}, {concurrency} at once");
     println!("{:32} {:>9} {:>9} {:>9}", "", "in memory", "bare TCP", "sum");
     for (name, offered, taken) in HELLOS {
         let pair = Pair::new(offered, taken);
         let flights = pair.shake_hands().1;
-        let words = flights.map(|length| length.to_string());
-        let server = Server::start(&["bytes", &words[0], &words[1], &words[2], &words[3]]);
+        let [a, b, c, d] = flights.map(|length| length.to_string());
+        let server = Server::start(&["bytes", &pace, &a, &b, &c, &d]);
         let per_handshake = |cpu: Duration| cpu / u32::try_from(count).unwrap();
         let in_memory =
             (0..repeats).map(|_| per_handshake((0..count).map(|_| pair.shake_hands().0).sum()));

@@ -2,15 +2,18 @@
 
 use std::env;
 use std::future::Future;
+use std::hint::spin_loop;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Chains, SERVE, group, provider, stay_on};
@@ -21,7 +24,8 @@ const BACKLOG: u32 = 4096;
 /// Serves until it is killed, when this process was started for that.
 ///
 /// `tls GROUP COUNT ROOT`: so many different chains; the root is written to the file ROOT.
-/// `bytes HELLO FLIGHT FINISHED REST`: reads the first, answers with the second, and so on.
+/// `bytes PACE HELLO FLIGHT FINISHED REST`: reads the second, works for so many microseconds, answers
+/// with the third, and so on.
 pub(crate) fn serve_if_asked() -> bool {
     let words: Vec<String> = env::args().collect();
     let [_, serve, core, rest @ ..] = words.as_slice() else {
@@ -62,10 +66,15 @@ fn serve_tls(name: &str, count: &str, root: PathBuf) {
 
 fn serve_bytes(sizes: &[String]) {
     let sizes: Vec<usize> = sizes.iter().map(|size| size.parse().unwrap()).collect();
-    let [hello, flight, finished, rest] = sizes[..] else { panic!("{sizes:?}") };
+    let [pace, hello, flight, finished, rest] = sizes[..] else { panic!("{sizes:?}") };
+    let pace = Duration::from_micros(pace as u64);
     serve(move |mut stream| async move {
         let mut buffer = vec![0; hello.max(flight).max(finished).max(rest)];
         stream.read_exact(&mut buffer[..hello]).await?;
+        let start = Instant::now();
+        while start.elapsed() < pace {
+            spin_loop();
+        }
         stream.write_all(&buffer[..flight]).await?;
         stream.read_exact(&mut buffer[..finished]).await?;
         stream.write_all(&buffer[..rest]).await
