@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// `text` with every character escaped that could move a cursor, end a line, break a column or
 /// change the direction of what follows.
 pub fn escaped(text: &str) -> String {
-    if text.chars().all(is_plain) {
+    if is_printable_ascii(text) || text.chars().all(is_plain) {
         return text.to_owned();
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -65,6 +65,12 @@ fn push_escaped(out: &mut String, c: char) {
     }
 }
 
+/// Whether all of `text` is printable ASCII, as nearly every text is.
+pub fn is_printable_ascii(text: &str) -> bool {
+    // To the end in any case: so it is done many bytes at a time.
+    text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+}
+
 /// Whether a character can be printed as it is: false for control characters, line separators, and the marks that reorder or hide text.
 pub fn is_plain(c: char) -> bool {
     // Nearly everything that is ever asked about.
@@ -87,6 +93,15 @@ mod tests {
     #[test]
     fn plain_text_stays() {
         assert_eq!(escaped("bücher \u{1f512} \\ \"x\""), "bücher \u{1f512} \\ \"x\"");
+    }
+
+    #[test]
+    fn printable_ascii_ends_where_it_should() {
+        assert!(is_printable_ascii(""));
+        assert!(is_printable_ascii(&(' '..='~').collect::<String>()));
+        for text in ["\u{1f}", "a\u{7f}b", "\u{80}", "b\u{fc}cher"] {
+            assert!(!is_printable_ascii(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 use serde_json::{Map, Serializer, Value};
 
-use crate::escape::is_plain;
+use crate::escape::{is_plain, is_printable_ascii};
 use crate::report::output::{Format, Layout, Reader};
 use crate::report::record::Record;
 use crate::report::schema::Fields;
@@ -100,6 +100,9 @@ impl Formatter for Harmless {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        if is_printable_ascii(fragment) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(|c| !is_plain(c)) {
             let (plain, from) = rest.split_at(at);
