@@ -252,7 +252,9 @@ pub fn is_shortage(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
-            libc::EMFILE
+            // ENOSPC: more sockets than epoll watches.
+            libc::ENOSPC
+                | libc::EMFILE
                 | libc::ENFILE
                 | libc::ENOBUFS
                 | libc::ENOMEM

@@ -18,13 +18,14 @@ use crate::failure::{self, Failure, Kind, Stage};
 /// # Errors
 /// What TCP said, or the deadline. A shortage of our own machine is waited out within the target's
 /// time and then `local/resource`.
-#[expect(clippy::manual_async_fn, reason = "it would have room for its arguments twice")]
 pub fn connect(
     address: SocketAddr,
     source: Option<&IpAddr>,
     deadline: &Deadline<'_>,
     until: Option<Instant>,
 ) -> impl Future<Output = Result<TcpStream, Failure>> {
+    let source = source.filter(|source| source.is_ipv4() == address.is_ipv4());
+    // Not an async function, which would have room for its arguments twice.
     async move {
         loop {
             let (wait, end) = match until {
@@ -84,7 +85,7 @@ fn attempt(
 /// A socket that is ready for writing once the request is answered.
 fn request(address: SocketAddr, source: Option<&IpAddr>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
-    if let Some(source) = source.filter(|source| source.is_ipv4() == address.is_ipv4()) {
+    if let Some(source) = source {
         bind_without_port(&socket, *source)?;
     }
     match socket.connect(&address.into()) {
@@ -127,5 +128,12 @@ fn has_source_for(address: SocketAddr, source: Option<&IpAddr>) -> bool {
         (None, SocketAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
         (None, SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address)).is_ok()
+    let probed = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address));
+    // Anything else is another shortage.
+    !probed.is_err_and(|error| {
+        matches!(
+            error.raw_os_error(),
+            Some(libc::EADDRNOTAVAIL | libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EAFNOSUPPORT)
+        )
+    })
 }
