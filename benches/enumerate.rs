@@ -68,9 +68,11 @@ fn main() {
     let one = [ours.as_str(), "--enumerate", &target];
     let many = [ours.as_str(), "--enumerate", "-f", &list];
     let theirs = [sslscan.path(), "--ipv4", &target];
-    let [one_cpu, many_cpu, their_cpu] =
-        [(&one[..], runs), (&many, runs.div_ceil(4)), (&theirs, runs)]
+    let sweep = [ours.as_str(), &target];
+    let [one_cpu, sweep_cpu, many_cpu, their_cpu] =
+        [(&one[..], runs), (&sweep, runs), (&many, runs.div_ceil(4)), (&theirs, runs)]
             .map(|(command, runs)| median_cpu(command, runs));
+    let alone_cpu = one_cpu.saturating_sub(sweep_cpu);
     let each_cpu = many_cpu / u32::try_from(targets).unwrap();
     let [our_dials, their_dials] =
         [&one, &theirs].map(|command| dials(&strace, command, port, &rsa));
@@ -83,6 +85,8 @@ fn main() {
         milliseconds(one_cpu),
         part(one_cpu)
     );
+    // Without the start of the program, and the sweep of which it is a part.
+    println!("tlsweep, enumeration alone  {:>9} {}", milliseconds(alone_cpu), part(alone_cpu));
     println!("tlsweep, each of {targets:<10} {:>9} {}", milliseconds(each_cpu), part(each_cpu));
     assert!(!is_bench || 10 * each_cpu < their_cpu, "not under a tenth of sslscan's");
 }
