@@ -1,6 +1,9 @@
 //! The limit: what a handshake costs at least. The same handshake in memory, where only the client
 //! is counted, and the same bytes over bare TCP. With `--pace` the other end of TCP works for so many
 //! microseconds before it answers, as a server of TLS does, and its client has to wait.
+//!
+//! Beside their sum stands what both at once cost the barest client there can be (`bare.rs`), which
+//! waits for a server of TLS: one of its own, or that at `--port`. `--hello` takes one row alone.
 
 #![allow(
     clippy::disallowed_methods,
@@ -12,6 +15,7 @@
     reason = "a bench may panic and prints its figures"
 )]
 
+mod bare;
 mod served;
 
 use std::io;
@@ -45,29 +49,44 @@ fn main() {
         return;
     }
     served::stay_on_own_core();
-    let (count, repeats) = if is_bench() { (argument("--handshakes", 2000), 5) } else { (20, 1) };
-    let concurrency = argument("--concurrency", 500);
-    let pace = argument("--pace", 0).to_string();
-    let microseconds = |cpu: Duration| cpu.as_secs_f64() * 1e6;
+    let (count, repeats): (usize, u32) =
+        if is_bench() { (argument("--handshakes").unwrap_or(2000), 5) } else { (20, 1) };
+    let concurrency = argument("--concurrency").unwrap_or(500);
+    let pace = argument("--pace").unwrap_or(0_u32).to_string();
     println!("CPU per handshake, µs: median of {repeats} times {count}, {concurrency} at once");
-    println!("{:32} {:>9} {:>9} {:>9}", "", "in memory", "bare TCP", "sum");
+    println!("{:32} {:>9} {:>9} {:>9} {:>11}", "", "in memory", "bare TCP", "sum", "bare client");
+    let only: Option<String> = argument("--hello");
     for (name, offered, taken) in HELLOS {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
         let pair = Pair::new(offered, taken);
         let flights = pair.shake_hands().1;
         let [a, b, c, d] = flights.map(|length| length.to_string());
         let server = Server::start(&["bytes", &pace, &a, &b, &c, &d]);
-        let per_handshake = |cpu: Duration| cpu / u32::try_from(count).unwrap();
-        let in_memory =
-            (0..repeats).map(|_| per_handshake((0..count).map(|_| pair.shake_hands().0).sum()));
-        let in_memory = microseconds(median(in_memory.collect()));
-        let tcp = (0..repeats).map(|_| {
-            let before = process_cpu();
-            exchange_bytes(server.port, flights, count, concurrency);
-            per_handshake(process_cpu() - before)
-        });
-        let tcp = microseconds(median(tcp.collect()));
-        println!("{name:32} {in_memory:9.1} {tcp:9.1} {:9.1}", in_memory + tcp);
+        let tls = Server::start(&["tls", taken, "1", "/dev/null"]);
+        let port = argument("--port").unwrap_or(tls.port);
+        let per_handshake = |cpu: &dyn Fn() -> Duration| {
+            let runs = (0..repeats).map(|_| cpu() / u32::try_from(count).unwrap());
+            median(runs.collect()).as_secs_f64() * 1e6
+        };
+        let in_memory = per_handshake(&|| (0..count).map(|_| pair.shake_hands().0).sum());
+        let tcp =
+            per_handshake(&|| cpu(|| exchange_bytes(server.port, flights, count, concurrency)));
+        let targets = || (0..count).map(|number| target(number, port));
+        let bare = per_handshake(&|| cpu(|| bare::dial_all(targets(), concurrency, &pair.client)));
+        println!("{name:32} {in_memory:9.1} {tcp:9.1} {:9.1} {bare:11.1}", in_memory + tcp);
     }
+}
+
+fn cpu(work: impl FnOnce()) -> Duration {
+    let before = process_cpu();
+    work();
+    process_cpu() - before
+}
+
+fn target(number: usize, port: u16) -> SocketAddr {
+    SocketAddr::new(address(number).parse().unwrap(), port)
 }
 
 /// Bytes of the four flights: hello, the server's answer, Finished with the goodbye, and the
@@ -212,8 +231,7 @@ fn exchange_bytes(port: u16, flights: Flights, count: usize, concurrency: usize)
                     if number >= count {
                         return;
                     }
-                    let address = format!("{}:{port}", address(number)).parse().unwrap();
-                    exchange(address, flights).await.unwrap();
+                    exchange(target(number, port), flights).await.unwrap();
                 }
             });
         }

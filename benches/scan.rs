@@ -58,7 +58,7 @@ fn main() {
     }
     served::stay_on_own_core();
     let (targets, repeats) = match is_bench() {
-        true => (argument("--targets", 5000), argument("--repeats", 5)),
+        true => (argument("--targets").unwrap_or(5000), argument("--repeats").unwrap_or(5)),
         false => (20, 1),
     };
     let dir = tempfile::tempdir().unwrap();
@@ -88,7 +88,7 @@ fn main() {
 fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
     let status = Arc::new(Status::default());
     let settings = Settings {
-        concurrency: argument("--concurrency", 500),
+        concurrency: argument("--concurrency").unwrap_or(500),
         grace: config::GRACE,
         status: Arc::clone(&status),
     };

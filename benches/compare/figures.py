@@ -65,7 +65,7 @@ class Comparison:
                 used[program.name] = self.sweep(program, self.targets("good", count)), count
                 say(f"{program.name}: {count} targets, {used[program.name][0].wall:.1f} s")
             if self.floor:
-                used["floor"] = self.run_floor()
+                used["floor"], used["bare"] = self.run_floor()
             rounds.append(used)
         return rounds
 
@@ -98,17 +98,20 @@ class Comparison:
         return path
 
     def run_floor(self):
-        """Seconds of CPU for a handshake with the group that nginx chooses."""
+        """Seconds of CPU for a handshake with the group that nginx chooses: in memory and bare TCP,
+        and by a bare client of nginx."""
         rows = {"x25519": "X25519 of a post-quantum offer", "X25519MLKEM768": "X25519MLKEM768"}
         row = rows[self.group]
-        out = self.folder / "out.floor"
-        command = [self.floor, "--bench", "--concurrency", self.size.concurrency]
-        with Process(command, set(self.cores), stdout=out, stderr=self.folder / "err") as process:
+        out, err = self.folder / "out.floor", self.folder / "err"
+        command = [self.floor, "--bench", "--hello", row, "--port", self.port,
+                   "--concurrency", self.size.concurrency]  # fmt: skip
+        with Process(command, set(self.cores), stdout=out, stderr=err) as process:
             process.wait()
         for line in out.read_text(encoding="utf-8").splitlines():
             if line.startswith(row + "  "):
-                return float(line.split()[-1]) / 1e6
-        raise RuntimeError(f"{out}: no line of {row}")
+                *_, both, bare = line.split()
+                return float(both) / 1e6, float(bare) / 1e6
+        raise RuntimeError(f"{out}: no line of {row}: {err.read_text(encoding='utf-8')}")
 
     def per_handshake(self, name):
         """Seconds of CPU, the median of all rounds."""
@@ -152,13 +155,18 @@ def against_pool(comparison):
     return median(ratio(one, comparison.ours.name) for one in comparison.rounds), 1.0
 
 
-def against_floor(comparison):
+def against_floor(comparison, floor="floor"):
     """The median of the ratios of all pairs."""
 
     def ratios(name):
-        return [one[name][0].cpu / one[name][1] / one["floor"] for one in comparison.rounds]
+        return [one[name][0].cpu / one[name][1] / one[floor] for one in comparison.rounds]
 
     return tuple(median(ratios(program.name)) for program in (comparison.ours, comparison.pool))
+
+
+def against_bare(comparison):
+    """The same with what both cost at once, waiting for nginx."""
+    return against_floor(comparison, "bare")
 
 
 def waiting_for_hello(comparison, **settings):
@@ -253,6 +261,7 @@ def idle_start(comparison):
 FIGURES = [
     Figure("cpu", "CPU per handshake against the Go pool, same run", against_pool, "", 0.65, 0.50),
     Figure("floor", "CPU per handshake against our own floor, same run", against_floor, "", 1.25, 1.10),
+    Figure("bare", "the same against nothing but epoll and rustls, dialling nginx", against_bare, "", 1.25, 1.10),
     Figure("hello", "RSS per dial waiting for the ServerHello", waiting_for_hello, "KiB", 13, 6),
     Figure("classical", "the same with `--groups X25519,P-256`", waiting_classical, "KiB", 6, 4),
     Figure("connect", "RSS per dial waiting for the connect", waiting_for_connect, "KiB", 2, 1.2),

@@ -8,8 +8,10 @@ pub(crate) use chains::Chains;
 pub(crate) use serve::serve_if_asked;
 
 use std::env;
+use std::fmt::Debug;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,10 +90,10 @@ pub(crate) fn is_bench() -> bool {
     env::args().any(|word| word == "--bench")
 }
 
-/// What this program was told with `name`, or the default.
-pub(crate) fn argument(name: &str, default: usize) -> usize {
+/// What this program was told with `name`.
+pub(crate) fn argument<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
     let mut words = env::args().skip_while(|word| word != name);
-    words.nth(1).map_or(default, |value| value.parse().unwrap())
+    words.nth(1).map(|value| value.parse().unwrap())
 }
 
 /// The provider with these groups, and the suite first that tlsweep offers first.
