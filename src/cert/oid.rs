@@ -51,30 +51,8 @@ pub(super) fn curve(oid: &[u8]) -> (Cow<'static, str>, Option<u32>) {
 
 /// The name of a signature algorithm, as its RFC has it.
 pub(super) fn signature_algorithm(oid: &[u8]) -> Cow<'static, str> {
-    Cow::Borrowed(match dotted(oid).as_deref() {
-        Some("1.2.840.113549.1.1.2") => "md2WithRSAEncryption",
-        Some("1.2.840.113549.1.1.4") => "md5WithRSAEncryption",
-        Some("1.2.840.113549.1.1.5") => "sha1WithRSAEncryption",
-        Some("1.3.14.3.2.29") => "sha1WithRSA",
-        Some("1.2.840.113549.1.1.10") => "RSASSA-PSS",
-        Some("1.2.840.113549.1.1.11") => "sha256WithRSAEncryption",
-        Some("1.2.840.113549.1.1.12") => "sha384WithRSAEncryption",
-        Some("1.2.840.113549.1.1.13") => "sha512WithRSAEncryption",
-        Some("1.2.840.113549.1.1.14") => "sha224WithRSAEncryption",
-        Some("1.2.840.10040.4.3") => "dsa-with-sha1",
-        Some("2.16.840.1.101.3.4.3.2") => "dsa-with-sha256",
-        Some("1.2.840.10045.4.1") => "ecdsa-with-SHA1",
-        Some("1.2.840.10045.4.3.1") => "ecdsa-with-SHA224",
-        Some("1.2.840.10045.4.3.2") => "ecdsa-with-SHA256",
-        Some("1.2.840.10045.4.3.3") => "ecdsa-with-SHA384",
-        Some("1.2.840.10045.4.3.4") => "ecdsa-with-SHA512",
-        Some("1.3.101.112") => "Ed25519",
-        Some("1.3.101.113") => "Ed448",
-        Some("2.16.840.1.101.3.4.3.17") => "ML-DSA-44",
-        Some("2.16.840.1.101.3.4.3.18") => "ML-DSA-65",
-        Some("2.16.840.1.101.3.4.3.19") => "ML-DSA-87",
-        _ => return numbered(oid),
-    })
+    let name = named(include_str!("oid/signature_algorithms.txt"), oid);
+    name.map_or_else(|| numbered(oid), Cow::Borrowed)
 }
 
 /// Whether a signature algorithm rests on MD2, MD5 or SHA-1.
@@ -92,41 +70,19 @@ pub(super) fn is_weak_signature(oid: &[u8]) -> bool {
 
 /// The keyword of a name's attribute: RFC 4514's table and the descriptors registered for LDAP.
 pub(super) fn attribute(oid: &[u8]) -> Option<&'static str> {
-    Some(match dotted(oid)?.as_str() {
-        "2.5.4.3" => "CN",
-        "2.5.4.4" => "SN",
-        "2.5.4.5" => "serialNumber",
-        "2.5.4.6" => "C",
-        "2.5.4.7" => "L",
-        "2.5.4.8" => "ST",
-        "2.5.4.9" => "street",
-        "2.5.4.10" => "O",
-        "2.5.4.11" => "OU",
-        "2.5.4.12" => "title",
-        "2.5.4.13" => "description",
-        "2.5.4.15" => "businessCategory",
-        "2.5.4.17" => "postalCode",
-        "2.5.4.42" => "GN",
-        "2.5.4.97" => "organizationIdentifier",
-        "0.9.2342.19200300.100.1.1" => "UID",
-        "0.9.2342.19200300.100.1.25" => "DC",
-        "1.2.840.113549.1.9.1" => "emailAddress",
-        "1.3.6.1.4.1.311.60.2.1.1" => "jurisdictionL",
-        "1.3.6.1.4.1.311.60.2.1.2" => "jurisdictionST",
-        "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC",
-        _ => return None,
-    })
+    named(include_str!("oid/attributes.txt"), oid)
 }
 
 /// The validation that a certificate policy of the CA/Browser Forum stands for.
 pub(super) fn policy(oid: &[u8]) -> Option<&'static str> {
-    Some(match dotted(oid)?.as_str() {
-        "2.23.140.1.1" => "EV",
-        "2.23.140.1.2.1" => "DV",
-        "2.23.140.1.2.2" => "OV",
-        "2.23.140.1.2.3" => "IV",
-        _ => return None,
-    })
+    named(include_str!("oid/policies.txt"), oid)
+}
+
+/// From a table with a number and a name in every line.
+fn named(table: &'static str, oid: &[u8]) -> Option<&'static str> {
+    let number = dotted(oid)?;
+    let mut rows = table.lines().filter_map(|row| row.split_once(' '));
+    rows.find(|(known, _)| *known == number).map(|(_, name)| name)
 }
 
 /// The number, with dots; in hex with a `#` where the bytes are no OID.
