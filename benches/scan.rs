@@ -130,6 +130,7 @@ fn configuration(offered: &[&str]) -> Config {
         offer: Offer {
             versions: Versions::Both,
             alpn: config::ALPN.split(',').map(|name| name.as_bytes().to_vec()).collect(),
+            reuse_key_share: false,
             groups: offered.iter().map(|name| names::group_by_name(name).unwrap()).collect(),
         },
         starttls: Starttls::Never,

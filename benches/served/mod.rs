@@ -20,7 +20,7 @@ use rustix::time::{ClockId, clock_gettime};
 use rustls::CipherSuite;
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use tlsweep::tls::hybrid::X25519MLKEM768;
+use tlsweep::tls::key_share::X25519MLKEM768;
 
 /// How the first argument of the server's process reads.
 const SERVE: &str = "--serve";

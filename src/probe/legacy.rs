@@ -94,6 +94,7 @@ impl Prober {
             },
             alpn: None,
             hello_retry: false,
+            key_share_reused: false,
         };
         if can_speak(&agreed, scheme) && can_use_key(answer) {
             return None;

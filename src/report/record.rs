@@ -124,6 +124,9 @@ pub struct Tls {
     /// Why that signature could not be judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_unchecked: Option<String>,
+    /// Whether other connections had the same key share of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_share_reused: Option<bool>,
     /// Whether the peer asked for another key share first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hello_retry: Option<bool>,
@@ -306,6 +309,7 @@ impl Tls {
             tls.cipher = agreed.cipher.map(|n| names::suite(n).into_owned());
             tls.group = agreed.group.map(|n| names::group(n).into_owned());
             tls.alpn = agreed.alpn.as_deref().map(|p| p.escape_ascii().to_string());
+            tls.key_share_reused = agreed.key_share_reused.then_some(true);
             tls.hello_retry = Some(agreed.hello_retry);
             tls.client_cert_requested = Some(seen.client_cert_requested);
         }

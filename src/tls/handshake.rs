@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SupportedCipherSuite,
+    ClientConfig, ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion,
+    SupportedCipherSuite,
 };
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Stage};
 use crate::feed::target::ServerIdentity;
-use crate::tls::hybrid::X25519MLKEM768;
+use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
 
 /// The suites that are offered, in the order of browsers: servers that let the client choose take
@@ -51,6 +52,8 @@ pub struct Offer {
     pub alpn: Vec<Vec<u8>>,
     /// The numbers of the groups, in order; none: the default ones.
     pub groups: Vec<u16>,
+    /// Whether a key share is sent again with the hellos of a second, where its group can do that.
+    pub reuse_key_share: bool,
 }
 
 /// The protocol versions that a ClientHello offers.
@@ -70,6 +73,7 @@ pub struct Client {
     offered: TlsConnector,
     /// The same without post-quantum groups, where there is a difference.
     classical: Option<TlsConnector>,
+    reuses_key_share: bool,
 }
 
 /// Which of the two hellos a dial sends.
@@ -105,6 +109,8 @@ pub struct Agreed {
     pub alpn: Option<Vec<u8>>,
     /// Whether the peer asked for another key share first.
     pub hello_retry: bool,
+    /// Whether other connections had the same key share of ours.
+    pub key_share_reused: bool,
 }
 
 /// A handshake that was not finished.
@@ -122,13 +128,19 @@ impl Client {
     /// # Errors
     /// The offer has no group or suite for its versions.
     pub fn new(offer: &Offer) -> Result<Self, rustls::Error> {
-        let groups = groups(&offer.groups);
+        let mut groups = groups(&offer.groups);
+        if offer.reuse_key_share {
+            for group in &mut groups {
+                *group = reused(group.name()).unwrap_or(*group);
+            }
+        }
         let (post_quantum, classical): (Vec<_>, Vec<_>) =
             groups.iter().copied().partition(|group| is_post_quantum(group.name().into()));
         let has_both = !post_quantum.is_empty() && !classical.is_empty();
         Ok(Self {
             offered: connector(offer, groups)?,
             classical: has_both.then(|| connector(offer, classical)).transpose()?,
+            reuses_key_share: offer.reuse_key_share,
         })
     }
 
@@ -155,6 +167,7 @@ impl Client {
             (Hello::Classical, Some(connector)) => connector,
             _ => &self.offered,
         };
+        let reuses_key_share = self.reuses_key_share;
         let mut hello = Vec::new();
         let take_hello = |connection: &mut ClientConnection| {
             // Into memory, so it does not fail.
@@ -181,7 +194,10 @@ impl Client {
             let result: Result<_, Interruption> = result.await;
             let seen = connect.into_seen();
             match result {
-                Ok(stream) => Ok(Session { agreed: Agreed::of(stream.get_ref().1), stream, seen }),
+                Ok(stream) => {
+                    let agreed = Agreed::of(stream.get_ref().1, reuses_key_share);
+                    Ok(Session { agreed, stream, seen })
+                }
                 Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
             }
         }
@@ -204,14 +220,16 @@ impl From<Expired> for Interruption {
 }
 
 impl Agreed {
-    fn of(connection: &ClientConnection) -> Self {
+    fn of(connection: &ClientConnection, reuses_key_share: bool) -> Self {
+        let group = connection.negotiated_key_exchange_group().map(|group| group.name());
         Self {
             version: connection.protocol_version().map(u16::from),
             cipher: connection.negotiated_cipher_suite().map(|suite| suite.suite().into()),
-            group: connection.negotiated_key_exchange_group().map(|group| group.name().into()),
+            group: group.map(u16::from),
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             hello_retry: connection.handshake_kind()
                 == Some(HandshakeKind::FullWithHelloRetryRequest),
+            key_share_reused: reuses_key_share && group.and_then(reused).is_some(),
         }
     }
 }
@@ -244,6 +262,10 @@ fn groups(wanted: &[u16]) -> Vec<&'static dyn SupportedKxGroup> {
     let all = || GROUPS.iter().chain(&MORE_GROUPS).copied();
     let known = |number: &u16| all().find(|group| u16::from(group.name()) == *number);
     wanted.iter().filter_map(known).collect()
+}
+
+fn reused(name: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
+    REUSED.into_iter().find(|group| group.name() == name)
 }
 
 fn connector(

@@ -2,7 +2,7 @@
 
 pub mod drain;
 pub mod handshake;
-pub mod hybrid;
+pub mod key_share;
 pub mod recorder;
 
 pub mod enumerate;

@@ -317,6 +317,25 @@ fn a_server_that_wants_another_key_share() {
 }
 
 #[test]
+fn a_key_share_sent_again_is_named() {
+    let good = Spec::good().start();
+    let targets = || (0..5).map(|_| good.target());
+    let groups = [("X25519MLKEM768,x25519", true), ("x25519", true), ("P-256", false)];
+    for (groups, can_be_reused) in groups {
+        let sweep = |args: &[&str]| {
+            let outcome = Tlsweep::json().args(["--groups", groups]).args(args).sweep(targets());
+            let records = outcome.records;
+            assert!(records.iter().all(|record| record["ok"] == true), "{records:#?}");
+            let named = |record: &Value| record["tls"].get("key_share_reused").cloned();
+            records.iter().map(named).collect::<Vec<_>>()
+        };
+        assert_eq!(sweep(&[]), vec![None; 5], "{groups}");
+        let expected = can_be_reused.then_some(Value::Bool(true));
+        assert_eq!(sweep(&["--reuse-key-share"]), vec![expected; 5], "{groups}");
+    }
+}
+
+#[test]
 fn a_server_that_cannot_bear_the_large_hello() {
     for (name, reaction) in [("reset", vec![Reset]), ("fin", vec![Fin]), ("hold", vec![Hold])] {
         let peer = Spec::script([large(reaction), ReadHello, Handshake, Fin]).start();

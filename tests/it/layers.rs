@@ -28,7 +28,7 @@ const ORDER: [&str; 52] = [
     "dial::upgrade",
     "dial",
     "tls::recorder",
-    "tls::hybrid",
+    "tls::key_share",
     "tls::handshake",
     "tls::drain",
     "tls::hello",

@@ -24,7 +24,12 @@ const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(5);
 
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
-    let offer = Offer { versions: Versions::Both, alpn: Vec::new(), groups: vec![0x001d, 0x0017] };
+    let offer = Offer {
+        versions: Versions::Both,
+        alpn: Vec::new(),
+        groups: vec![0x001d, 0x0017],
+        reuse_key_share: false,
+    };
     Client::new(&offer).unwrap()
 });
 

@@ -36,6 +36,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
         versions: Versions::Both,
         alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         groups: Vec::new(),
+        reuse_key_share: false,
     };
     Client::new(&offer).unwrap()
 });

@@ -30,6 +30,10 @@ pub(crate) struct Tls {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = group)]
     groups: Vec<u16>,
 
+    /// Send a key share of X25519MLKEM768 or X25519 for a second, not a new one with each hello
+    #[arg(long)]
+    reuse_key_share: bool,
+
     /// Find out everything that each server speaks: versions, suites, groups (many dials)
     #[arg(long)]
     pub(super) enumerate: bool,
@@ -82,6 +86,7 @@ impl Tls {
             },
             alpn: alpn(&self.alpn)?,
             groups: self.groups.clone(),
+            reuse_key_share: self.reuse_key_share,
         })
     }
 
