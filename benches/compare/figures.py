@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Callable
 
+import programs
 import servers
 from process import Output, Process
 from programs import Program, Sweep
@@ -38,7 +39,9 @@ class Comparison:
 
     size: Size
     folder: Path
+    path: Path  # of tlsweep
     ours: Program
+    reusing: Program
     pool: Program
     others: list  # of Program
     floor: Path | None
@@ -49,8 +52,8 @@ class Comparison:
     @cached_property
     def rounds(self):
         """Every program in turn, as often as there are pairs: by name, what it used."""
-        programs = [self.ours, self.pool, *self.others]
-        for program in programs:
+        in_turn = [self.ours, self.pool, *self.others]
+        for program in in_turn:
             self.sweep(program, self.targets("warm-up", 200 // program.fraction))
             if program is self.ours:
                 with open(self.folder / "out", encoding="utf-8") as out:
@@ -60,12 +63,12 @@ class Comparison:
             say(f"pair {number + 1} of {self.size.pairs}")
             used = {}
             # Back and forth, so that nobody always comes after the same.
-            for program in programs if number % 2 == 0 else reversed(programs):
+            for program in in_turn if number % 2 == 0 else reversed(in_turn):
                 count = self.size.targets // program.fraction
                 used[program.name] = self.sweep(program, self.targets("good", count)), count
                 say(f"{program.name}: {count} targets, {used[program.name][0].wall:.1f} s")
             if self.floor:
-                used["floor"], used["bare"] = self.run_floor()
+                used |= self.run_floor()
             rounds.append(used)
         return rounds
 
@@ -99,9 +102,12 @@ class Comparison:
 
     def run_floor(self):
         """Seconds of CPU for a handshake with the group that nginx chooses: in memory and bare TCP,
-        and by a bare client of nginx."""
-        rows = {"x25519": "X25519 of a post-quantum offer", "X25519MLKEM768": "X25519MLKEM768"}
-        row = rows[self.group]
+        by a bare client of nginx, and by sweeps of the floor's own server."""
+        rows = {
+            "x25519": ("X25519 of a post-quantum offer", "X25519"),
+            "X25519MLKEM768": ("X25519MLKEM768", "X25519MLKEM768"),
+        }
+        row, group = rows[self.group]
         out, err = self.folder / "out.floor", self.folder / "err"
         command = [self.floor, "--bench", "--hello", row, "--port", self.port,
                    "--concurrency", self.size.concurrency]  # fmt: skip
@@ -110,8 +116,19 @@ class Comparison:
         for line in out.read_text(encoding="utf-8").splitlines():
             if line.startswith(row + "  "):
                 *_, both, bare = line.split()
-                return float(both) / 1e6, float(bare) / 1e6
+                used = {"floor": float(both) / 1e6, "bare": float(bare) / 1e6}
+                return used | self.sweep_server_of_floor(group)
         raise RuntimeError(f"{out}: no line of {row}: {err.read_text(encoding='utf-8')}")
+
+    def sweep_server_of_floor(self, group):
+        count = self.size.targets
+        core = {self.cores[0]}
+        with servers.of_floor(self.floor, group, self.folder, core) as (port, root):
+            targets = self.targets("floor", count, lambda number: port)
+            return {
+                key: self.sweep(programs.tlsweep(self.path, root, reuses), targets).cpu / count
+                for key, reuses in [("saturated", False), ("saturated, reused", True)]
+            }
 
     def per_handshake(self, name):
         """Seconds of CPU, the median of all rounds."""
@@ -169,6 +186,16 @@ def against_bare(comparison):
     return against_floor(comparison, "bare")
 
 
+def against_floor_saturated(comparison, used="saturated"):
+    """Of the floor's own server."""
+    return median(one[used] / one["floor"] for one in comparison.rounds), None
+
+
+def against_floor_reused(comparison):
+    """The same with a key share that is sent again."""
+    return against_floor_saturated(comparison, "saturated, reused")
+
+
 def waiting_for_hello(comparison, **settings):
     """KiB resident for a dial that has sent its hello."""
     with servers.silent(comparison.size.many) as ports:
@@ -176,6 +203,12 @@ def waiting_for_hello(comparison, **settings):
             comparison.resident_per_dial(program, ports, **settings) / KIB
             for program in (comparison.ours, comparison.pool)
         )
+
+
+def waiting_reused(comparison):
+    """The same with a key share that is sent again."""
+    with servers.silent(comparison.size.many) as ports:
+        return comparison.resident_per_dial(comparison.reusing, ports) / KIB, None
 
 
 def waiting_classical(comparison):
@@ -262,8 +295,12 @@ FIGURES = [
     Figure("cpu", "CPU per handshake against the Go pool, same run", against_pool, "", 0.65, 0.50),
     Figure("floor", "CPU per handshake against our own floor, same run", against_floor, "", 1.25, 1.10),
     Figure("bare", "the same against nothing but epoll and rustls, dialling nginx", against_bare, "", 1.25, 1.10),
+    Figure("saturated", "against our own floor, with its own server, for which nobody waits",
+           against_floor_saturated, "", 1.25, 1.10),
+    Figure("reused", "the same with `--reuse-key-share`", against_floor_reused, "", 1.25, 1.10),
     Figure("hello", "RSS per dial waiting for the ServerHello", waiting_for_hello, "KiB", 13, 6),
-    Figure("classical", "the same with `--groups X25519,P-256`", waiting_classical, "KiB", 6, 4),
+    Figure("hello-reused", "the same with `--reuse-key-share`", waiting_reused, "KiB", 13, 6),
+    Figure("classical", "RSS per dial waiting for the ServerHello with `--groups X25519,P-256`", waiting_classical, "KiB", 6, 4),
     Figure("connect", "RSS per dial waiting for the connect", waiting_for_connect, "KiB", 2, 1.2),
     Figure("growth", "peak RSS, growth from 20 % to 100 % of the targets", growth, "MiB", 1, 0),
     Figure("stalls", "wall with 5 % silent targets against max(good alone, stalled/concurrency x deadline)",

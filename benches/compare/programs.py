@@ -43,15 +43,18 @@ class Program:
     fraction: int = 1  # of the targets, one in so many
 
 
-def tlsweep(path, roots):
+def tlsweep(path, roots, reuse_key_share=False):
     def command(sweep):
         seconds = f"{sweep.timeout}s"
         return [
             path, "-j", "-q", "-f", sweep.targets, "-c", sweep.concurrency, "--roots", roots,
             "--connect-timeout", seconds, "--handshake-timeout", seconds, "--timeout", "10m",
             *(["--groups", "X25519,P-256"] if sweep.classical else []),
+            *(["--reuse-key-share"] if reuse_key_share else []),
         ]  # fmt: skip
 
+    if reuse_key_share:
+        return Program("tlsweep --reuse-key-share", command, b'"ok":true', "makes a key share once a second")
     unequal = (
         "full JSON record: facts of the leaf, verdict on the chain, handshake signature verified,"
         " times, bytes; close_notify first, then reads to the end"

@@ -80,17 +80,36 @@ def nginx(folder, cores):
     config.write_text(text)
     program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
     command = [program, "-c", config, "-p", folder]
+
+    def answers():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
     with Process(command, cores, stderr=folder / "nginx.err"):
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except ConnectionRefusedError:
-                if time.monotonic() > deadline:
-                    raise RuntimeError((folder / "nginx.err").read_text()) from None
-                time.sleep(0.02)
+        _until(answers, folder / "nginx.err")
         yield port
+
+
+def _until(is_up, errors):
+    """Waits for a server, ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while not is_up():
+        if time.monotonic() > deadline:
+            raise RuntimeError(errors.read_text())
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def of_floor(floor, group, folder, cores):
+    """The floor's own server of TLS, which does not let its client wait; gives port and root."""
+    out, der, pem = folder / "floor.port", folder / "floor.der", folder / "floor.pem"
+    (core,) = cores
+    command = [floor, "--serve", core, "tls", group, 1, der]
+    with Process(command, cores, stdout=out, stderr=folder / "err"):
+        _until(lambda: out.read_text(encoding="ascii").endswith("\n"), folder / "err")
+        command = ["openssl", "x509", "-inform", "der", "-in", der, "-out", pem]
+        subprocess.run(command, check=True)
+        yield int(out.read_text(encoding="ascii")), pem
 
 
 @contextlib.contextmanager
