@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::task::{Poll, ready};
 
@@ -11,7 +11,6 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
-use crate::dial::resolve::has_source_for;
 use crate::failure::{self, Failure, Kind, Stage};
 
 /// Dials an address; when this is part of a handshake that must end `until` then, no longer.
@@ -120,4 +119,21 @@ fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
 /// own, and TCP then connects it to itself.
 fn is_connected_to_itself(stream: &TcpStream, address: SocketAddr) -> bool {
     address.ip().is_loopback() && stream.local_addr().is_ok_and(|local| local == address)
+}
+
+/// Tells "no free port" from "no address of that family": a UDP socket has ports enough.
+fn has_source_for(address: SocketAddr, source: Option<&IpAddr>) -> bool {
+    let any = match (source, address) {
+        (Some(source), _) => *source,
+        (None, SocketAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
+        (None, SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let probed = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address));
+    // Anything else is another shortage.
+    !probed.is_err_and(|error| {
+        matches!(
+            error.raw_os_error(),
+            Some(libc::EADDRNOTAVAIL | libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EAFNOSUPPORT)
+        )
+    })
 }

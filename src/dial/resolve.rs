@@ -134,7 +134,7 @@ impl Families {
 
     fn of_this_machine(self) -> Self {
         match self {
-            Self::Both if !has_source_for((Ipv6Addr::LOCALHOST, 9).into(), None) => Self::V4,
+            Self::Both if !has_ipv6() => Self::V4,
             wanted => wanted,
         }
     }
@@ -245,20 +245,10 @@ async fn both_families(servers: &NameServers, name: &Name) -> Result<Vec<IpAddr>
     }
 }
 
-/// Whether this machine has an address from which to reach that one; which a connect that fails tells
-/// nobody, as it does where the ports are used up. A UDP socket has ports enough.
-pub(super) fn has_source_for(address: SocketAddr, source: Option<&IpAddr>) -> bool {
-    let any = match (source, address) {
-        (Some(source), _) => *source,
-        (None, SocketAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
-        (None, SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let probed = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address));
-    // Anything else is another shortage.
-    !probed.is_err_and(|error| {
-        matches!(
-            error.raw_os_error(),
-            Some(libc::EADDRNOTAVAIL | libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EAFNOSUPPORT)
-        )
-    })
+/// Whether this machine can send IPv6 at all; where it is switched off, every connect fails as if
+/// the ports were used up.
+fn has_ipv6() -> bool {
+    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect((Ipv6Addr::LOCALHOST, 9)))
+        .is_ok()
 }
