@@ -1,9 +1,19 @@
 //! Names of the object identifiers that certificates use. What has no name here is its number.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use super::text;
+
+/// Names by number.
+type Names = LazyLock<HashMap<&'static str, &'static str>>;
+
+static SIGNATURE_ALGORITHMS: Names =
+    LazyLock::new(|| names(include_str!("oid/signature_algorithms.txt")));
+static ATTRIBUTES: Names = LazyLock::new(|| names(include_str!("oid/attributes.txt")));
+static POLICIES: Names = LazyLock::new(|| names(include_str!("oid/policies.txt")));
 
 /// What an OID of a subject public key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,38 +61,32 @@ pub(super) fn curve(oid: &[u8]) -> (Cow<'static, str>, Option<u32>) {
 
 /// The name of a signature algorithm, as its RFC has it.
 pub(super) fn signature_algorithm(oid: &[u8]) -> Cow<'static, str> {
-    let name = named(include_str!("oid/signature_algorithms.txt"), oid);
-    name.map_or_else(|| numbered(oid), Cow::Borrowed)
+    named(&SIGNATURE_ALGORITHMS, oid).map_or_else(|| numbered(oid), Cow::Borrowed)
 }
 
 /// Whether a signature algorithm rests on MD2, MD5 or SHA-1.
 pub(super) fn is_weak_signature(oid: &[u8]) -> bool {
-    matches!(
-        signature_algorithm(oid).as_ref(),
-        "md2WithRSAEncryption"
-            | "md5WithRSAEncryption"
-            | "sha1WithRSAEncryption"
-            | "sha1WithRSA"
-            | "dsa-with-sha1"
-            | "ecdsa-with-SHA1"
-    )
+    let name = signature_algorithm(oid).to_ascii_lowercase();
+    ["md2", "md5", "sha1"].iter().any(|weak| name.contains(weak))
 }
 
 /// The keyword of a name's attribute: RFC 4514's table and the descriptors registered for LDAP.
 pub(super) fn attribute(oid: &[u8]) -> Option<&'static str> {
-    named(include_str!("oid/attributes.txt"), oid)
+    named(&ATTRIBUTES, oid)
 }
 
 /// The validation that a certificate policy of the CA/Browser Forum stands for.
 pub(super) fn policy(oid: &[u8]) -> Option<&'static str> {
-    named(include_str!("oid/policies.txt"), oid)
+    named(&POLICIES, oid)
+}
+
+fn named(names: &Names, oid: &[u8]) -> Option<&'static str> {
+    names.get(dotted(oid)?.as_str()).copied()
 }
 
 /// From a table with a number and a name in every line.
-fn named(table: &'static str, oid: &[u8]) -> Option<&'static str> {
-    let number = dotted(oid)?;
-    let mut rows = table.lines().filter_map(|row| row.split_once(' '));
-    rows.find(|(known, _)| *known == number).map(|(_, name)| name)
+fn names(table: &'static str) -> HashMap<&'static str, &'static str> {
+    table.lines().filter_map(|row| row.split_once(' ')).collect()
 }
 
 /// The number, with dots; in hex with a `#` where the bytes are no OID.
@@ -127,7 +131,17 @@ mod tests {
 
     #[test]
     fn weak_algorithms_are_known() {
-        assert!(is_weak_signature(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5]));
+        let weak: [&[u8]; 6] = [
+            &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2],
+            &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4],
+            &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5],
+            &[0x2b, 0x0e, 3, 2, 29],
+            &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3],
+            &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1],
+        ];
+        for oid in weak {
+            assert!(is_weak_signature(oid), "{}", signature_algorithm(oid));
+        }
         assert!(!is_weak_signature(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11]));
     }
 }
