@@ -1,7 +1,7 @@
 //! The least that dials a server of TLS with rustls: one thread, one epoll, and nothing else. No
 //! deadlines, tasks or records; the handshake's signature is verified, the chain is not looked at.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,10 +13,12 @@ use rustls::{ClientConfig, ClientConnection};
 
 /// A connection, from the connect to the server's goodbye.
 struct Dial {
+    target: SocketAddr,
     stream: TcpStream,
     /// Since the hello.
     tls: Option<ClientConnection>,
     has_said_goodbye: bool,
+    has_heard_goodbye: bool,
 }
 
 /// Shakes hands with every target, sends close_notify first and reads to the end, so many at once.
@@ -39,7 +41,13 @@ pub(crate) fn dial_all(
             let mut stream = TcpStream::connect(target).unwrap();
             let both = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut stream, Token(slot), both).unwrap();
-            dials[slot] = Some(Dial { stream, tls: None, has_said_goodbye: false });
+            dials[slot] = Some(Dial {
+                target,
+                stream,
+                tls: None,
+                has_said_goodbye: false,
+                has_heard_goodbye: false,
+            });
         }
         if free.len() == concurrency {
             return;
@@ -60,12 +68,11 @@ pub(crate) fn dial_all(
 impl Dial {
     /// Whether this was the end.
     fn go_on(&mut self, event: &Event, config: &Arc<ClientConfig>) -> bool {
-        let Self { stream, tls, has_said_goodbye } = self;
+        let Self { target, stream, tls, has_said_goodbye, has_heard_goodbye } = self;
         let tls = match tls {
             Some(tls) => tls,
             None if event.is_writable() => {
-                let address = stream.peer_addr().unwrap().ip();
-                let name = ServerName::IpAddress(address.into());
+                let name = ServerName::IpAddress(target.ip().into());
                 let mut new = ClientConnection::new(Arc::clone(config), name).unwrap();
                 send(&mut new, stream);
                 tls.insert(new)
@@ -76,15 +83,22 @@ impl Dial {
             return false;
         }
         loop {
-            match tls.read_tls(stream) {
+            // Behind the goodbye rustls reads no more.
+            let read = match has_heard_goodbye {
+                false => tls.read_tls(stream),
+                true => stream.read(&mut [0]),
+            };
+            match read {
                 Ok(0) => {
                     assert!(*has_said_goodbye, "the server hung up");
                     return true;
                 }
-                Ok(_) => tls.process_new_packets().unwrap(),
+                Ok(_) => {
+                    *has_heard_goodbye = tls.process_new_packets().unwrap().peer_has_closed();
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(error) => panic!("{error}"),
-            };
+            }
             if !*has_said_goodbye && !tls.is_handshaking() {
                 tls.send_close_notify();
                 send(tls, stream);

@@ -64,8 +64,14 @@ fn main() {
         let flights = pair.shake_hands().1;
         let [a, b, c, d] = flights.map(|length| length.to_string());
         let server = Server::start(&["bytes", &pace, &a, &b, &c, &d]);
-        let tls = Server::start(&["tls", taken, "1", "/dev/null"]);
-        let port = argument("--port").unwrap_or(tls.port);
+        let own = || Server::start(&["tls", taken, "1", "/dev/null"]);
+        let (port, _tls) = match argument("--port") {
+            Some(port) => (port, None),
+            None => {
+                let tls = own();
+                (tls.port, Some(tls))
+            }
+        };
         let per_handshake = |cpu: &dyn Fn() -> Duration| {
             let runs = (0..repeats).map(|_| cpu() / u32::try_from(count).unwrap());
             median(runs.collect()).as_secs_f64() * 1e6

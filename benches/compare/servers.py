@@ -105,8 +105,9 @@ def of_floor(floor, group, folder, cores):
     out, der, pem = folder / "floor.port", folder / "floor.der", folder / "floor.pem"
     (core,) = cores
     command = [floor, "--serve", core, "tls", group, 1, der]
-    with Process(command, cores, stdout=out, stderr=folder / "err"):
-        _until(lambda: out.read_text(encoding="ascii").endswith("\n"), folder / "err")
+    errors = folder / "floor.err"
+    with Process(command, cores, stdout=out, stderr=errors):
+        _until(lambda: out.read_text(encoding="ascii").endswith("\n"), errors)
         command = ["openssl", "x509", "-inform", "der", "-in", der, "-out", pem]
         subprocess.run(command, check=True)
         yield int(out.read_text(encoding="ascii")), pem

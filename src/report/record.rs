@@ -124,7 +124,7 @@ pub struct Tls {
     /// Why that signature could not be judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_unchecked: Option<String>,
-    /// Whether other connections had the same key share of ours.
+    /// Whether other connections may have had the same key share of ours; absent where not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_share_reused: Option<bool>,
     /// Whether the peer asked for another key share first.

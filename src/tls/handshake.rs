@@ -1,13 +1,13 @@
 //! From a TCP connection to a session: tokio-rustls, with a verifier that never says no.
 
 use std::io;
+use std::ptr;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion,
-    SupportedCipherSuite,
+    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SupportedCipherSuite,
 };
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
@@ -73,7 +73,6 @@ pub struct Client {
     offered: TlsConnector,
     /// The same without post-quantum groups, where there is a difference.
     classical: Option<TlsConnector>,
-    reuses_key_share: bool,
 }
 
 /// Which of the two hellos a dial sends.
@@ -109,7 +108,7 @@ pub struct Agreed {
     pub alpn: Option<Vec<u8>>,
     /// Whether the peer asked for another key share first.
     pub hello_retry: bool,
-    /// Whether other connections had the same key share of ours.
+    /// Whether other connections may have had the same key share of ours.
     pub key_share_reused: bool,
 }
 
@@ -131,7 +130,8 @@ impl Client {
         let mut groups = groups(&offer.groups);
         if offer.reuse_key_share {
             for group in &mut groups {
-                *group = reused(group.name()).unwrap_or(*group);
+                let reused = REUSED.iter().find(|reused| reused.name() == group.name());
+                *group = *reused.unwrap_or(group);
             }
         }
         let (post_quantum, classical): (Vec<_>, Vec<_>) =
@@ -140,7 +140,6 @@ impl Client {
         Ok(Self {
             offered: connector(offer, groups)?,
             classical: has_both.then(|| connector(offer, classical)).transpose()?,
-            reuses_key_share: offer.reuse_key_share,
         })
     }
 
@@ -167,7 +166,6 @@ impl Client {
             (Hello::Classical, Some(connector)) => connector,
             _ => &self.offered,
         };
-        let reuses_key_share = self.reuses_key_share;
         let mut hello = Vec::new();
         let take_hello = |connection: &mut ClientConnection| {
             // Into memory, so it does not fail.
@@ -194,10 +192,7 @@ impl Client {
             let result: Result<_, Interruption> = result.await;
             let seen = connect.into_seen();
             match result {
-                Ok(stream) => {
-                    let agreed = Agreed::of(stream.get_ref().1, reuses_key_share);
-                    Ok(Session { agreed, stream, seen })
-                }
+                Ok(stream) => Ok(Session { agreed: Agreed::of(stream.get_ref().1), stream, seen }),
                 Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
             }
         }
@@ -220,16 +215,17 @@ impl From<Expired> for Interruption {
 }
 
 impl Agreed {
-    fn of(connection: &ClientConnection, reuses_key_share: bool) -> Self {
-        let group = connection.negotiated_key_exchange_group().map(|group| group.name());
+    fn of(connection: &ClientConnection) -> Self {
+        let group = connection.negotiated_key_exchange_group();
+        let is = |reused: &&_| group.is_some_and(|group| ptr::addr_eq(*reused, group));
         Self {
             version: connection.protocol_version().map(u16::from),
             cipher: connection.negotiated_cipher_suite().map(|suite| suite.suite().into()),
-            group: group.map(u16::from),
+            group: group.map(|group| group.name().into()),
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             hello_retry: connection.handshake_kind()
                 == Some(HandshakeKind::FullWithHelloRetryRequest),
-            key_share_reused: reuses_key_share && group.and_then(reused).is_some(),
+            key_share_reused: REUSED.iter().any(is),
         }
     }
 }
@@ -262,10 +258,6 @@ fn groups(wanted: &[u16]) -> Vec<&'static dyn SupportedKxGroup> {
     let all = || GROUPS.iter().chain(&MORE_GROUPS).copied();
     let known = |number: &u16| all().find(|group| u16::from(group.name()) == *number);
     wanted.iter().filter_map(known).collect()
-}
-
-fn reused(name: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
-    REUSED.into_iter().find(|group| group.name() == name)
 }
 
 fn connector(

@@ -5,7 +5,8 @@
 //! inside the secret key.
 //!
 //! What sending a share again loses is forward secrecy (RFC 8446, section 1.2) among the connections
-//! of a second, which carry no secret of the client's.
+//! of a second, which carry no secret of the client's; and whoever sees them can tell that they belong
+//! together. The last key is kept until the next is made.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -147,8 +148,12 @@ impl ActiveKeyExchange for Started {
     }
 
     fn complete_hybrid_component(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
-        let theirs = UnparsedPublicKey::new(&agreement::X25519, share);
         let invalid = PeerMisbehaved::InvalidKeyShare.into();
+        // AWS-LC takes a SubjectPublicKeyInfo as well.
+        if share.len() != X25519_KEY {
+            return Err(invalid);
+        }
+        let theirs = UnparsedPublicKey::new(&agreement::X25519, share);
         agree(&self.0.x25519, theirs, invalid, |secret| Ok(secret.to_vec().into()))
     }
 
@@ -213,8 +218,13 @@ mod tests {
                 _ => CIPHERTEXT + X25519_KEY,
             };
             let wrong = [0, X25519_KEY - 1, CIPHERTEXT, right - 1, right + 1];
-            // The last is a point of small order: the secret would be zero (RFC 7748, section 6.1).
-            let shares = wrong.map(|length| vec![9; length]).into_iter().chain([vec![0; right]]);
+            let mut shares = Vec::from(wrong.map(|length| vec![9; length]));
+            // A point of small order: the secret would be zero (RFC 7748, section 6.1).
+            shares.push(vec![0; right]);
+            // What AWS-LC would take for a key: a SubjectPublicKeyInfo (RFC 8410, section 4).
+            let before = vec![9; right - X25519_KEY];
+            let info = *b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00";
+            shares.push([&before[..], &info, &[9; X25519_KEY]].concat());
             for share in shares {
                 let length = share.len();
                 let refused = group.start().unwrap().complete(&share).err();
