@@ -3,6 +3,7 @@
 mod servers;
 mod sockets;
 
+use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use rustls_pki_types::DnsName;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use self::servers::NameServers;
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
@@ -92,11 +94,16 @@ impl Resolver {
             Failure::new(Stage::Local, Kind::Resource, format!("no resolver: {reason}"))
         })?;
         loop {
+            let until = Instant::now() + self.settings.limit;
             let asked = addresses(servers, &name, backend.families);
             let unresolved = match deadline.run(Wait::Resolve, asked).await? {
                 Ok(addresses) => return Ok(addresses),
                 Err(unresolved) => unresolved,
             };
+            // The last of all tries ends with the limit, which is to say so itself.
+            if unresolved.failure.kind == Kind::Timeout && Instant::now() >= until {
+                deadline.run_until(Wait::Resolve, until, pending::<()>()).await?;
+            }
             if !unresolved.is_shortage || !deadline.pause(SHORTAGE_PAUSE).await {
                 return Err(unresolved.failure);
             }
