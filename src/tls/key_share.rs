@@ -8,6 +8,7 @@
 //! of a second, which carry no secret of the client's; and whoever sees them can tell that they belong
 //! together. The last key is kept until the next is made.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,14 +46,12 @@ const CIPHERTEXT: usize = 1088;
 const BEGIN: usize = 1152;
 const END: usize = BEGIN + ENCAPSULATION_KEY;
 
-#[derive(Debug)]
 struct Group {
     name: NamedGroup,
     reuses: bool,
     last: Mutex<Option<(Instant, Arc<Keys>)>>,
 }
 
-#[derive(Debug)]
 struct Keys {
     group: NamedGroup,
     x25519: PrivateKey,
@@ -73,6 +72,13 @@ impl Group {
             NamedGroup::X25519 => kx_group::X25519,
             _ => kx_group::X25519MLKEM768,
         }
+    }
+}
+
+/// Without the secret keys.
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("name", &self.name).field("reuses", &self.reuses).finish()
     }
 }
 
