@@ -94,9 +94,9 @@ impl Resolver {
             Failure::new(Stage::Local, Kind::Resource, format!("no resolver: {reason}"))
         })?;
         loop {
-            let until = Instant::now() + self.settings.limit;
+            let until = deadline.of(Wait::Resolve);
             let asked = addresses(servers, &name, backend.families);
-            let unresolved = match deadline.run(Wait::Resolve, asked).await? {
+            let unresolved = match deadline.run_until(Wait::Resolve, until, asked).await? {
                 Ok(addresses) => return Ok(addresses),
                 Err(unresolved) => unresolved,
             };
