@@ -32,7 +32,7 @@ use rustls::{
     ServerConnection, SideData, SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use served::{Chains, Server, address, argument, group, is_bench, median, process_cpu, provider};
+use served::{Chains, Server, address, argument, cpu_of, group, is_bench, median, provider};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
@@ -64,31 +64,22 @@ fn main() {
         let flights = pair.shake_hands().1;
         let [a, b, c, d] = flights.map(|length| length.to_string());
         let server = Server::start(&["bytes", &pace, &a, &b, &c, &d]);
-        let own = || Server::start(&["tls", taken, "1", "/dev/null"]);
-        let (port, _tls) = match argument("--port") {
-            Some(port) => (port, None),
-            None => {
-                let tls = own();
-                (tls.port, Some(tls))
-            }
-        };
+        let theirs = argument("--port");
+        let own = theirs.is_none().then(|| Server::start(&["tls", taken, "1", "/dev/null"]));
+        let port = own.as_ref().map_or(theirs, |own| Some(own.port)).unwrap();
         let per_handshake = |cpu: &dyn Fn() -> Duration| {
             let runs = (0..repeats).map(|_| cpu() / u32::try_from(count).unwrap());
             median(runs.collect()).as_secs_f64() * 1e6
         };
         let in_memory = per_handshake(&|| (0..count).map(|_| pair.shake_hands().0).sum());
-        let tcp =
-            per_handshake(&|| cpu(|| exchange_bytes(server.port, flights, count, concurrency)));
+        let tcp = per_handshake(&|| {
+            cpu_of(|| exchange_bytes(server.port, flights, count, concurrency)).1
+        });
         let targets = || (0..count).map(|number| target(number, port));
-        let bare = per_handshake(&|| cpu(|| bare::dial_all(targets(), concurrency, &pair.client)));
+        let bare =
+            per_handshake(&|| cpu_of(|| bare::dial_all(targets(), concurrency, &pair.client)).1);
         println!("{name:32} {in_memory:9.1} {tcp:9.1} {:9.1} {bare:11.1}", in_memory + tcp);
     }
-}
-
-fn cpu(work: impl FnOnce()) -> Duration {
-    let before = process_cpu();
-    work();
-    process_cpu() - before
 }
 
 fn target(number: usize, port: u16) -> SocketAddr {
@@ -160,9 +151,8 @@ struct Stopwatch(Duration);
 
 impl Stopwatch {
     fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let before = process_cpu();
-        let result = work();
-        self.0 += process_cpu() - before;
+        let (result, cpu) = cpu_of(work);
+        self.0 += cpu;
         result
     }
 }

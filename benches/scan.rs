@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
-use served::{Server, address, argument, is_bench, median, process_cpu};
+use served::{Server, address, argument, cpu_of, is_bench, median};
 use tlsweep::cert::{Roots, Wanted};
 use tlsweep::config::{self, Config, Starttls};
 use tlsweep::deadline::Clock;
@@ -74,9 +74,8 @@ fn main() {
             let mut roots = Roots::built_in();
             roots.add(&fs::read(&root).unwrap().into()).unwrap();
             let sweeps = (0..repeats).map(|_| {
-                let before = process_cpu();
-                sweep_all(&list, offered, roots.clone());
-                (process_cpu() - before) / u32::try_from(targets).unwrap()
+                let ((), cpu) = cpu_of(|| sweep_all(&list, offered, roots.clone()));
+                cpu / u32::try_from(targets).unwrap()
             });
             let cpu = median(sweeps.collect()).as_secs_f64() * 1e6;
             println!("{name:32} {caches} {cpu:8.1}");

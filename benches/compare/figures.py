@@ -62,8 +62,7 @@ class Comparison:
         for number in range(self.size.pairs):
             say(f"pair {number + 1} of {self.size.pairs}")
             used = {}
-            # Back and forth, so that nobody always comes after the same.
-            for program in in_turn if number % 2 == 0 else reversed(in_turn):
+            for program in back_and_forth(in_turn, number):
                 count = self.size.targets // program.fraction
                 used[program.name] = self.sweep(program, self.targets("good", count)), count
                 say(f"{program.name}: {count} targets, {used[program.name][0].wall:.1f} s")
@@ -128,7 +127,7 @@ class Comparison:
             targets = self.targets("floor", count, lambda number: port)
             return {
                 key: self.sweep(programs.tlsweep(self.path, root, reuses), targets).cpu / count
-                for key, reuses in (in_turn if number % 2 == 0 else reversed(in_turn))
+                for key, reuses in back_and_forth(in_turn, number)
             }
 
     def per_handshake(self, name):
@@ -148,6 +147,11 @@ class Comparison:
                 return process.resident_once_waiting(count)
 
         return (resident(many) - resident(few)) / (many - few)
+
+
+def back_and_forth(in_turn, number):
+    """In this order or the other, so that nobody always comes after the same."""
+    return in_turn if number % 2 == 0 else reversed(in_turn)
 
 
 @dataclass
@@ -197,19 +201,23 @@ def against_floor_reused(comparison):
     return against_floor_saturated(comparison, "saturated, reused")
 
 
-def waiting_for_hello(comparison, **settings):
-    """KiB resident for a dial that has sent its hello."""
+def resident_at_silence(comparison, programs, **settings):
+    """KiB resident for a dial that has sent its hello, for each of the programs."""
     with servers.silent(comparison.size.many) as ports:
         return tuple(
-            comparison.resident_per_dial(program, ports, **settings) / KIB
-            for program in (comparison.ours, comparison.pool)
+            comparison.resident_per_dial(program, ports, **settings) / KIB for program in programs
         )
+
+
+def waiting_for_hello(comparison, **settings):
+    """KiB resident for a dial that has sent its hello."""
+    return resident_at_silence(comparison, (comparison.ours, comparison.pool), **settings)
 
 
 def waiting_reused(comparison):
     """The same with a key share that is sent again."""
-    with servers.silent(comparison.size.many) as ports:
-        return comparison.resident_per_dial(comparison.reusing, ports) / KIB, None
+    (ours,) = resident_at_silence(comparison, [comparison.reusing])
+    return ours, None
 
 
 def waiting_classical(comparison):
@@ -273,10 +281,8 @@ def stalls(comparison):
 
 def start_to_exit(comparison, *words):
     """Milliseconds, the median of many starts."""
-    path = comparison.ours.command(Sweep(Path(), 1, 0))[0]
-
     def once():
-        with Process([path, *words], {comparison.cores[1]}) as process:
+        with Process([comparison.path, *words], {comparison.cores[1]}) as process:
             return process.wait().wall * 1000
 
     return median(once() for _ in range(comparison.size.starts)), None

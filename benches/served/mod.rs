@@ -80,9 +80,13 @@ fn cores() -> (usize, usize) {
     (first, mine.next_back().unwrap_or(first))
 }
 
-/// CPU that all threads of this process have used, in user and kernel mode.
-pub(crate) fn process_cpu() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap()
+/// What comes of the work, and the CPU that all threads of this process used meanwhile, in user and
+/// kernel mode.
+pub(crate) fn cpu_of<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let used = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
+    let before = used();
+    let result = work();
+    (result, used() - before)
 }
 
 /// Whether this is `cargo bench`; `cargo test --benches` only wants to see it run.
