@@ -1,11 +1,10 @@
 //! The socket, with a count of what passes and the first bytes that came.
 
 use std::future::poll_fn;
-use std::io::{self, Read};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -26,8 +25,8 @@ pub struct Tap {
     /// What is to be sent before anything is read.
     unsent: Vec<u8>,
     gathers: bool,
-    /// Why it could not be sent.
-    unsendable: Option<io::Error>,
+    /// That the peer has hung up, as a write was told.
+    reset: Option<io::Error>,
 }
 
 /// The error of a read beyond the limit that [`Tap::limit_reading`] set.
@@ -46,7 +45,7 @@ impl Tap {
             limit: u64::MAX,
             unsent: Vec::new(),
             gathers: false,
-            unsendable: None,
+            reset: None,
         }
     }
 
@@ -88,8 +87,8 @@ impl Tap {
         let _best_effort = self.stream.set_nodelay(true);
     }
 
-    /// From now on, whether writes wait for the next read: what belongs together then shares a
-    /// segment and a system call.
+    /// From now on, whether not even a flush sends anything before the next read: what belongs
+    /// together then shares a segment and a system call.
     pub fn gather(&mut self, gathers: bool) {
         self.gathers = gathers;
     }
@@ -119,16 +118,6 @@ impl Tap {
         })
     }
 
-    /// Takes in what lies in the socket already, without waiting: a peer that speaks first and
-    /// closes makes our write fail before we have read a byte.
-    pub fn take_in_what_came(&mut self) {
-        let mut buffer = [0; EVIDENCE_LIMIT];
-        // Not through tokio, which may not have heard yet that there is something.
-        if let Ok(length) = (&*SockRef::from(&self.stream)).read(&mut buffer) {
-            self.count_read(buffer.get(..length).unwrap_or_default());
-        }
-    }
-
     /// Closes with RST, for a dial that is given up.
     pub fn abort(self) {
         // A socket that refuses the option is closed with FIN.
@@ -143,9 +132,13 @@ impl Tap {
                     self.unsent.drain(..written);
                 }
                 Err(error) => {
-                    // Not tried again, so that reads go on to what the peer has said.
                     self.unsent = Vec::new();
-                    return Poll::Ready(Err(error));
+                    // Reads go on to what the peer had said, and to how it ended.
+                    match error.kind() {
+                        io::ErrorKind::ConnectionReset => self.reset = Some(error),
+                        io::ErrorKind::BrokenPipe => {}
+                        _ => return Poll::Ready(Err(error)),
+                    }
                 }
             }
         }
@@ -174,10 +167,7 @@ impl AsyncRead for Tap {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // If it fails, what the peer said before comes first.
-        if let Err(error) = ready!(this.poll_send(cx)) {
-            this.unsendable = Some(error);
-        }
+        ready!(this.poll_send(cx))?;
         let left = this.limit - this.received;
         if left == 0 {
             return Poll::Ready(Err(io::Error::other(ReadLimitReached)));
@@ -186,11 +176,11 @@ impl AsyncRead for Tap {
         let mut within = ReadBuf::new(buf.initialize_unfilled_to(room));
         ready!(Pin::new(&mut this.stream).poll_read(cx, &mut within))?;
         let filled = within.filled().len();
-        // A reset is told once: when the write has met it, the read sees a mere end.
+        // A reset is told once: when a write has met it, the read sees a mere end.
         if filled == 0
-            && let Some(error) = this.unsendable.take()
+            && let Some(reset) = this.reset.take()
         {
-            return Poll::Ready(Err(error));
+            return Poll::Ready(Err(reset));
         }
         this.count_read(within.filled());
         buf.advance(filled);
@@ -198,39 +188,15 @@ impl AsyncRead for Tap {
     }
 }
 
+/// What is written goes out with the next flush or read.
 impl AsyncWrite for Tap {
     fn poll_write(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if this.gathers || !this.unsent.is_empty() {
-            this.unsent.extend_from_slice(buf);
-            return Poll::Ready(Ok(buf.len()));
-        }
-        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?;
-        this.sent += written as u64;
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if this.gathers || !this.unsent.is_empty() {
-            bufs.iter().for_each(|buf| this.unsent.extend_from_slice(buf));
-            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
-        }
-        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))?;
-        this.sent += written as u64;
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.get_mut().unsent.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

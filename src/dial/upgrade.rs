@@ -24,6 +24,8 @@ pub async fn upgrade(tap: &mut Tap, conversation: &mut Conversation) -> Result<(
             Step::Send(bytes) => tap.write_all(&bytes).await.map_err(of_io)?,
             Step::Upgrade(bytes) => {
                 tap.write_all(&bytes).await.map_err(of_io)?;
+                // A segment of its own: a hello that comes with it may be taken for an injection.
+                tap.flush().await.map_err(of_io)?;
                 tap.begin_tls();
                 return Ok(());
             }

@@ -147,10 +147,6 @@ impl Prober {
             }
         };
         result.map_err(|failure| {
-            // Not after a timeout: what comes later than that must not pass for an answer.
-            if matches!(failure.kind, Kind::Eof | Kind::Reset) {
-                tap.take_in_what_came();
-            }
             let saw_hello = tap.first().first() == Some(&HANDSHAKE);
             work.saw_hello |= saw_hello;
             Unanswered {

@@ -68,21 +68,10 @@ pub async fn drain(
     let until = deadline.of(Wait::Read);
     let mut bytes = 0;
     let reading = async {
-        let said = match goodbye {
-            Goodbye::First => say_goodbye(session).await,
-            Goodbye::Last => Ok(()),
-        };
-        let read = read_to_end(session, &mut bytes).await;
-        // A reset is reported once: when the write has met it, the read sees a mere end.
-        match (said, &read) {
-            (Err(reset), Err(end))
-                if reset.kind() == io::ErrorKind::ConnectionReset
-                    && end.kind() == io::ErrorKind::UnexpectedEof =>
-            {
-                Err(reset)
-            }
-            _ => read,
+        if goodbye == Goodbye::First {
+            say_goodbye(session).await?;
         }
+        read_to_end(session, &mut bytes).await
     };
     let result = deadline.run_until(Wait::Read, until, reading).await;
     if goodbye == Goodbye::Last {
