@@ -1,5 +1,6 @@
 //! What the handshake itself says: signature, staple, group, the wish for a certificate of ours.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair, PKCS_RSA_SHA256, SerialNumber};
@@ -13,6 +14,7 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tlsweep::cert::pem;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::certs::{Entity, Pki, ca, example};
 use crate::support::cmd::{Tlsweep, verdict};
@@ -23,6 +25,7 @@ use crate::support::pki::{CA, GOOD};
 use crate::support::programs::Server;
 use crate::support::script::Step;
 use crate::support::script::Step::{Fin, Handshake, Hold, IfHello, ReadHello, Reset};
+use crate::support::tls::{self, ALERT, plain_record};
 use crate::support::weak::Weak;
 
 const VERSIONS: [(&str, &str); 2] = [("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")];
@@ -332,6 +335,36 @@ fn a_key_share_sent_again_is_named() {
         assert_eq!(sweep(&[]), vec![None; 5], "{groups}");
         let expected = can_be_reused.then_some(Value::Bool(true));
         assert_eq!(sweep(&["--reuse-key-share"]), vec![expected; 5], "{groups}");
+    }
+}
+
+#[test]
+fn hellos_send_one_key_share_only_when_asked_to() {
+    let distinct = |args: &[&str]| {
+        let shares = Arc::new(Mutex::new(HashSet::new()));
+        let heard = Arc::clone(&shares);
+        let peer = Spec::made_up(move |mut stream| {
+            let heard = Arc::clone(&heard);
+            async move {
+                let mut header = [0; 5];
+                stream.read_exact(&mut header).await.unwrap();
+                let mut hello = vec![0; u16::from_be_bytes([header[3], header[4]]).into()];
+                stream.read_exact(&mut hello).await.unwrap();
+                heard.lock().unwrap().extend(tls::ClientHello::parse(&hello).x25519_share);
+                stream.write_all(&plain_record(ALERT, &[2, 40])).await.unwrap();
+            }
+        });
+        let peer = peer.start();
+        let outcome = Tlsweep::json().args(args).sweep((0..5).map(|_| peer.target()));
+        let told = |record: &Value| record["error"]["kind"] == "alert";
+        assert!(outcome.records.iter().all(told), "{:#?}", outcome.records);
+        shares.lock().unwrap().len()
+    };
+    for groups in [&[][..], &["--groups", "X25519"]] {
+        assert_eq!(distinct(groups), 5, "{groups:?}");
+        // A machine that stands still for a second in between sees two.
+        let reused = distinct(&[groups, &["--reuse-key-share"]].concat());
+        assert!((1..5).contains(&reused), "{groups:?}: {reused}");
     }
 }
 
