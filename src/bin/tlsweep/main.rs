@@ -11,6 +11,7 @@ mod progress;
 mod replaced;
 mod roots;
 mod run;
+mod runtime;
 mod term;
 mod watch;
 

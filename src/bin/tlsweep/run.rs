@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, Write};
-use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +23,6 @@ use tlsweep::report::record::Record;
 use tlsweep::report::schema::schema;
 use tlsweep::report::status::Status;
 use tlsweep::sweep::{Settings, Stop, sweep};
-use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -34,7 +32,7 @@ use crate::cli::Cli;
 use crate::destination::Destination;
 use crate::progress::Progress;
 use crate::watch::Watch;
-use crate::{demo, dry_run, preflight, roots, term};
+use crate::{demo, dry_run, preflight, roots, runtime, term};
 
 /// How much longer than the grace the output may take to write what it was given.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -70,7 +68,7 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     if cli.output.print_schema {
         return print(serde_json::to_string_pretty(&schema())?);
     }
-    let runtime = runtime(cli.targets.is_one()).context("cannot start the runtime")?;
+    let runtime = runtime::start(cli.targets.is_one()).context("cannot start the runtime")?;
     let asked = runtime.block_on(async { Watch::listen() })?;
     let mut config = cli.config()?;
     let checks = cli.certificates.checks()?;
@@ -87,15 +85,6 @@ pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
     // Nobody waits for a thread that is stuck in a read or a write.
     runtime.shutdown_background();
     exit
-}
-
-/// On one core, or for one target, threads would only hand work to each other.
-fn runtime(is_for_one: bool) -> io::Result<Runtime> {
-    let mut builder = match thread::available_parallelism().map_or(1, NonZero::get) {
-        cores if is_for_one || cores == 1 => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    builder.enable_all().build()
 }
 
 async fn run_sweep(
