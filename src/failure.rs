@@ -145,14 +145,11 @@ impl Failure {
     /// Reconsiders the failure in the light of the first bytes that the peer sent.
     ///
     /// rustls calls a wrong content type the same in the first byte and in mid-stream; only the
-    /// former says that the peer does not speak TLS. And a peer that spoke and closed before we
-    /// wrote makes the write fail, although it said why.
+    /// former says that the peer does not speak TLS. And rustls wants a whole header before it says
+    /// even that, which a peer that hangs up may not have sent.
     pub fn in_view_of(mut self, first: &[u8]) -> Self {
         match (self.kind, first) {
             (Kind::NotTls, [20..=24, ..]) => self.kind = Kind::Protocol,
-            (Kind::Eof | Kind::Reset, [21, 3, _, 0, 2, 2, alert, ..]) => {
-                return Self::from_tls(self.stage, &rustls::Error::AlertReceived((*alert).into()));
-            }
             (Kind::Eof | Kind::Reset, [] | [20..=24, ..]) => {}
             (Kind::NotTls | Kind::Eof | Kind::Reset, _) => {
                 self.kind = Kind::NotTls;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::failure::EVIDENCE_LIMIT;
+use crate::failure::{EVIDENCE_LIMIT, is_shortage};
 
 /// A TCP connection under observation.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub struct Tap {
     /// What is to be sent before anything is read.
     unsent: Vec<u8>,
     gathers: bool,
-    /// That the peer has hung up, as a write was told.
-    reset: Option<io::Error>,
+    /// Why it could not be sent.
+    unsendable: Option<io::Error>,
 }
 
 /// The error of a read beyond the limit that [`Tap::limit_reading`] set.
@@ -45,7 +45,7 @@ impl Tap {
             limit: u64::MAX,
             unsent: Vec::new(),
             gathers: false,
-            reset: None,
+            unsendable: None,
         }
     }
 
@@ -70,9 +70,13 @@ impl Tap {
     }
 
     /// What came so far was plain text; TLS begins here.
-    pub fn begin_tls(&mut self) {
+    ///
+    /// # Errors
+    /// The peer has hung up, as a write was told.
+    pub fn begin_tls(&mut self) -> io::Result<()> {
         self.before_tls = self.received;
         self.first.clear();
+        self.unsendable.take().map_or(Ok(()), Err)
     }
 
     /// From now on, at most `bytes` more are read; the read after that fails with
@@ -111,7 +115,7 @@ impl Tap {
     /// # Errors
     /// The socket's.
     pub fn ask(&mut self, question: Vec<u8>) -> impl Future<Output = io::Result<()>> {
-        self.unsent = question;
+        self.unsent.extend(question);
         poll_fn(|cx| {
             ready!(self.poll_send(cx))?;
             self.stream.poll_read_ready(cx)
@@ -133,12 +137,11 @@ impl Tap {
                 }
                 Err(error) => {
                     self.unsent = Vec::new();
-                    // Reads go on to what the peer had said, and to how it ended.
-                    match error.kind() {
-                        io::ErrorKind::ConnectionReset => self.reset = Some(error),
-                        io::ErrorKind::BrokenPipe => {}
-                        _ => return Poll::Ready(Err(error)),
+                    if is_shortage(&error) {
+                        return Poll::Ready(Err(error));
                     }
+                    // Not tried again: reads go on to what the peer has said, and to how it ended.
+                    self.unsendable = Some(error);
                 }
             }
         }
@@ -176,11 +179,13 @@ impl AsyncRead for Tap {
         let mut within = ReadBuf::new(buf.initialize_unfilled_to(room));
         ready!(Pin::new(&mut this.stream).poll_read(cx, &mut within))?;
         let filled = within.filled().len();
-        // A reset is told once: when a write has met it, the read sees a mere end.
+        // A reset is told once: when a write has met it, the read sees a mere end. A broken pipe
+        // says no more than that: the end came before the reset.
+        let told = |error: &io::Error| error.kind() != io::ErrorKind::BrokenPipe;
         if filled == 0
-            && let Some(reset) = this.reset.take()
+            && let Some(error) = this.unsendable.take().filter(told)
         {
-            return Poll::Ready(Err(reset));
+            return Poll::Ready(Err(error));
         }
         this.count_read(within.filled());
         buf.advance(filled);
@@ -197,6 +202,21 @@ impl AsyncWrite for Tap {
     ) -> Poll<io::Result<usize>> {
         self.get_mut().unsent.extend_from_slice(buf);
         Poll::Ready(Ok(buf.len()))
+    }
+
+    /// All at once, since an alert on a failure is written once and not again.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        bufs.iter().for_each(|buf| this.unsent.extend_from_slice(buf));
+        Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -69,7 +69,8 @@ pub async fn drain(
     let mut bytes = 0;
     let reading = async {
         if goodbye == Goodbye::First {
-            say_goodbye(session).await?;
+            // Whether it arrives or not, the peer may have more to say.
+            let _unsent = say_goodbye(session).await;
         }
         read_to_end(session, &mut bytes).await
     };

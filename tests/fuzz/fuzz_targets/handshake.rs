@@ -71,7 +71,6 @@ async fn client(stream: tokio::net::TcpStream, hello: Hello) {
     // Either would panic on what it was not prepared for.
     let _facts = Tls::observed(agreed.as_ref(), &seen);
     if let Some(failure) = failure {
-        tap.take_in_what_came();
         check(&failure.in_view_of(tap.first()), &tap);
     }
 }
