@@ -42,7 +42,20 @@ pub fn pem(der: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject as _;
+
     use super::*;
+
+    #[test]
+    fn a_block_is_read_back_whatever_its_length() {
+        for length in 1..=2 * OCTETS_IN_A_LINE {
+            let der = vec![0xa5; length];
+            let read = CertificateDer::from_pem_slice(pem(&der).as_bytes());
+            assert_eq!(read.unwrap().as_ref(), der, "{length}");
+            assert!(pem(&der).lines().all(|line| line.len() <= 64), "{length}");
+        }
+    }
 
     #[test]
     fn moments_are_rfc_3339() {

@@ -6,7 +6,8 @@ const X25519: u16 = 0x001d;
 pub(crate) struct ClientHello {
     pub(crate) random: [u8; 32],
     pub(crate) session_id: Vec<u8>,
-    pub(crate) x25519_share: Option<Vec<u8>>,
+    /// By the numbers of the groups.
+    pub(crate) key_shares: Vec<(u16, Vec<u8>)>,
 }
 
 impl ClientHello {
@@ -21,28 +22,30 @@ impl ClientHello {
         rest.vec8();
         // SSL 3.0 has none.
         let mut extensions = Reader(if rest.0.is_empty() { &[] } else { rest.vec16() });
-        let mut x25519_share = None;
+        let mut key_shares = Vec::new();
         while !extensions.0.is_empty() {
             let kind = extensions.u16();
             let body = extensions.vec16();
             if kind == KEY_SHARE {
-                x25519_share = find_share(Reader(body).vec16());
+                key_shares = read_shares(Reader(body).vec16());
             }
         }
-        Self { random, session_id, x25519_share }
+        Self { random, session_id, key_shares }
+    }
+
+    pub(crate) fn x25519_share(&self) -> Option<&[u8]> {
+        let mut shares = self.key_shares.iter();
+        shares.find(|(group, _)| *group == X25519).map(|(_, key)| &key[..])
     }
 }
 
-fn find_share(shares: &[u8]) -> Option<Vec<u8>> {
-    let mut shares = Reader(shares);
-    while !shares.0.is_empty() {
-        let group = shares.u16();
-        let key = shares.vec16();
-        if group == X25519 {
-            return Some(key.to_vec());
-        }
+fn read_shares(shares: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    let mut rest = Reader(shares);
+    let mut shares = Vec::new();
+    while !rest.0.is_empty() {
+        shares.push((rest.u16(), rest.vec16().to_vec()));
     }
-    None
+    shares
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -66,7 +66,7 @@ impl Session {
     pub(super) fn build(&mut self, msg: &Msg) -> Vec<u8> {
         match *msg {
             Msg::ServerHello => {
-                let share = self.client.x25519_share.as_deref().expect("a share of x25519");
+                let share = self.client.x25519_share().expect("a share of x25519");
                 let (keys, share) = Keys13::agree(share);
                 self.keys13 = Some(keys);
                 let share = [&[0x00, 0x1d][..], &vec16(&share)].concat();

@@ -71,7 +71,7 @@ impl Session {
 
     /// Whether the client offered a share to agree on.
     pub(crate) fn speaks_tls13(&self) -> bool {
-        self.client.x25519_share.is_some()
+        self.client.x25519_share().is_some()
     }
 
     /// One record, sealed if there are keys by now.
