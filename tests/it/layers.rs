@@ -61,7 +61,7 @@ const ORDER: [&str; 52] = [
 
 const LINES_IN_A_FILE: usize = 500;
 /// Of code: neither blank nor a comment, unit tests not counted.
-const LINES_IN_SRC: usize = 12_230;
+const LINES_IN_SRC: usize = 12_240;
 
 fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
