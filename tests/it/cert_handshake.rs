@@ -1,14 +1,15 @@
 //! What the handshake itself says: signature, staple, group, the wish for a certificate of ours.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair, PKCS_RSA_SHA256, SerialNumber};
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use serde_json::{Value, json};
@@ -21,12 +22,15 @@ use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::ocsp::{answer, response, revoked};
 use crate::support::openssl::OpenSsl;
 use crate::support::peer::{Peer, Spec, provider};
-use crate::support::pki::{CA, GOOD};
+use crate::support::pki::{CA, GOOD, STRANGER};
 use crate::support::programs::Server;
-use crate::support::script::Step;
 use crate::support::script::Step::{Fin, Handshake, Hold, IfHello, ReadHello, Reset};
+use crate::support::script::{self, Step};
 use crate::support::tls::{self, ALERT, plain_record};
 use crate::support::weak::Weak;
+
+/// Much longer than anything that a test waits for.
+const LIMIT: Duration = Duration::from_secs(30);
 
 const VERSIONS: [(&str, &str); 2] = [("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")];
 
@@ -335,6 +339,35 @@ fn a_key_share_sent_again_is_named() {
         assert_eq!(sweep(&[]), vec![None; 5], "{groups}");
         let expected = can_be_reused.then_some(Value::Bool(true));
         assert_eq!(sweep(&["--reuse-key-share"]), vec![expected; 5], "{groups}");
+    }
+}
+
+#[test]
+fn a_server_hears_why_it_was_refused() {
+    for version in [&TLS12, &TLS13] {
+        let key = provider().key_provider.load_private_key(STRANGER.key.clone_key()).unwrap();
+        let other_key = CertifiedKey::new(GOOD.chain.clone(), key);
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(other_key)));
+        let config = Arc::new(config);
+        let (tell, told) = mpsc::channel();
+        let peer = Spec::made_up(move |stream| {
+            let ended = script::serve(Arc::clone(&config), stream);
+            let tell = tell.clone();
+            async move { tell.send(ended.await.unwrap_err().to_string()).unwrap() }
+        });
+        let peer = peer.start();
+        let outcome = Tlsweep::json().sweep([peer.target()]);
+        let record = outcome.only_record();
+        assert_eq!(verdict(record), "handshake/bad_signature", "{record:#}");
+        assert_eq!(
+            told.recv_timeout(LIMIT).unwrap(),
+            "received fatal alert: DecryptError",
+            "{version:?}"
+        );
     }
 }
 
