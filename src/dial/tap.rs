@@ -141,7 +141,7 @@ impl Tap {
                         return Poll::Ready(Err(error));
                     }
                     // Not tried again: reads go on to what the peer has said, and to how it ended.
-                    self.unsendable = Some(error);
+                    self.unsendable.get_or_insert(error);
                 }
             }
         }
