@@ -69,8 +69,7 @@ pub async fn drain(
     let mut bytes = 0;
     let reading = async {
         if goodbye == Goodbye::First {
-            // Whether it arrives or not, the peer may have more to say.
-            let _unsent = say_goodbye(session).await;
+            say_goodbye(session).await;
         }
         read_to_end(session, &mut bytes).await
     };
@@ -87,11 +86,12 @@ pub async fn drain(
     ReadEnd { bytes, end, alert }
 }
 
-async fn say_goodbye(session: &mut Session<'_>) -> io::Result<()> {
+/// Whether it arrives or not, the peer may have more to say.
+async fn say_goodbye(session: &mut Session<'_>) {
     // With it goes our Finished, if the peer does not have it yet.
     session.stream.get_mut().0.gather(false);
     session.stream.get_mut().1.send_close_notify();
-    session.stream.flush().await
+    let _unsent = session.stream.flush().await;
 }
 
 async fn read_to_end(session: &mut Session<'_>, bytes: &mut u64) -> io::Result<()> {
