@@ -58,6 +58,15 @@ mod tests {
     }
 
     #[test]
+    fn base64_is_padded() {
+        for (bytes, text) in [("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            let block = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+            assert_eq!(pem(bytes.as_bytes()), block);
+        }
+    }
+
+    #[test]
     fn moments_are_rfc_3339() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),

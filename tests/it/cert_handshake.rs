@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
 
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair, PKCS_RSA_SHA256, SerialNumber};
 use rustls::crypto::aws_lc_rs::kx_group;
@@ -18,7 +17,7 @@ use tlsweep::cert::pem;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::certs::{Entity, Pki, ca, example};
-use crate::support::cmd::{Tlsweep, verdict};
+use crate::support::cmd::{LIMIT, Tlsweep, verdict};
 use crate::support::ocsp::{answer, response, revoked};
 use crate::support::openssl::OpenSsl;
 use crate::support::peer::{Peer, Spec, provider};
@@ -28,9 +27,6 @@ use crate::support::script::Step::{Fin, Handshake, Hold, IfHello, ReadHello, Res
 use crate::support::script::{self, Step};
 use crate::support::tls::{self, ALERT, plain_record};
 use crate::support::weak::Weak;
-
-/// Much longer than anything that a test waits for.
-const LIMIT: Duration = Duration::from_secs(30);
 
 const VERSIONS: [(&str, &str); 2] = [("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")];
 

@@ -265,5 +265,6 @@ fn first_bytes_decide_what_is_not_tls() {
     let reset = Failure::from_io(Stage::Handshake, &io::ErrorKind::ConnectionReset.into());
     assert_eq!(reset.clone().in_view_of(b"").kind, Kind::Reset);
     assert_eq!(reset.clone().in_view_of(&[22, 3, 3]).kind, Kind::Reset);
-    assert_eq!(reset.in_view_of(b"SSH").kind, Kind::NotTls);
+    assert_eq!(reset.clone().in_view_of(b"SSH").kind, Kind::NotTls);
+    assert_eq!(reset.in_view_of(b"SSH-2.0-x").kind, Kind::NotTls);
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tlsweep");
 
 /// No run of any test takes longer; one that does hangs.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// A run in preparation.
 pub(crate) struct Tlsweep {
