@@ -66,7 +66,7 @@ async fn look_up(what: &str, families: Families, count: usize, distinct: usize, 
                 assert_eq!(found.unwrap(), [Ipv4Addr::LOCALHOST]);
             }
         })
-        .buffer_unordered(LOOKUPS)
+        .buffer_unordered(LOOKUPS.get())
         .enumerate();
     while let Some((done, ())) = lookups.next().await {
         if (done + 1) % (count / 5) == 0 {

@@ -17,6 +17,7 @@ mod served;
 
 use std::fs;
 use std::io::{self, Cursor, Read};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
@@ -28,12 +29,12 @@ use tlsweep::deadline::Clock;
 use tlsweep::dial::resolve::Families;
 use tlsweep::feed::exclude::Exclusions;
 use tlsweep::feed::input::Input;
-use tlsweep::feed::politeness;
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::selection::Selection;
 use tlsweep::feed::shard::Shard;
 use tlsweep::feed::target::Sni;
 use tlsweep::names;
+use tlsweep::pace::limiter::DialLimits;
 use tlsweep::probe::Prober;
 use tlsweep::report::check::Checks;
 use tlsweep::report::output::{FORMATS, Layout, write_all};
@@ -87,7 +88,7 @@ fn main() {
 fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
     let status = Arc::new(Status::default());
     let settings = Settings {
-        concurrency: argument("--concurrency").unwrap_or(500),
+        concurrency: argument("--concurrency").unwrap_or(const { NonZero::new(500).unwrap() }),
         grace: config::GRACE,
         status: Arc::clone(&status),
     };
@@ -144,7 +145,7 @@ fn configuration(offered: &[&str]) -> Config {
         resolvers: Vec::new(),
         families: Families::V4,
         exclude: Exclusions::default(),
-        politeness: politeness::Settings::default(),
+        dial_limits: DialLimits::default(),
         retries: 0,
         all_addresses: false,
         grace: config::GRACE,

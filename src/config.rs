@@ -1,6 +1,7 @@
 //! What a sweep is to do: validated, free of the command line, every default a named constant.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::time::Duration;
 
 use crate::cert::Wanted;
@@ -8,17 +9,17 @@ use crate::deadline::Limits;
 use crate::dial::resolve::Families;
 use crate::dial::starttls::Protocol;
 use crate::feed::exclude::Exclusions;
-use crate::feed::politeness;
 use crate::feed::target::Sni;
+use crate::pace::limiter::DialLimits;
 use crate::tls::drain::Goodbye;
 use crate::tls::handshake::Offer;
 
 /// The port of targets that name none.
 pub const PORT: u16 = 443;
 /// Targets that are dialled at once.
-pub const CONCURRENCY: usize = 1000;
+pub const CONCURRENCY: NonZero<usize> = NonZero::new(1000).unwrap();
 /// Lookups in flight, apart from the dials.
-pub const LOOKUPS: usize = 512;
+pub const LOOKUPS: NonZero<usize> = NonZero::new(512).unwrap();
 /// The limits of the waits.
 pub const LIMITS: Limits = Limits {
     resolve: Duration::from_secs(5),
@@ -39,7 +40,7 @@ pub const ALPN: &str = "h2,http/1.1";
 /// How long what is in flight may take to finish once the sweep is asked to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
 /// Connections to one server at once, while it is enumerated.
-pub const PER_HOST: usize = 4;
+pub const PER_HOST: NonZero<usize> = NonZero::new(4).unwrap();
 /// Lines that wait between the input and the tasks.
 pub const LINE_QUEUE: usize = 256;
 /// Records that wait between the tasks and the output.
@@ -48,10 +49,10 @@ pub const RECORD_QUEUE: usize = 256;
 /// What a sweep is to do.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Targets that are dialled at once; at least 1.
-    pub concurrency: usize,
-    /// Lookups in flight; at least 1.
-    pub lookups: usize,
+    /// Targets that are dialled at once.
+    pub concurrency: NonZero<usize>,
+    /// Lookups in flight.
+    pub lookups: NonZero<usize>,
     /// The limits of the waits.
     pub limits: Limits,
     /// The port of targets that name none.
@@ -68,8 +69,8 @@ pub struct Config {
     pub legacy: bool,
     /// Whether to ask every server that was reached for all that it speaks.
     pub enumerate: bool,
-    /// Connections to one server at once, while that is asked; at least 1.
-    pub per_host: usize,
+    /// Connections to one server at once, while that is asked.
+    pub per_host: NonZero<usize>,
     /// What to work out of a chain.
     pub wanted: Wanted,
     /// Whether the facts of a certificate contain its PEM.
@@ -80,8 +81,8 @@ pub struct Config {
     pub read_limit: u64,
     /// The address to dial from.
     pub source: Option<IpAddr>,
-    /// What the dialled networks are spared.
-    pub politeness: politeness::Settings,
+    /// How often, and how many at once, networks and hosts may be dialled.
+    pub dial_limits: DialLimits,
     /// Tries after the first, for failures that may be gone a moment later.
     pub retries: u32,
     /// Whether every address of a name has a record of its own.

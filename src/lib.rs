@@ -34,6 +34,8 @@ pub mod deadline;
 
 pub mod feed;
 
+pub mod pace;
+
 pub mod dial;
 
 pub mod tls;

@@ -22,10 +22,10 @@ use crate::dial::resolve::{Resolver, Settings};
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
-use crate::feed::pace::Turn;
-use crate::feed::politeness::{Politeness, Slot};
 use crate::feed::target::{Host, InvalidTarget, ServerIdentity, Target};
 use crate::limits::ADDRESSES_LIMIT;
+use crate::pace::limiter::{HostSlot, Limiter};
+use crate::pace::permit::Permit;
 use crate::report::check::Checks;
 use crate::report::record::{Record, milliseconds};
 use crate::tls::handshake::Client;
@@ -36,7 +36,7 @@ pub struct Prober {
     config: Config,
     clock: Clock,
     resolver: Resolver,
-    politeness: Politeness,
+    limiter: Limiter,
     /// Every lookup that waits or is in flight holds another of these.
     lookups: Arc<()>,
     client: Client,
@@ -52,10 +52,10 @@ struct Work<'a> {
     deadline: Deadline<'a>,
     /// When the handshake must end, once one has begun: a second dial has no limit of its own.
     until: Option<Instant>,
-    /// What to give back while waiting at a crowded address; none: nobody waits there.
-    turn: Option<&'a mut Turn>,
+    /// To be given back while waiting for a slot at a busy address; `None`: does not wait.
+    permit: Option<&'a mut Permit>,
     /// At the address that is being dialled.
-    slot: Option<Box<Slot>>,
+    slot: Option<Box<HostSlot>>,
     record: &'a mut Record,
     /// Whether a handshake of TLS began with an answer, if with no end.
     saw_hello: bool,
@@ -90,7 +90,7 @@ impl Prober {
             judge: Judge::new(roots),
             checks,
             resolver,
-            politeness: Politeness::new(config.politeness),
+            limiter: Limiter::new(config.dial_limits),
             lookups: Arc::default(),
             clock,
             config,
@@ -120,7 +120,7 @@ impl Prober {
     ///
     /// Most of a sweep's memory is what is held here while peers are waited for, so what only some
     /// targets need, or only later, stands on the heap.
-    pub fn probe(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Vec<Record>> {
+    pub fn probe(&self, line: &Line, permit: &mut Permit) -> impl Future<Output = Vec<Record>> {
         async move {
             let target = match parse(line) {
                 Ok(target) => Box::new(target),
@@ -128,7 +128,7 @@ impl Prober {
                     return vec![self.checked(Record::of_line(line, failure, self.clock.now()))];
                 }
             };
-            let records = self.work(line, target, turn).await;
+            let records = self.work(line, target, permit).await;
             records.into_iter().map(|record| self.checked(record)).collect()
         }
     }
@@ -137,7 +137,7 @@ impl Prober {
         &self,
         line: &Line,
         target: Box<Target>,
-        turn: &mut Turn,
+        permit: &mut Permit,
     ) -> impl Future<Output = Vec<Record>> {
         async move {
             let identity = target.server_name(&self.config.sni);
@@ -149,7 +149,7 @@ impl Prober {
                 starttls: self.protocol(&target),
                 deadline: Deadline::start(&self.config.limits),
                 until: None,
-                turn: Some(turn),
+                permit: Some(permit),
                 slot: None,
                 saw_hello: false,
                 record: &mut record,
@@ -258,14 +258,15 @@ impl Prober {
         self.config.exclude.admitted(addresses)
     }
 
-    /// One lookup; the target's clock stands still while it waits for a turn.
+    /// One lookup; the target's clock stands still while it waits for a slot among the
+    /// lookups, and for its dial.
     async fn look_up(
         &self,
         name: &DnsName<'_>,
         work: &mut Work<'_>,
     ) -> Result<Vec<IpAddr>, Failure> {
-        if let Some(turn) = work.turn.as_deref_mut() {
-            turn.step_aside();
+        if let Some(permit) = work.permit.as_deref_mut() {
+            permit.release_dial();
         }
         let begun = Instant::now();
         let lookup = Arc::clone(&self.lookups);
@@ -275,12 +276,12 @@ impl Prober {
         let addresses = self.resolver.lookup(name, &work.deadline).await;
         drop(lookup);
         work.record.ms.resolve = Some(milliseconds(begun.elapsed()));
-        // A name without addresses needs no dial: it stands aside for its next try, and to the end.
+        // A name without addresses needs no dial, neither for its next lookup nor at its end.
         let looked_up = Instant::now();
         if addresses.is_ok()
-            && let Some(turn) = work.turn.as_deref_mut()
+            && let Some(permit) = work.permit.as_deref_mut()
         {
-            turn.step_back().await;
+            permit.reacquire_dial().await;
         }
         // Given back only now: names that are looked up and not dialled would pile up.
         drop(slot);

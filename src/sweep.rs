@@ -1,6 +1,7 @@
 //! The engine: lines in, records out, one task a target.
 
 use std::future::Future;
+use std::num::NonZero;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::deadline::within;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
-use crate::feed::pace::{Permits, Turn};
+use crate::pace::permit::{Permit, Permits};
 use crate::probe::Prober;
 use crate::report::record::Record;
 use crate::report::status::Status;
@@ -31,7 +32,7 @@ pub enum Stop {
 /// What turns a line into a record.
 pub trait Work: Send + Sync + 'static {
     /// Works on `line`; what it comes to is written in one piece.
-    fn work(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Vec<Record>> + Send;
+    fn work(&self, line: &Line, permit: &mut Permit) -> impl Future<Output = Vec<Record>> + Send;
 
     /// The record of a line whose work did not come to an end.
     fn give_up(&self, line: &Line, failure: Failure) -> Record;
@@ -41,7 +42,7 @@ pub trait Work: Send + Sync + 'static {
 /// records any more.
 ///
 /// Every line that was taken in becomes records exactly once. Memory depends on `concurrency`
-/// alone: a task holds its turn until its record is accepted.
+/// alone: a task holds its permit until its record is accepted.
 pub async fn sweep<W: Work>(
     work: Arc<W>,
     settings: Settings,
@@ -53,11 +54,11 @@ pub async fn sweep<W: Work>(
     let unfinished = Unfinished::default();
     let mut tasks = JoinSet::new();
     let mut was_stopped = loop {
-        let turn = tokio::select! {
+        let permit = tokio::select! {
             biased;
             () = asked(&mut stop, Stop::Gently) => break true,
             () = records.closed() => return,
-            turn = permits.turn() => turn,
+            permit = permits.acquire() => permit,
         };
         let line = tokio::select! {
             biased;
@@ -69,7 +70,7 @@ pub async fn sweep<W: Work>(
         while tasks.try_join_next().is_some() {}
         settings.status.take_in();
         let pending = unfinished.take_on(line);
-        tasks.spawn(run(Arc::clone(&work), pending, turn, records.clone()));
+        tasks.spawn(run(Arc::clone(&work), pending, permit, records.clone()));
     };
     if !was_stopped {
         tokio::select! {
@@ -106,8 +107,8 @@ pub async fn sweep<W: Work>(
 /// What the engine needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Targets that are dialled at once; at least 1.
-    pub concurrency: usize,
+    /// Targets that are dialled at once.
+    pub concurrency: NonZero<usize>,
     /// How long what is in flight may take to finish after a stop.
     pub grace: std::time::Duration,
     /// Where to count.
@@ -115,8 +116,8 @@ pub struct Settings {
 }
 
 impl Work for Prober {
-    fn work(&self, line: &Line, turn: &mut Turn) -> impl Future<Output = Vec<Record>> + Send {
-        self.probe(line, turn)
+    fn work(&self, line: &Line, permit: &mut Permit) -> impl Future<Output = Vec<Record>> + Send {
+        self.probe(line, permit)
     }
 
     fn give_up(&self, line: &Line, failure: Failure) -> Record {
@@ -129,11 +130,11 @@ impl Work for Prober {
 fn run<W: Work>(
     work: Arc<W>,
     mut pending: Pending,
-    mut turn: Turn,
+    mut permit: Permit,
     records: mpsc::Sender<Vec<Record>>,
 ) -> impl Future<Output = ()> + Send {
     async move {
-        let results = AssertUnwindSafe(work.work(&pending.line, &mut turn)).catch_unwind().await;
+        let results = AssertUnwindSafe(work.work(&pending.line, &mut permit)).catch_unwind().await;
         let results = results.unwrap_or_else(|panic| {
             let detail = format!("a defect of tlsweep: {}", panic_message(panic.as_ref()));
             vec![work.give_up(&pending.line, Failure::new(Stage::Local, Kind::Internal, detail))]

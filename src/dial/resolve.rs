@@ -5,6 +5,7 @@ mod sockets;
 
 use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::num::NonZero;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Settings {
     /// The name servers to ask, one at a time; none: those of the system.
     pub servers: Vec<SocketAddr>,
     /// Lookups in flight.
-    pub in_flight: usize,
+    pub in_flight: NonZero<usize>,
     /// The limit of a whole lookup, from which those of its tries follow.
     pub limit: Duration,
     /// The addresses that are wanted.
@@ -65,7 +66,7 @@ struct Backend {
 impl Resolver {
     /// A resolver that reads the system's configuration when the first name comes.
     pub fn new(settings: Settings) -> Self {
-        Self { slots: Semaphore::new(settings.in_flight), settings, backend: OnceLock::new() }
+        Self { slots: Semaphore::new(settings.in_flight.get()), settings, backend: OnceLock::new() }
     }
 
     /// Waits for a place among the lookups in flight.

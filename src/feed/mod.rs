@@ -1,9 +1,7 @@
-//! What is to be swept, and when.
+//! What is to be swept, and in which order.
 
 pub mod exclude;
 pub mod input;
-pub mod pace;
-pub mod politeness;
 pub mod range;
 pub mod resume;
 pub mod selection;

@@ -1,4 +1,4 @@
-//! One connection of a target, from its turn to its first byte.
+//! One connection of a target, from its permit to its first byte.
 
 #![expect(clippy::manual_async_fn, reason = "async functions have room for their arguments twice")]
 
@@ -26,8 +26,8 @@ impl Prober {
             let mut first = None;
             let mut tried = 0;
             while let Some(&address) = work.addresses.get(tried) {
-                if self.politeness.has_limits() {
-                    Box::pin(self.wait_for_a_turn(address, work)).await;
+                if self.limiter.has_limits() {
+                    Box::pin(self.wait_for_a_slot(address, work)).await;
                 }
                 let start = Instant::now();
                 let source = self.config.source.as_ref();
@@ -62,26 +62,26 @@ impl Prober {
         }
     }
 
-    /// Waits until `address` has room for one more, and for the moment that the rate allows. The
-    /// target's clock stands still meanwhile.
-    async fn wait_for_a_turn(&self, address: SocketAddr, work: &mut Work<'_>) {
+    /// Waits until `address` has room for one more, and until the rate allows the next dial.
+    /// The target's clock stands still meanwhile.
+    async fn wait_for_a_slot(&self, address: SocketAddr, work: &mut Work<'_>) {
         let start = Instant::now();
         let address = address.ip();
         let has_slot = work.slot.as_ref().is_some_and(|slot| slot.is_at(address));
-        if !has_slot && let Some(turn) = work.turn.as_deref_mut() {
+        if !has_slot && let Some(permit) = work.permit.as_deref_mut() {
             work.slot = None;
-            let free = self.politeness.try_slot(address);
+            let free = self.limiter.try_host_slot(address);
             work.slot = Some(Box::new(match free {
                 Some(slot) => slot,
                 None => {
-                    turn.step_aside();
-                    let slot = self.politeness.slot(address).await;
-                    turn.step_back().await;
+                    permit.release_dial();
+                    let slot = self.limiter.host_slot(address).await;
+                    permit.reacquire_dial().await;
                     slot
                 }
             }));
         }
-        self.politeness.moment().await;
+        self.limiter.tick().await;
         let waited = start.elapsed();
         work.deadline = work.deadline.later_by(waited);
         work.until = work.until.map(|until| until + waited);

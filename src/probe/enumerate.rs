@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::dial::Speech;
 use super::{Prober, Work, random};
 use crate::failure::{Failure, Kind, Stage};
-use crate::feed::politeness::Slot;
+use crate::pace::limiter::HostSlot;
 use crate::report::enumeration::Report;
 use crate::report::record::Record;
 use crate::tls::enumerate::{Enumeration, Outcome, Probe};
@@ -36,11 +36,11 @@ impl Prober {
         let mut under_way = FuturesUnordered::new();
         let mut stood_until = Instant::now();
         loop {
-            while under_way.len() < self.config.per_host && !work.deadline.is_over() {
+            while under_way.len() < self.config.per_host.get() && !work.deadline.is_over() {
                 // One goes in the target's own slot; for more there must be room.
                 let slot = match under_way.is_empty() {
                     true => None,
-                    false => self.politeness.try_slot(address.ip()),
+                    false => self.limiter.try_host_slot(address.ip()),
                 };
                 if slot.is_none() && !under_way.is_empty() {
                     break;
@@ -67,7 +67,7 @@ impl Prober {
         &'a self,
         probe: Probe,
         address: SocketAddr,
-        slot: Option<Slot>,
+        slot: Option<HostSlot>,
         work: &Work<'a>,
     ) -> impl Future<Output = Asked> + use<'a> {
         let Work { identity, starttls, deadline, .. } = *work;
@@ -80,7 +80,7 @@ impl Prober {
                 starttls,
                 deadline,
                 until: None,
-                turn: None,
+                permit: None,
                 slot: slot.map(Box::new),
                 saw_hello: false,
                 record: &mut costs,

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tlsweep::failure::{Failure, Kind};
 use tlsweep::feed::input::{Line, Place};
-use tlsweep::feed::pace::Turn;
+use tlsweep::pace::permit::Permit;
 use tlsweep::report::record::Record;
 use tlsweep::report::status::Status;
 use tlsweep::sweep::{Settings, Stop, Work, sweep};
@@ -25,7 +26,7 @@ struct MadeUp {
 }
 
 impl Work for MadeUp {
-    fn work(&self, line: &Line, _turn: &mut Turn) -> impl Future<Output = Vec<Record>> + Send {
+    fn work(&self, line: &Line, _permit: &mut Permit) -> impl Future<Output = Vec<Record>> + Send {
         self.begun.fetch_add(1, Ordering::Relaxed);
         let record = record(line);
         async move {
@@ -60,6 +61,7 @@ fn engine(concurrency: usize, queue: usize) -> Engine {
     let (lines, line_queue) = mpsc::channel(queue);
     let (record_queue, records) = mpsc::channel(queue);
     let (stop, stopping) = watch::channel(Stop::No);
+    let concurrency = NonZero::new(concurrency).unwrap();
     let settings = Settings { concurrency, grace: GRACE, status: Arc::new(Status::default()) };
     let sweep = sweep(Arc::clone(&work), settings, line_queue, record_queue, stopping);
     Engine { work, lines, records, stop, sweep: tokio::spawn(sweep) }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 52] = [
+const ORDER: [&str; 53] = [
     "escape",
     "limits",
     "names",
@@ -18,9 +18,10 @@ const ORDER: [&str; 52] = [
     "feed::shuffle",
     "feed::resume",
     "feed::selection",
-    "feed::pace",
-    "feed::politeness",
     "feed",
+    "pace::permit",
+    "pace::limiter",
+    "pace",
     "dial::resolve",
     "dial::connect",
     "dial::tap",

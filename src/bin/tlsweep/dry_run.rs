@@ -33,7 +33,7 @@ struct Plan {
 pub(crate) fn run(cli: &mut Cli, config: &Config, limits: Vec<String>) -> Result<String> {
     let (targets, files) = cli.targets.inputs()?;
     let input = Input::open(targets, &files, || Box::new(io::stdin()))?;
-    let (concurrency, lookups) = (config.concurrency, config.lookups);
+    let (concurrency, lookups) = (config.concurrency.get(), config.lookups.get());
     let mut plan = Plan { concurrency, lookups, limits, ..Plan::default() };
     cli.targets.selection(cli.output.quiet).send_all(input, &mut Done::default(), |line| {
         let host = parse(&line).map(|target| target.host);

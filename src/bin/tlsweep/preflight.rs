@@ -1,6 +1,7 @@
 //! What this machine allows, before the first dial.
 
 use std::fs;
+use std::num::NonZero;
 use std::time::Duration;
 
 use tlsweep::config::Config;
@@ -22,28 +23,32 @@ pub(crate) fn fit(config: &mut Config) -> Vec<String> {
     let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX).max(2);
     // A lookup holds a socket too.
     let lookups = config.lookups.min(config.concurrency);
-    config.lookups = lookups.min((free / 4).max(1));
-    let each = if config.enumerate { config.per_host } else { 1 };
-    let fitting = ((free - config.lookups) / each).max(1);
+    config.lookups = lookups.min(at_least_one(free / 4));
+    let each = if config.enumerate { config.per_host.get() } else { 1 };
+    let fitting = at_least_one((free - config.lookups.get()) / each);
     let mut limits = Vec::new();
     if config.concurrency > fitting {
-        let enough = own + (lookups + config.concurrency * each) as u64;
+        let enough = own + (lookups.get() + config.concurrency.get() * each) as u64;
         limits.push(format!(
             "concurrency {fitting} instead of {}: the limit is {limit} open files (as root: ulimit -n {enough})",
             config.concurrency,
         ));
         config.concurrency = fitting;
     }
-    let dials = config.concurrency * each;
-    let crowd = config.politeness.per_address.unwrap_or(dials).min(dials);
+    let dials = config.concurrency.get() * each;
+    let crowd = config.dial_limits.per_address.map_or(dials, NonZero::get).min(dials);
     let turns = TRACKED.div_duration_f64(config.limits.connect).ceil().max(1.0) as usize;
     let rated =
-        config.politeness.rate.map(|rate| dials + rate as usize * TRACKED.as_secs() as usize);
-    let tracked = rated.unwrap_or(usize::MAX).min(dials * turns);
+        config.dial_limits.rate.map(|rate| rate.get() as usize * TRACKED.as_secs() as usize);
+    let tracked = rated.map_or(usize::MAX, |rated| dials + rated).min(dials * turns);
     limits.extend(kernel_limits(crowd, tracked, |name| {
         fs::read_to_string(format!("/proc/sys/net/{name}")).unwrap_or_default()
     }));
     limits
+}
+
+fn at_least_one(number: usize) -> NonZero<usize> {
+    NonZero::new(number).unwrap_or(NonZero::<usize>::MIN)
 }
 
 /// What the kernel's settings, as `read` by their names below `net`, mean for `crowd` connections at

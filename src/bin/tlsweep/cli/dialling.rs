@@ -1,33 +1,34 @@
 //! How many dials, from where, through which name servers.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use tlsweep::config;
 use tlsweep::dial::resolve::Families;
-use tlsweep::feed::politeness;
+use tlsweep::pace::limiter::DialLimits;
 
-use super::values::at_once;
+use super::values::{at_once, per_second};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Dialling")]
 pub(crate) struct Dialling {
     /// Targets dialled at once; bent down to what the descriptor limit allows
     #[arg(short, long, value_name = "N", default_value_t = config::CONCURRENCY, value_parser = at_once)]
-    pub(super) concurrency: usize,
+    pub(super) concurrency: NonZero<usize>,
 
     /// Dials a second over the whole sweep, 1 to 1000000 [default: as fast as it goes]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    rate: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = per_second)]
+    rate: Option<NonZero<u32>>,
 
     /// Dials at once to one address [default: no limit]
     #[arg(long, value_name = "N", value_parser = at_once)]
-    per_address: Option<usize>,
+    per_address: Option<NonZero<usize>>,
 
     /// Dials at once to one /24 of IPv4 or /48 of IPv6 [default: no limit]
     #[arg(long, value_name = "N", value_parser = at_once)]
-    per_prefix: Option<usize>,
+    per_prefix: Option<NonZero<usize>>,
 
     /// Tries after the first when a target or its name server times out, resets, cuts off or is
     /// unreachable; pauses double from 250ms, within --timeout
@@ -57,10 +58,10 @@ pub(crate) struct Dialling {
 }
 
 impl Dialling {
-    /// What the dialled networks are spared.
-    pub(super) fn politeness(&self) -> politeness::Settings {
+    /// How often, and how many at once, networks and hosts may be dialled.
+    pub(super) fn limits(&self) -> DialLimits {
         let Self { rate, per_address, per_prefix, .. } = *self;
-        politeness::Settings { rate, per_address, per_prefix }
+        DialLimits { rate, per_address, per_prefix }
     }
 
     /// The addresses that are wanted.

@@ -103,7 +103,7 @@ impl Cli {
             goodbye: self.tls.goodbye(),
             read_limit: self.tls.read_limit.0,
             source: self.dialling.source()?,
-            politeness: self.dialling.politeness(),
+            dial_limits: self.dialling.limits(),
             retries: self.dialling.retries,
             all_addresses: self.dialling.all_addresses,
             resolvers: self.dialling.resolvers.clone(),

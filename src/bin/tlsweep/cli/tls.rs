@@ -1,5 +1,7 @@
 //! What is said to a peer.
 
+use std::num::NonZero;
+
 use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
@@ -40,7 +42,7 @@ pub(crate) struct Tls {
 
     /// Connections to one server at once while it is enumerated
     #[arg(long, value_name = "N", default_value_t = config::PER_HOST, value_parser = at_once)]
-    pub(super) per_host: usize,
+    pub(super) per_host: NonZero<usize>,
 
     /// Application protocols to offer, in order; - offers none
     #[arg(long, value_name = "LIST", default_value = config::ALPN, allow_hyphen_values = true)]

@@ -1,18 +1,23 @@
 //! Values of flags: times, bytes, counts.
 
 use std::fmt;
+use std::num::NonZero;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tlsweep::config;
 
-/// A count of things that are done at once.
-pub(super) fn at_once(text: &str) -> Result<usize> {
-    match text.parse() {
-        Ok(n @ 1..=1_000_000) => Ok(n),
-        _ => bail!("not a number from 1 to 1000000"),
-    }
+/// How many things may be done at once.
+pub(super) fn at_once(text: &str) -> Result<NonZero<usize>> {
+    let number = text.parse().ok().filter(|number: &NonZero<usize>| number.get() <= 1_000_000);
+    number.context("not a number from 1 to 1000000")
+}
+
+/// How many things may be done in a second.
+pub(super) fn per_second(text: &str) -> Result<NonZero<u32>> {
+    let number = text.parse().ok().filter(|number: &NonZero<u32>| number.get() <= 1_000_000);
+    number.context("not a number from 1 to 1000000")
 }
 
 /// A limit: from a millisecond to a day.

@@ -1,0 +1,137 @@
+//! How many targets are worked on at once.
+
+use std::num::NonZero;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::limits::ASIDE_LIMIT;
+
+/// The permits of a sweep: one for every target that is dialled, and a bounded number for targets
+/// that wait for a name server or for a slot at a busy address.
+#[derive(Clone, Debug)]
+pub struct Permits(Arc<Semaphores>);
+
+#[derive(Debug)]
+struct Semaphores {
+    targets: Semaphore,
+    dials: Semaphore,
+    in_order: bool,
+}
+
+/// Permission to work on one target. Dropping it gives the permission to another target.
+#[derive(Debug)]
+pub struct Permit {
+    permits: Permits,
+    may_dial: bool,
+}
+
+impl Permits {
+    /// Permits for `concurrency` dials at once.
+    ///
+    /// With a concurrency of 1, no target ever overtakes another: the output keeps the order of the
+    /// input.
+    pub fn new(concurrency: NonZero<usize>) -> Self {
+        Self(Arc::new(Semaphores {
+            targets: Semaphore::new(concurrency.get() + ASIDE_LIMIT),
+            dials: Semaphore::new(concurrency.get()),
+            in_order: concurrency == NonZero::<usize>::MIN,
+        }))
+    }
+
+    /// Waits for permission to work on a target and to dial it.
+    pub async fn acquire(&self) -> Permit {
+        take(&self.0.targets).await;
+        let mut permit = Permit { permits: self.clone(), may_dial: false };
+        permit.reacquire_dial().await;
+        permit
+    }
+}
+
+impl Permit {
+    /// Lets another target dial until [`Permit::reacquire_dial`].
+    ///
+    /// A target that waits for something other than its peer must not hold up the others, and must
+    /// not keep what it waits for the others to give back.
+    pub fn release_dial(&mut self) {
+        if !self.permits.0.in_order {
+            self.give_back_the_dial();
+        }
+    }
+
+    /// Waits for permission to dial, unless it is held already.
+    pub async fn reacquire_dial(&mut self) {
+        if !self.may_dial {
+            take(&self.permits.0.dials).await;
+            self.may_dial = true;
+        }
+    }
+
+    fn give_back_the_dial(&mut self) {
+        if self.may_dial {
+            self.permits.0.dials.add_permits(1);
+            self.may_dial = false;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.give_back_the_dial();
+        self.permits.0.targets.add_permits(1);
+    }
+}
+
+/// Takes a permit of a semaphore, to be given back with `add_permits`.
+async fn take(semaphore: &Semaphore) {
+    // The semaphores are never closed, so this does not fail.
+    if let Ok(permit) = semaphore.acquire().await {
+        permit.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permits(concurrency: usize) -> Permits {
+        Permits::new(NonZero::new(concurrency).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_released_dial_goes_to_another_target() {
+        let permits = permits(2);
+        let mut first = permits.acquire().await;
+        let second = permits.acquire().await;
+        assert_eq!(permits.0.dials.available_permits(), 0);
+        first.release_dial();
+        let third = permits.acquire().await;
+        drop(second);
+        first.reacquire_dial().await;
+        assert_eq!(permits.0.dials.available_permits(), 0);
+        assert_eq!(permits.0.targets.available_permits(), ASIDE_LIMIT);
+        drop((first, third));
+        assert_eq!(permits.0.dials.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_number_of_targets_that_do_not_dial_is_bounded() {
+        let permits = permits(2);
+        let mut waiting = Vec::new();
+        for _ in 0..ASIDE_LIMIT + 2 {
+            let mut permit = permits.acquire().await;
+            permit.release_dial();
+            waiting.push(permit);
+        }
+        assert_eq!(permits.0.dials.available_permits(), 2);
+        assert_eq!(permits.0.targets.available_permits(), 0);
+    }
+
+    #[tokio::test]
+    async fn with_one_permit_targets_stay_in_order() {
+        let permits = permits(1);
+        let mut only = permits.acquire().await;
+        only.release_dial();
+        assert_eq!(permits.0.dials.available_permits(), 0);
+    }
+}
