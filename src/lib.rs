@@ -28,6 +28,8 @@ pub mod escape;
 pub mod limits;
 pub mod names;
 
+pub mod manual;
+
 pub mod failure;
 
 pub mod deadline;

@@ -1,4 +1,4 @@
-//! The recipes for engines that exist, in the README and in `tests/engines`, tried for real.
+//! The recipes for engines that exist, in the reference and in `tests/engines`, tried for real.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tlsweep::config;
+use tlsweep::manual::CHAPTERS;
 
 use crate::support::cmd::{BINARY, decode_lines, sorted};
 use crate::support::peer::{Peer, Spec};
@@ -31,11 +32,11 @@ fn xargs() {
     }
 }
 
-/// Runs the line of the README that begins so, on a list that is enough for several processes.
+/// Runs the line of the chapter on engines that begins so, on a list that is enough for several processes.
 fn assert_recipe_works(beginning: &str) {
     let list = List::of(2500);
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let recipe = readme.lines().find(|line| line.starts_with(beginning)).unwrap();
+    let chapter = CHAPTERS.iter().find(|chapter| chapter.name == "machines").unwrap();
+    let recipe = chapter.text.lines().find(|line| line.starts_with(beginning)).unwrap();
     let output = list.run(Command::new("sh").args(["-ec", recipe]));
     assert!(output.status.success(), "{recipe}: {}", shown(&output));
     let results = fs::read_to_string(list.dir.path().join("results.jsonl")).unwrap();

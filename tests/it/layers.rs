@@ -8,6 +8,7 @@ const ORDER: [&str; 53] = [
     "escape",
     "limits",
     "names",
+    "manual",
     "failure",
     "deadline",
     "feed::target",

@@ -1,16 +1,76 @@
-//! The README's tables say what the tables of the library say.
+//! The reference says what the tables of the library and the command line say.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tlsweep::dial::starttls::PROTOCOLS;
 use tlsweep::limits;
+use tlsweep::manual::CHAPTERS;
 use tlsweep::report::check::CHECKS;
 use tlsweep::report::output::COLUMNS;
 use tlsweep::report::schema::{leaves, schema};
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+use crate::support::cmd::BINARY;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// All chapters, one after the other.
+fn reference() -> String {
+    CHAPTERS.iter().map(|chapter| chapter.text).collect()
+}
+
+#[test]
+fn every_chapter_is_listed() {
+    let files = fs::read_dir(root().join("src/manual")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let found: BTreeSet<_> =
+        files.filter_map(|file| Some(file.strip_suffix(".md")?.to_owned())).collect();
+    let listed: BTreeSet<_> = CHAPTERS.iter().map(|chapter| chapter.name.to_owned()).collect();
+    assert_eq!(found, listed);
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for name in listed {
+        assert!(readme.contains(&format!("](src/manual/{name}.md)")), "the README links to {name}");
+    }
+}
+
+#[test]
+fn links_between_chapters_lead_somewhere() {
+    for chapter in CHAPTERS {
+        for link in chapter.text.split("](").skip(1) {
+            let name = link.split(')').next().unwrap();
+            let is_known = CHAPTERS.iter().any(|other| name == format!("{}.md", other.name));
+            assert!(is_known, "{} links to {name}", chapter.name);
+        }
+    }
+}
+
+#[test]
+fn every_flag_is_explained() {
+    let output = Command::new(BINARY).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let reference = reference();
+    let flags: BTreeSet<_> = help
+        .lines()
+        .filter_map(|line| {
+            let line = line.trim_start();
+            let long = line.strip_prefix("--").or_else(|| line.get(4..)?.strip_prefix("--"))?;
+            let is_option = line.starts_with('-');
+            let end = long.find(|c: char| c != '-' && !c.is_ascii_alphanumeric());
+            is_option.then(|| long[..end.unwrap_or(long.len())].to_owned())
+        })
+        .collect();
+    assert!(flags.len() > 40, "{flags:?}");
+    for flag in flags {
+        let is_named = reference.match_indices(&format!("--{flag}")).any(|(at, name)| {
+            !reference[at + name.len()..]
+                .starts_with(|c: char| c == '-' || c.is_ascii_alphanumeric())
+        });
+        assert!(is_named, "--{flag}");
+    }
 }
 
 /// Every word of the closed list at `pointer` of the schema.
@@ -33,7 +93,7 @@ fn starttls_protocols() {
         let ports: Vec<_> = protocol.ports.iter().map(u16::to_string).collect();
         let (schemes, ports) = (schemes.join(" "), ports.join(", "));
         let row = format!("| `{}` | {schemes} | {ports} |", protocol.name);
-        assert!(readme().contains(&row), "{row}");
+        assert!(reference().contains(&row), "{row}");
     }
 }
 
@@ -41,17 +101,17 @@ fn starttls_protocols() {
 fn checks_and_columns() {
     for check in CHECKS {
         let row = format!("| `{}` | {}", check.usage(), check.help);
-        assert!(readme().contains(&row), "{row}");
+        assert!(reference().contains(&row), "{row}");
     }
     for (place, (column, _)) in COLUMNS.iter().enumerate() {
         let row = format!("| {} | {column} |", place + 1);
-        assert!(readme().contains(&row), "{row}");
+        assert!(reference().contains(&row), "{row}");
     }
 }
 
 #[test]
 fn limits_in_force() {
-    let readme = readme();
+    let reference = reference();
     let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
     for (what, limit) in [
         ("addresses of a range", format!("2^{}", limits::RANGE_BITS)),
@@ -65,7 +125,7 @@ fn limits_in_force() {
         ("plaintext flight", kib(limits::FLIGHT_LIMIT)),
         ("certificates in which a path", limits::MAX_INTERMEDIATES.to_string()),
     ] {
-        let row = readme.lines().find(|line| line.starts_with(&format!("| {what}")));
+        let row = reference.lines().find(|line| line.starts_with(&format!("| {what}")));
         assert!(row.is_some_and(|row| row.replace(',', "").contains(&limit)), "{what}: {limit}");
     }
 }
@@ -77,20 +137,20 @@ fn kinds_and_stages() {
     let stages = words(&format!("{error}/stage"));
     assert_eq!((kinds.len(), stages.len()), (19, 6));
     for word in kinds.iter().chain(&stages) {
-        assert!(readme().contains(&format!("`{word}`")), "{word}");
+        assert!(reference().contains(&format!("`{word}`")), "{word}");
     }
 }
 
 #[test]
 fn every_field_is_named() {
-    let readme = readme();
+    let reference = reference();
     for leaf in leaves() {
         let (room, name) = leaf.rsplit_once('.').unwrap_or(("", &leaf));
         let is_summed_up = ["ocsp", "enumeration"].contains(&room);
         let whole = format!("`{leaf}`");
         let in_row =
             |line: &str| line.contains(&format!("`{room}.")) && line.contains(&format!(".{name}`"));
-        let is_named = is_summed_up || readme.contains(&whole) || readme.lines().any(in_row);
+        let is_named = is_summed_up || reference.contains(&whole) || reference.lines().any(in_row);
         assert!(is_named, "{leaf}");
     }
 }
