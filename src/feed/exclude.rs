@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -17,9 +18,12 @@ pub const SPECIAL: &str = include_str!("special.txt");
 const REMEDY: &str = "write 192.0.2.0/24, 2001:db8::1, example.com, *.example.com (all below it) \
     or .example.com (both)";
 
-/// Addresses and names that must not be dialled.
+/// Addresses and names that must not be dialled. Clones share the lists.
 #[derive(Clone, Debug, Default)]
-pub struct Exclusions {
+pub struct Exclusions(Arc<Lists>);
+
+#[derive(Clone, Debug, Default)]
+struct Lists {
     /// First and last addresses, sorted, none overlapping another; IPv4 comes before IPv6.
     ranges: Vec<(IpAddr, IpAddr)>,
     /// Names; those with a leading dot stand for everything below them.
@@ -38,10 +42,11 @@ impl Exclusions {
     /// # Errors
     /// The first line that is none of these.
     pub fn add_list(&mut self, list: &str) -> Result<(), InvalidEntry> {
+        let lists = Arc::make_mut(&mut self.0);
         for (line, text) in (1..).zip(list.trim_start_matches('\u{feff}').lines()) {
             let text = text.split('#').next().unwrap_or_default().trim();
             if !text.is_empty() {
-                self.add(text).map_err(|InvalidTarget(reason)| {
+                lists.add(text).map_err(|InvalidTarget(reason)| {
                     let text = escaped_lossy(text.as_bytes(), ECHO_LIMIT);
                     InvalidEntry(format!(
                         "line {line}: {text} excludes nothing ({reason}); {REMEDY}"
@@ -49,8 +54,8 @@ impl Exclusions {
                 })?;
             }
         }
-        self.ranges.sort_unstable();
-        self.ranges.dedup_by(|next, kept| {
+        lists.ranges.sort_unstable();
+        lists.ranges.dedup_by(|next, kept| {
             let overlaps = next.0 <= kept.1;
             if overlaps {
                 kept.1 = kept.1.max(next.1);
@@ -60,44 +65,21 @@ impl Exclusions {
         Ok(())
     }
 
-    fn add(&mut self, entry: &str) -> Result<(), InvalidTarget> {
-        let invalid = |reason: &str| InvalidTarget(reason.to_owned());
-        if entry.contains('/') {
-            self.ranges.push(span(entry.parse().map_err(|_error| invalid("not a CIDR range"))?));
-            return Ok(());
-        }
-        let (host, is_itself, is_below) = match (entry.strip_prefix("*."), entry.strip_prefix('.'))
-        {
-            (Some(host), _) => (host, false, true),
-            (None, Some(host)) => (host, true, true),
-            (None, None) => (entry, true, false),
-        };
-        match host.parse()? {
-            Host::Address(address) if !is_below => self.ranges.push(span(address.into())),
-            Host::Address(_) => return Err(invalid("there is nothing below an address")),
-            Host::Name(name) => {
-                let name = name.as_ref();
-                self.names.extend(is_below.then(|| format!(".{name}")));
-                self.names.extend(is_itself.then(|| name.to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether an address is excluded; IPv4-mapped IPv6 addresses are IPv4 addresses too.
+    /// Whether an address is excluded, or one that packets to it reach: see [`reached`].
     pub fn covers_address(&self, address: IpAddr) -> bool {
-        let covers = |address| {
-            let up_to = self.ranges.partition_point(|(first, _)| *first <= address);
-            let nearest = self.ranges.get(..up_to).and_then(<[_]>::last);
+        let ranges = &self.0.ranges;
+        reached(address).any(|address| {
+            let up_to = ranges.partition_point(|(first, _)| *first <= address);
+            let nearest = ranges.get(..up_to).and_then(<[_]>::last);
             nearest.is_some_and(|(_, last)| address <= *last)
-        };
-        covers(address) || covers(address.to_canonical())
+        })
     }
 
     /// Whether a name is excluded: in lower case and punycode, without a trailing dot.
     pub fn covers_name(&self, name: &str) -> bool {
+        let names = &self.0.names;
         let mut parents = name.match_indices('.').filter_map(|(dot, _)| name.get(dot..));
-        self.names.contains(name) || parents.any(|parent| self.names.contains(parent))
+        names.contains(name) || parents.any(|parent| names.contains(parent))
     }
 
     /// Lets a host pass that is not excluded.
@@ -128,6 +110,67 @@ impl Exclusions {
             }
             _ => Ok(addresses),
         }
+    }
+}
+
+impl Lists {
+    fn add(&mut self, entry: &str) -> Result<(), InvalidTarget> {
+        let invalid = |reason: &str| InvalidTarget(reason.to_owned());
+        if entry.contains('/') {
+            self.ranges.push(span(entry.parse().map_err(|_error| invalid("not a CIDR range"))?));
+            return Ok(());
+        }
+        let (host, is_itself, is_below) = match (entry.strip_prefix("*."), entry.strip_prefix('.'))
+        {
+            (Some(host), _) => (host, false, true),
+            (None, Some(host)) => (host, true, true),
+            (None, None) => (entry, true, false),
+        };
+        match host.parse()? {
+            Host::Address(address) if !is_below => self.ranges.push(span(address.into())),
+            Host::Address(_) => return Err(invalid("there is nothing below an address")),
+            Host::Name(name) => {
+                let name = name.as_ref();
+                self.names.extend(is_below.then(|| format!(".{name}")));
+                self.names.extend(is_itself.then(|| name.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The address itself and the others that packets to it reach:
+///
+/// - Linux connects an unspecified address to loopback.
+/// - An IPv4-mapped address is sent to as IPv4.
+/// - NAT64 gateways translate `64:ff9b::/96`, and prefixes of that length in `64:ff9b:1::/48`, to
+///   the IPv4 address in the last 32 bits (RFC 6052, RFC 8215).
+/// - 6to4 (`2002::/16`, RFC 3056), Teredo (`2001::/32`, RFC 4380) and automatic tunnels to
+///   IPv4-compatible addresses (`::/96`) send packets to the IPv4 address that is in them.
+fn reached(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let inner = match address.to_canonical() {
+        IpAddr::V4(inner) => Some(inner),
+        IpAddr::V6(outer) => embedded(outer),
+    };
+    let is_unspecified = address.is_unspecified() || inner.is_some_and(|it| it.is_unspecified());
+    let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    [address]
+        .into_iter()
+        .chain(inner.map(IpAddr::V4))
+        .chain(loopback.into_iter().filter(move |_| is_unspecified))
+}
+
+/// The IPv4 address in an IPv6 address, where gateways and tunnels look for one.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let join = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0, 0, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(join(high, low)),
+        [0x2001, 0, .., high, low] => Some(join(!high, !low)),
+        _ => None,
     }
 }
 
@@ -217,6 +260,48 @@ mod tests {
             let list = list(text);
             assert!(covers(&list, "::ffff:192.0.2.1"), "{text}");
             assert!(!covers(&list, "192.0.2.1"), "IPv6 alone: {text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_leads_to_an_excluded_one_is_excluded() {
+        let loopback = list("127.0.0.0/8");
+        for address in [
+            "0.0.0.0",
+            "::",
+            "::ffff:0.0.0.0",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::",
+            "64:ff9b:1::127.0.0.1",
+            "64:ff9b:1:fffe::127.9.9.9",
+            "2002:7f00:1::1",
+            "2001:0:1:2:3:4:80ff:fffe",
+        ] {
+            assert!(covers(&loopback, address), "{address}");
+        }
+        for address in [
+            "::1",
+            "::2",
+            "0.0.0.1",
+            "::ffff:128.0.0.1",
+            "64:ff9b::8.8.8.8",
+            "64:ff9c::7f00:1",
+            "64:ff9b:2::7f00:1",
+            "2002:808:808::1",
+            "2003:7f00:1::1",
+            "2001:0:1:2:3:4:7f00:1",
+            "2001:db8::7f00:1",
+        ] {
+            assert!(!covers(&loopback, address), "{address}");
+        }
+        assert!(covers(&list("::1"), "::"));
+        assert!(covers(&list("::1"), "0.0.0.0"));
+        assert!(!covers(&list("0.0.0.0/8"), "::1"), "no IPv4-compatible address");
+        for unspecified in ["::", "0.0.0.0"] {
+            assert!(covers(&list(unspecified), unspecified));
+            assert!(!covers(&list(unspecified), "127.0.0.1"), "only that form of it is excluded");
         }
     }
 
