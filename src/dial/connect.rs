@@ -34,7 +34,7 @@ pub fn connect(
             };
             let connected = deadline.run_until(wait, end, attempt(address, source)).await?;
             let error = match connected {
-                Ok(stream) if is_connected_to_itself(&stream, address) => {
+                Ok(stream) if is_connected_to_itself(&stream, address.port()) => {
                     return Err(Failure::new(
                         Stage::Connect,
                         Kind::Refused,
@@ -115,10 +115,15 @@ fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
     socket.bind(&SocketAddr::new(source, 0).into())
 }
 
-/// A dial to a free port of the ephemeral range on this machine can be given that very port as its
-/// own, and TCP then connects it to itself.
-fn is_connected_to_itself(stream: &TcpStream, address: SocketAddr) -> bool {
-    address.ip().is_loopback() && stream.local_addr().is_ok_and(|local| local == address)
+/// Whether both ends of the connection are this socket.
+///
+/// The kernel may give a dial to a free port on this machine that very port as its own, and TCP
+/// then connects the socket to itself. This machine may have any address, not only a loopback one.
+fn is_connected_to_itself(stream: &TcpStream, port: u16) -> bool {
+    // The peer is looked up only where the ports agree: that is another system call.
+    stream.local_addr().is_ok_and(|local| {
+        local.port() == port && stream.peer_addr().is_ok_and(|peer| peer == local)
+    })
 }
 
 /// Tells "no free port" from "no address of that family": a UDP socket has ports enough.

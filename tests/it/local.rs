@@ -235,13 +235,17 @@ fn take_all_ports_to(addr: SocketAddr) -> Vec<TcpStream> {
 
 #[test]
 fn a_connection_that_reaches_itself_is_nobody() {
-    // A dial to the only port that there is comes from it.
-    let setup = "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range";
+    // A dial to the only port that there is comes from it. The machine has addresses of its own
+    // that are not loopback addresses.
+    let setup = "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range; \
+        ip addr add 192.0.2.1/32 dev lo; ip addr add 2001:db8::1/128 dev lo nodad";
     in_network_namespace("local::a_connection_that_reaches_itself_is_nobody", setup, || {
-        let outcome = Tlsweep::json().sweep(["127.0.0.1:40000"]);
-        let record = outcome.only_record();
-        assert_eq!(verdict(record), "connect/refused", "{record:#}");
-        assert!(record["error"]["detail"].as_str().unwrap().contains("itself"), "{record:#}");
+        for address in ["127.0.0.1", "0.0.0.0", "[::1]", "[::]", "192.0.2.1", "[2001:db8::1]"] {
+            let outcome = Tlsweep::json().sweep([format!("{address}:40000")]);
+            let record = outcome.only_record();
+            assert_eq!(verdict(record), "connect/refused", "{record:#}");
+            assert!(record["error"]["detail"].as_str().unwrap().contains("itself"), "{record:#}");
+        }
     });
 }
 
