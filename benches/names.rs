@@ -26,6 +26,8 @@ use socket2::{Domain, Socket, Type};
 use tlsweep::config::{LIMITS, LOOKUPS};
 use tlsweep::deadline::Deadline;
 use tlsweep::dial::resolve::{Families, Resolver, Settings};
+use tlsweep::feed::exclude::Exclusions;
+use tlsweep::limits::DIALLED_ADDRESSES;
 
 /// The argument of the process that is the name server.
 const SERVE: &str = "serve";
@@ -53,6 +55,8 @@ async fn look_up(what: &str, families: Families, count: usize, distinct: usize, 
         in_flight: LOOKUPS,
         limit: LIMITS.resolve,
         families,
+        addresses: DIALLED_ADDRESSES,
+        exclude: Exclusions::default(),
     });
     let (started, cpu) = (Instant::now(), cpu());
     let mut memory = Vec::new();

@@ -1,5 +1,7 @@
 //! How much of anything is kept, however much a peer, a line or a list has of it.
 
+use std::num::NonZero;
+
 /// Bytes of an input line, its end not counted; a longer line is not a target.
 pub const LINE_LIMIT: usize = 16 * 1024;
 
@@ -19,7 +21,13 @@ pub const MAX_SHUFFLE: u64 = 1_000_000;
 pub const ASIDE_LIMIT: usize = 1536;
 
 /// Addresses of one name that have a line each with `--all-addresses`.
-pub const ADDRESSES_LIMIT: usize = 64;
+pub const ADDRESSES_LIMIT: NonZero<usize> = NonZero::new(64).unwrap();
+
+/// Addresses of one name that are dialled without `--all-addresses`.
+pub const DIALLED_ADDRESSES: NonZero<usize> = NonZero::new(8).unwrap();
+
+/// Bytes of names that are kept of `/etc/hosts`.
+pub const HOSTS_LIMIT: usize = 256 << 20;
 
 /// Names whose answers the resolver keeps.
 pub const RESOLVER_CACHE: u64 = 4096;

@@ -23,7 +23,7 @@ use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
 use crate::feed::target::{Host, InvalidTarget, ServerIdentity, Target};
-use crate::limits::ADDRESSES_LIMIT;
+use crate::limits::{ADDRESSES_LIMIT, DIALLED_ADDRESSES};
 use crate::pace::limiter::{HostSlot, Limiter};
 use crate::pace::permit::Permit;
 use crate::report::check::Checks;
@@ -84,6 +84,8 @@ impl Prober {
             in_flight: config.lookups,
             limit: config.limits.resolve,
             families: config.families,
+            addresses: if config.all_addresses { ADDRESSES_LIMIT } else { DIALLED_ADDRESSES },
+            exclude: config.exclude.clone(),
         });
         Ok(Self {
             client: Client::new(&config.offer)?,
@@ -185,7 +187,7 @@ impl Prober {
     async fn work_on_each(&self, mut work: Work<'_>) -> Vec<Record> {
         let begun = work.record.clone();
         let mut records = Vec::new();
-        for address in std::mem::take(&mut work.addresses).into_iter().take(ADDRESSES_LIMIT) {
+        for address in std::mem::take(&mut work.addresses) {
             work.addresses = vec![address];
             self.work_on(&mut work).await;
             records.push(std::mem::replace(work.record, begun.clone()));
@@ -249,13 +251,12 @@ impl Prober {
     /// The addresses of a name that may be dialled, after as many tries as it takes.
     async fn find(&self, name: &DnsName<'_>, work: &mut Work<'_>) -> Result<Vec<IpAddr>, Failure> {
         let mut retries = Retries::new(self.config.retries);
-        let addresses = loop {
+        loop {
             match self.look_up(name, work).await {
                 Err(failure) if retries.again(&failure, &work.deadline).await => {}
-                result => break result?,
+                result => return result,
             }
-        };
-        self.config.exclude.admitted(addresses)
+        }
     }
 
     /// One lookup; the target's clock stands still while it waits for a slot among the

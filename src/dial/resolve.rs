@@ -1,24 +1,31 @@
 //! From a name to its addresses.
 
+mod conf;
+mod hosts;
 mod servers;
 mod sockets;
 
 use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use hickory_resolver::Hosts;
-use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use rustls_pki_types::DnsName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use self::conf::Conf;
+use self::hosts::Hosts;
 use self::servers::NameServers;
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
 use crate::failure::{Failure, Kind, Stage};
+use crate::feed::exclude::Exclusions;
+
+const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// How much longer the IPv6 addresses of a name may take once its IPv4 addresses are there
 /// (RFC 8305, section 3, "Resolution Delay").
@@ -27,8 +34,11 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 /// Looks up names: `/etc/hosts` first, then name servers over UDP and TCP.
 pub struct Resolver {
     settings: Settings,
-    slots: Semaphore,
-    backend: OnceLock<Backend>,
+    permits: Semaphore,
+    hosts: Hosts,
+    /// Those of the settings that this machine can reach.
+    families: Families,
+    servers: OnceLock<Result<NameServers, String>>,
 }
 
 /// How names are looked up.
@@ -42,6 +52,10 @@ pub struct Settings {
     pub limit: Duration,
     /// The addresses that are wanted.
     pub families: Families,
+    /// How many addresses of a name are kept.
+    pub addresses: NonZero<usize>,
+    /// Addresses that are not kept.
+    pub exclude: Exclusions,
 }
 
 /// Families of addresses that are wanted: at least one.
@@ -56,49 +70,68 @@ pub enum Families {
     Both,
 }
 
-struct Backend {
-    hosts: Hosts,
-    servers: Result<NameServers, String>,
-    /// Those that are wanted and that this machine has.
-    families: Families,
-}
-
 impl Resolver {
-    /// A resolver that reads the system's configuration when the first name comes.
-    pub fn new(settings: Settings) -> Self {
-        Self { slots: Semaphore::new(settings.in_flight.get()), settings, backend: OnceLock::new() }
+    /// Reads the system's configuration. What of it cannot be used is logged as a warning.
+    pub fn new(mut settings: Settings) -> Self {
+        let hosts = Hosts::open(Path::new(HOSTS)).unwrap_or_else(|error| {
+            tracing::warn!(
+                "cannot read {HOSTS}: {error}; names in it are asked for like any other"
+            );
+            Hosts::default()
+        });
+        if hosts.is_cut() {
+            tracing::warn!(
+                "{HOSTS} is larger than what is kept of it: its last names are not used"
+            );
+        }
+        if settings.servers.is_empty() {
+            let conf = Conf::open(Path::new(RESOLV_CONF));
+            conf.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+            settings.servers = conf.servers;
+        }
+        Self {
+            permits: Semaphore::new(settings.in_flight.get()),
+            hosts,
+            families: settings.families.of_this_machine(),
+            servers: OnceLock::new(),
+            settings,
+        }
     }
 
     /// Waits for a place among the lookups in flight.
     ///
     /// It has no deadline of its own: every place is given back within the deadlines of its holder.
     pub async fn slot(&self) -> Option<SemaphorePermit<'_>> {
-        self.slots.acquire().await.ok()
+        self.permits.acquire().await.ok()
     }
 
-    /// The addresses of `name`, IPv4 before IPv6; never an empty list.
+    /// The addresses of `name` that may be dialled, IPv4 before IPv6, no address twice; never an
+    /// empty list.
     ///
     /// # Errors
-    /// `resolve/not_found`, `resolve/server_failure`, `resolve/timeout`. A shortage of our own machine
-    /// is waited out within the target's time and ends it as `local/resource`.
+    /// `resolve/not_found`, `resolve/server_failure`, `resolve/timeout`; `input/excluded` if every
+    /// address is on an exclude list. A shortage of our own machine is waited out within the target's
+    /// time and ends it as `local/resource`.
     pub async fn lookup(
         &self,
         name: &DnsName<'_>,
         deadline: &Deadline<'_>,
     ) -> Result<Vec<IpAddr>, Failure> {
-        let backend = self.backend.get_or_init(|| Backend::new(&self.settings));
-        let name = absolute(name)?;
-        if let Some(addresses) = backend.in_hosts(&name) {
-            return Ok(addresses);
+        if let Some(addresses) = self.in_hosts(name.as_ref()) {
+            return self.kept(addresses);
         }
-        let servers = backend.servers.as_ref().map_err(|reason| {
+        let name = absolute(name)?;
+        let servers = self
+            .servers
+            .get_or_init(|| NameServers::new(&self.settings).map_err(|error| error.to_string()));
+        let servers = servers.as_ref().map_err(|reason| {
             Failure::new(Stage::Local, Kind::Resource, format!("no resolver: {reason}"))
         })?;
         loop {
             let until = deadline.of(Wait::Resolve);
-            let asked = addresses(servers, &name, backend.families);
+            let asked = addresses(servers, &name, self.families);
             let unresolved = match deadline.run_until(Wait::Resolve, until, asked).await? {
-                Ok(addresses) => return Ok(addresses),
+                Ok(addresses) => return self.kept(addresses),
                 Err(unresolved) => unresolved,
             };
             // The last of all tries ends with the limit, which is to say so itself.
@@ -109,6 +142,37 @@ impl Resolver {
                 return Err(unresolved.failure);
             }
         }
+    }
+
+    /// What `/etc/hosts` says, and what everybody knows of localhost (RFC 6761, section 6.3).
+    fn in_hosts(&self, name: &str) -> Option<Vec<IpAddr>> {
+        let found = self.hosts.addresses(name.as_bytes()).map(|address| match self.families {
+            // As the C library has it where nobody asks for IPv6.
+            Families::V4 if address == Ipv6Addr::LOCALHOST => Ipv4Addr::LOCALHOST.into(),
+            _ => address,
+        });
+        let (v4, v6): (Vec<_>, Vec<_>) = found.partition(IpAddr::is_ipv4);
+        let in_order = |addresses: Vec<IpAddr>| -> Vec<IpAddr> {
+            let wanted = addresses.into_iter().filter_map(|it| self.families.admit(it).ok());
+            wanted.collect()
+        };
+        let mut addresses = in_order([v4, v6].concat());
+        if addresses.is_empty() && is_localhost(name) {
+            addresses = in_order(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        (!addresses.is_empty()).then_some(addresses)
+    }
+
+    /// Those addresses that may be dialled, each once, no more than are wanted.
+    fn kept(&self, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
+        let mut kept = Vec::new();
+        for address in self.settings.exclude.admitted(addresses)? {
+            let address = address.to_canonical();
+            if kept.len() < self.settings.addresses.get() && !kept.contains(&address) {
+                kept.push(address);
+            }
+        }
+        Ok(kept)
     }
 }
 
@@ -126,11 +190,12 @@ impl From<Failure> for Unresolved {
 }
 
 impl Families {
-    /// A target's address, if it is wanted.
+    /// A target's address, if it is wanted; an IPv4-mapped one is its IPv4 address.
     ///
     /// # Errors
     /// `input/excluded`.
     pub fn admit(self, address: IpAddr) -> Result<IpAddr, Failure> {
+        let address = address.to_canonical();
         match (self, address) {
             (Self::Both, _) | (Self::V4, IpAddr::V4(_)) | (Self::V6, IpAddr::V6(_)) => Ok(address),
             _ => {
@@ -147,14 +212,6 @@ impl Families {
         }
     }
 
-    fn record_types(self) -> &'static [RecordType] {
-        match self {
-            Self::V4 => &[RecordType::A],
-            Self::V6 => &[RecordType::AAAA],
-            Self::Both => &[RecordType::A, RecordType::AAAA],
-        }
-    }
-
     /// What is missing when there is none.
     fn noun(self) -> &'static str {
         match self {
@@ -165,33 +222,9 @@ impl Families {
     }
 }
 
-impl Backend {
-    fn new(settings: &Settings) -> Self {
-        Self {
-            hosts: Hosts::from_system().unwrap_or_default(),
-            servers: NameServers::new(settings).map_err(|error| error.to_string()),
-            families: settings.families.of_this_machine(),
-        }
-    }
-
-    /// What `/etc/hosts` says, and what everybody knows of localhost (RFC 6761, section 6.3).
-    fn in_hosts(&self, name: &Name) -> Option<Vec<IpAddr>> {
-        let mut addresses = Vec::new();
-        for record_type in self.families.record_types() {
-            let query = Query::query(name.clone(), *record_type);
-            if let Some(lookup) = self.hosts.lookup_static_host(&query) {
-                let found = lookup.answers().iter().filter_map(|record| record.data.ip_addr());
-                addresses.extend(found);
-            }
-        }
-        if addresses.is_empty() && name.is_localhost() {
-            let everybody_knows = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            addresses.extend(
-                everybody_knows.into_iter().filter_map(|address| self.families.admit(address).ok()),
-            );
-        }
-        (!addresses.is_empty()).then_some(addresses)
-    }
+/// Whether a name is `localhost` or below it.
+fn is_localhost(name: &str) -> bool {
+    name.strip_suffix("localhost").is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// An absolute name: the search list of the system is for people, not for target lists.

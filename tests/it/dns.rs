@@ -1,5 +1,6 @@
 //! 6.5: names, and what a name server can do.
 
+use std::collections::HashSet;
 use std::net::UdpSocket;
 
 use serde_json::Value;
@@ -92,6 +93,46 @@ fn fifteen_hundred_addresses() {
     let peer = Spec::good().on_all_of_loopback().start();
     let outcome = sweep("many.test", &peer, ["--resolve-timeout", "30s"]);
     assert_eq!(verdict(outcome.only_record()), "ok close_notify");
+}
+
+#[test]
+fn of_fifteen_hundred_addresses_few_are_dialled() {
+    let refusing = Spec::refusing().on_all_of_loopback().start();
+    let outcome = sweep("many.test", &refusing, ["--connect-timeout", "30s"]);
+    let record = outcome.only_record();
+    assert_eq!(verdict(record), "connect/refused", "{record:#}");
+    assert_eq!(record["attempts"], 8, "{record:#}");
+
+    let server = NameServer::start();
+    let outcome = Tlsweep::json()
+        .args(["--resolver", &server.address(), "--all-addresses"])
+        .sweep([format!("many.test:{}", refusing.addr.port())]);
+    assert_eq!(outcome.records.len(), 64);
+    let addresses: HashSet<_> = outcome.records.iter().map(|it| it["addr"].to_string()).collect();
+    assert_eq!(addresses.len(), 64);
+}
+
+#[test]
+fn addresses_that_are_excluded_take_no_place_of_others() {
+    let refusing = Spec::refusing().on_all_of_loopback().start();
+    let server = NameServer::start();
+    let dir = TempDir::new().unwrap();
+    let list = dir.path().join("list");
+    // The first 1,250 of the 1,500.
+    std::fs::write(&list, "127.3.0.0/22\n127.3.4.0/24\n").unwrap();
+    let outcome = Tlsweep::json()
+        .args(["--resolver", &server.address(), "--exclude", list.to_str().unwrap()])
+        .sweep([format!("many.test:{}", refusing.addr.port())]);
+    let record = outcome.only_record();
+    assert_eq!((verdict(record).as_str(), &record["attempts"]), ("connect/refused", &8.into()));
+    assert!(record["addr"].as_str().unwrap().starts_with("127.3.5."), "{record:#}");
+}
+
+#[test]
+fn an_address_in_two_forms_is_dialled_once() {
+    let refusing = Spec::refusing().start();
+    let outcome = sweep("twice.test", &refusing, ["--connect-timeout", "30s"]);
+    assert_eq!(outcome.only_record()["attempts"], 1, "{:#?}", outcome.records);
 }
 
 #[test]

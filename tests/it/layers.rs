@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
-const ORDER: [&str; 53] = [
+const ORDER: &[&str] = &[
     "escape",
     "limits",
     "names",
@@ -63,7 +63,7 @@ const ORDER: [&str; 53] = [
 
 const LINES_IN_A_FILE: usize = 500;
 /// Of code: neither blank nor a comment, unit tests not counted.
-const LINES_IN_SRC: usize = 12_240;
+const LINES_IN_SRC: usize = 20_000;
 
 fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

@@ -36,6 +36,7 @@ mod input;
 mod layers;
 mod legacy;
 mod local;
+mod name_files;
 mod names;
 mod operator;
 mod output;

@@ -66,8 +66,19 @@ impl NameServer {
         Self::start_with(Some(label))
     }
 
+    /// Starts one at this address and port, which must be free: in a network namespace of its own.
+    pub(crate) fn always_at(address: SocketAddr, label: &'static str) -> Self {
+        let udp = RUNTIME.block_on(UdpSocket::bind(address)).unwrap();
+        let tcp = RUNTIME.block_on(TcpListener::bind(address)).unwrap();
+        Self::serve(udp, tcp, Some(label))
+    }
+
     fn start_with(label: Option<&'static str>) -> Self {
         let (udp, tcp) = RUNTIME.block_on(bind_both());
+        Self::serve(udp, tcp, label)
+    }
+
+    fn serve(udp: UdpSocket, tcp: TcpListener, label: Option<&'static str>) -> Self {
         let addr = udp.local_addr().unwrap();
         let book = Arc::new(Mutex::new(Book::default()));
         let mut tasks = JoinSet::new();
@@ -266,6 +277,14 @@ async fn answer(manner: &Manner, query: &Query, transport: Transport) -> Option<
                 .collect();
             records.extend(Record::at_home(&names[7], query.kind));
             Answer { records, ..Answer::default() }
+        }
+        "twice" if query.kind == AAAA => {
+            let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
+            Answer::of(NO_ERROR, &[Record::new(&query.name, AAAA, &mapped)])
+        }
+        "twice" => {
+            let address = Record::new(&query.name, A, &Ipv4Addr::LOCALHOST.octets());
+            Answer::of(NO_ERROR, &[address.clone(), address.clone(), address])
         }
         "loop" => Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &wire_name("pool.test"))]),
         "pool" => Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &wire_name("loop.test"))]),

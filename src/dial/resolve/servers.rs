@@ -1,24 +1,21 @@
 //! The name servers: one is asked at a time, and another when it is silent or fails.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use hickory_resolver::Resolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
-use hickory_resolver::{Resolver, system_conf};
 
 use super::sockets::{Refusals, Sockets};
 use super::{Settings, Unresolved};
 use crate::failure::{self, Failure, Kind, Stage};
 use crate::limits::RESOLVER_CACHE;
-
-/// Who is asked where no name server is configured, as by the C library.
-const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
 /// How often a lookup asks at least: enough to outlive lost packets.
 const TRIES: usize = 3;
@@ -41,15 +38,8 @@ struct NameServer {
 
 impl NameServers {
     pub(super) fn new(settings: &Settings) -> Result<Self, NetError> {
-        let (servers, mut options) = match settings.servers.as_slice() {
-            [] => match system_conf::read_system_conf() {
-                Ok((config, options)) => (config.name_servers().to_vec(), options),
-                Err(_no_file) => (vec![over_udp_and_tcp(LOCAL)], ResolverOpts::default()),
-            },
-            servers => {
-                (servers.iter().copied().map(over_udp_and_tcp).collect(), ResolverOpts::default())
-            }
-        };
+        let servers: Vec<_> = settings.servers.iter().copied().map(over_udp_and_tcp).collect();
+        let mut options = ResolverOpts::default();
         options.use_hosts_file = ResolveHosts::Never;
         options.cache_size = RESOLVER_CACHE;
         let tries = u32::try_from(servers.len().max(TRIES)).unwrap_or(u32::MAX);
