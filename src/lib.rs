@@ -24,6 +24,7 @@
 //! Modules stand in the order in which data passes through them, and import only what stands above
 //! them.
 
+mod bytes;
 pub mod escape;
 pub mod limits;
 pub mod names;

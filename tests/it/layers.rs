@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Rooms and files, in order: each may import only what stands before it.
 const ORDER: &[&str] = &[
+const ORDER: &[&str] = &[
+    "bytes",
     "escape",
     "limits",
     "names",

@@ -1,6 +1,7 @@
 //! LDAP: RFC 4511, section 4.14.
 
 use super::{Dialogue, PLAINTEXT_LIMIT, Protocol, Step, broken, rejected};
+use crate::bytes::{Reader, Unread, tag};
 use crate::failure::Failure;
 
 pub(super) const PROTOCOL: Protocol =
@@ -11,10 +12,7 @@ struct Ldap;
 /// Message 1, an ExtendedRequest for 1.3.6.1.4.1.1466.20037.
 const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
-const OCTET_STRING: u8 = 0x04;
-const ENUMERATED: u8 = 0x0a;
+/// `[APPLICATION 24]`, constructed.
 const EXTENDED_RESPONSE: u8 = 0x78;
 
 impl Dialogue for Ldap {
@@ -24,74 +22,36 @@ impl Dialogue for Ldap {
 
     fn read(&mut self, input: &[u8]) -> Result<Option<(usize, Step)>, Failure> {
         let malformed = || broken("the peer's bytes are no LDAP response", input);
-        if input.first().is_some_and(|tag| *tag != SEQUENCE) {
+        if input.first().is_some_and(|tag| *tag != tag::SEQUENCE) {
             return Err(malformed());
         }
-        let message = match Element::parse(input) {
+        let message = match Reader::new(input).try_element() {
             Ok(message) => message,
-            Err(Unread::Incomplete) => return Ok(None),
-            Err(Unread::Malformed) => return Err(malformed()),
+            Err(Unread::Incomplete { wanted }) if wanted <= Some(PLAINTEXT_LIMIT) => {
+                return Ok(None);
+            }
+            Err(_) => return Err(malformed()),
         };
-        let length = input.len() - message.rest.len();
-        let (code, words) = result(message.content).ok_or_else(malformed)?;
+        let (code, words) = result(message.value).ok_or_else(malformed)?;
         if code != 0 {
             let detail = format!("the server refused StartTLS with result code {code}");
             return Err(rejected(detail, words));
         }
-        Ok(Some((length, Step::Upgrade(Vec::new()))))
+        Ok(Some((message.whole.len(), Step::Upgrade(Vec::new()))))
     }
 }
 
 /// The result code and the diagnostic message of an ExtendedResponse.
 fn result(message: &[u8]) -> Option<(u8, &[u8])> {
-    let id = Element::expect(message, INTEGER)?;
-    let response = Element::expect(id.rest, EXTENDED_RESPONSE)?;
-    let code = Element::expect(response.content, ENUMERATED)?;
-    let matched_dn = Element::expect(code.rest, OCTET_STRING)?;
-    let diagnostic = Element::expect(matched_dn.rest, OCTET_STRING)?;
-    match code.content {
-        [code] => Some((*code, diagnostic.content)),
+    let mut message = Reader::new(message);
+    let _id = message.expect(tag::INTEGER)?;
+    let mut response = Reader::new(message.expect(EXTENDED_RESPONSE)?.value);
+    let code = response.expect(tag::ENUMERATED)?;
+    let _matched_dn = response.expect(tag::OCTET_STRING)?;
+    let diagnostic = response.expect(tag::OCTET_STRING)?;
+    match code.value {
+        [code] => Some((*code, diagnostic.value)),
         _ => None,
-    }
-}
-
-/// A BER element and what stands behind it.
-struct Element<'a> {
-    tag: u8,
-    content: &'a [u8],
-    rest: &'a [u8],
-}
-
-enum Unread {
-    Incomplete,
-    Malformed,
-}
-
-impl<'a> Element<'a> {
-    fn parse(input: &'a [u8]) -> Result<Self, Unread> {
-        let (tag, input) = input.split_first().ok_or(Unread::Incomplete)?;
-        let (first, input) = input.split_first().ok_or(Unread::Incomplete)?;
-        let (length, input) = match first {
-            0..=0x7f => (usize::from(*first), input),
-            // Active Directory writes every length in four bytes.
-            0x81..=0x84 => {
-                let count = usize::from(first & 0x7f);
-                let (length, input) = input.split_at_checked(count).ok_or(Unread::Incomplete)?;
-                let length =
-                    length.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte));
-                (length, input)
-            }
-            _ => return Err(Unread::Malformed),
-        };
-        if length > PLAINTEXT_LIMIT {
-            return Err(Unread::Malformed);
-        }
-        let (content, rest) = input.split_at_checked(length).ok_or(Unread::Incomplete)?;
-        Ok(Self { tag: *tag, content, rest })
-    }
-
-    fn expect(input: &'a [u8], tag: u8) -> Option<Self> {
-        Self::parse(input).ok().filter(|element| element.tag == tag)
     }
 }
 

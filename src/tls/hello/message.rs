@@ -1,5 +1,6 @@
 //! The bodies of a server's handshake messages.
 
+use crate::bytes::Reader;
 use crate::names;
 
 /// Certificates that a chain may have; the flight's own limit would allow thousands of stubs.
@@ -49,12 +50,12 @@ const RETRY_REQUEST: [u8; 32] = [
 
 impl ServerHello {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        Self::read(&mut Reader(body)).ok_or(Malformed("ServerHello"))
+        Self::read(&mut Reader::new(body)).ok_or(Malformed("ServerHello"))
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let legacy_version = reader.u16()?;
-        let random = *reader.take(32)?.first_chunk()?;
+        let random = reader.array()?;
         let session_id_length = reader.u8()?;
         reader.take(session_id_length.into()).filter(|id| id.len() <= 32)?;
         let mut hello = Self {
@@ -70,10 +71,10 @@ impl ServerHello {
             sct_list: None,
         };
         if !reader.is_empty() {
-            let mut extensions = Reader(reader.vector16()?);
+            let mut extensions = Reader::new(reader.vector16()?);
             while !extensions.is_empty() {
                 let number = extensions.u16()?;
-                hello.read_extension(number, Reader(extensions.vector16()?))?;
+                hello.read_extension(number, Reader::new(extensions.vector16()?))?;
             }
         }
         reader.is_empty().then_some(hello)
@@ -83,10 +84,10 @@ impl ServerHello {
         self.extensions.push(number);
         match number {
             EXTENSION_ALPN => {
-                let mut protocols = Reader(body.vector16()?);
+                let mut protocols = Reader::new(body.vector16()?);
                 self.alpn = Some(protocols.vector8()?.to_vec());
             }
-            EXTENSION_SCT => self.sct_list = Some(body.0.to_vec()),
+            EXTENSION_SCT => self.sct_list = Some(body.rest().to_vec()),
             EXTENSION_SUPPORTED_VERSIONS => self.selected_version = Some(body.u16()?),
             EXTENSION_KEY_SHARE => self.key_share_group = Some(body.u16()?),
             _ => {}
@@ -164,7 +165,7 @@ const ARBITRARY_EXPLICIT_CHAR2_CURVES: u16 = 0xff02;
 
 impl KeyExchange {
     pub(super) fn parse(hello: &ServerHello, body: &[u8]) -> Result<Self, Malformed> {
-        Self::read(hello, &mut Reader(body)).ok_or(Malformed("ServerKeyExchange"))
+        Self::read(hello, &mut Reader::new(body)).ok_or(Malformed("ServerKeyExchange"))
     }
 
     /// The suite's name says what its ServerKeyExchange holds.
@@ -223,11 +224,11 @@ fn bits(number: &[u8]) -> usize {
 
 /// Reads a Certificate of TLS 1.2 or before.
 pub(super) fn certificates(body: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
-    read_certificates(&mut Reader(body)).ok_or(Malformed("Certificate"))
+    read_certificates(&mut Reader::new(body)).ok_or(Malformed("Certificate"))
 }
 
 fn read_certificates(reader: &mut Reader<'_>) -> Option<Vec<Vec<u8>>> {
-    let mut list = Reader(reader.vector24()?);
+    let mut list = Reader::new(reader.vector24()?);
     let mut certificates = Vec::new();
     while !list.is_empty() {
         if certificates.len() == MAX_CERTIFICATES {
@@ -242,7 +243,7 @@ fn read_certificates(reader: &mut Reader<'_>) -> Option<Vec<Vec<u8>>> {
 /// Reads a CertificateStatus; other kinds than OCSP are not told.
 pub(super) fn ocsp_response(body: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     const OCSP: u8 = 1;
-    let reader = &mut Reader(body);
+    let reader = &mut Reader::new(body);
     match reader.u8() {
         Some(OCSP) => match reader.vector24() {
             Some(response) if reader.is_empty() => Ok(Some(response.to_vec())),
@@ -250,44 +251,5 @@ pub(super) fn ocsp_response(body: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
         },
         Some(_) => Ok(None),
         None => Err(Malformed("CertificateStatus")),
-    }
-}
-
-/// Takes numbers and vectors off the front of bytes.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take(2)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
-    }
-
-    fn vector8(&mut self) -> Option<&'a [u8]> {
-        let length = self.u8()?;
-        self.take(length.into())
-    }
-
-    fn vector16(&mut self) -> Option<&'a [u8]> {
-        let length = self.u16()?;
-        self.take(length.into())
-    }
-
-    fn vector24(&mut self) -> Option<&'a [u8]> {
-        let high = usize::from(self.u8()?) << 16;
-        let length = high | usize::from(self.u16()?);
-        self.take(length)
     }
 }
