@@ -15,6 +15,7 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, ServerName};
 use tlsweep::cert::{Judge, Presented, Roots, Wanted};
+use tlsweep::signature::Proof;
 
 type Authority<'a> = CertifiedIssuer<'a, KeyPair>;
 
@@ -34,7 +35,8 @@ fn judging(criterion: &mut Criterion) {
         }
         let host = ServerName::try_from("www.example.com").unwrap();
         let now = SystemTime::now();
-        let presented = Presented { chain: &chain, name: Some(&host), ocsp: &[] };
+        let proof = Proof::default();
+        let presented = Presented { chain: &chain, name: Some(&host), ocsp: &[], proof: &proof };
         group.bench_function(format!("{name}, cold"), |bencher| {
             bencher.iter_batched_ref(
                 || Judge::new(roots.clone()),

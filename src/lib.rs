@@ -28,6 +28,7 @@ mod bytes;
 pub mod escape;
 pub mod limits;
 pub mod names;
+pub mod signature;
 
 pub mod manual;
 

@@ -13,6 +13,7 @@ use tlsweep::feed::target::Target;
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::record::{Milliseconds, Record, Tls};
 use tlsweep::report::status::Status;
+use tlsweep::signature::{Proof, Unproven};
 use tlsweep::tls::drain::{End, ReadEnd};
 
 const LEAF: &[u8] = include_bytes!("../../tests/fuzz/pki/leaf.der");
@@ -62,8 +63,11 @@ fn facts(der: &'static [u8]) -> Box<dyn FnMut()> {
 static NAME: LazyLock<ServerName<'static>> =
     LazyLock::new(|| ServerName::try_from("www.example.com").unwrap());
 
+/// It costs no more and no less than a verdict on a proven chain.
+static UNPROVEN: Proof = Proof::Unproven(Unproven::Unfinished);
+
 fn presented<'a>(chain: &'a [CertificateDer<'a>]) -> Presented<'a> {
-    Presented { chain, name: Some(&NAME), ocsp: &[] }
+    Presented { chain, name: Some(&NAME), ocsp: &[], proof: &UNPROVEN }
 }
 
 fn now() -> SystemTime {

@@ -9,10 +9,11 @@ use x509_parser::extensions::{
 
 use super::contain::contain;
 use super::der::{Reader, tag};
-use super::reading::{self, Extension, Reading, algorithm_oid, id};
+use super::reading::{Extension, Reading, algorithm_oid, id};
 use super::text::{hex, rfc3339, sha256};
 use super::{name, oid};
 use crate::limits::MAX_NAMES;
+use crate::signature::Key;
 
 /// The facts of one certificate. What could not be read is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -189,7 +190,7 @@ impl Certificate {
         let kind = algorithm.expect(tag::OID)?.value;
         let name = match oid::key_kind(kind) {
             Some(oid::KeyKind::Rsa) => {
-                self.key_bits = reading::rsa_bits(reading.spki?);
+                self.key_bits = Key::read(reading.spki?).and_then(|key| key.rsa_bits());
                 "RSA".into()
             }
             Some(oid::KeyKind::Ec) => {

@@ -15,6 +15,7 @@ use super::roots::Roots;
 use super::text::hex;
 use super::verdict::{Trust, is_for_name};
 use crate::limits::MAX_SIGNATURES;
+use crate::signature::Proof;
 
 /// Judges chains against the roots it was made with, and remembers. One serves all tasks.
 pub struct Judge {
@@ -32,6 +33,9 @@ pub struct Presented<'a> {
     pub name: Option<&'a ServerName<'a>>,
     /// The stapled OCSP response; empty when there was none.
     pub ocsp: &'a [u8],
+    /// Whether the server has the key of the leaf. If that was disproved, there is no verdict: the
+    /// chain may be a copy. If it was not proved, the verdict says so.
+    pub proof: &'a Proof,
 }
 
 /// What is to be worked out. The rest is skipped.
@@ -87,6 +91,7 @@ impl Judge {
             return Examined::default();
         };
         let hashes = Hashes::new(chain);
+        let wanted = Wanted { trust: wanted.trust && *presented.proof != Proof::False, ..wanted };
         let count = match wanted {
             Wanted { chain: true, .. } => chain.len(),
             Wanted { cert: true, .. } => 1,
@@ -111,7 +116,7 @@ impl Judge {
             let is_unreadable = facts.first().is_some_and(|leaf| leaf.unreadable);
             let revoked = is_revoked.then_some(Problem::Revoked);
             let unreadable = is_unreadable.then_some(Problem::BadEncoding);
-            Trust::new(path, name_ok, revoked.into_iter().chain(unreadable))
+            Trust::new(path, name_ok, presented.proof, revoked.into_iter().chain(unreadable))
         });
         let as_of_now = |facts: &Arc<Certificate>| facts.as_of(now);
         Examined {

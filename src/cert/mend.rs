@@ -1,11 +1,12 @@
 //! A certificate with its known faults put right, so that webpki goes on to the next one.
 //!
 //! webpki names one fault and stops. Mending that fault and asking again, until nothing is left
-//! or nothing helps, gives all of them by webpki's own rules. The signature over a mended
-//! certificate is checked over the original.
+//! or nothing helps, gives all of them by webpki's own rules. All mended certificates claim to be signed
+//! with one algorithm, which checks the original signatures.
 
 use rustls_pki_types::alg_id;
 
+use super::algorithms::{CLAIMED, CLAIMED_KEY};
 use super::der::{Reader, tag, write};
 use super::problem::{Problem, Problems};
 use super::reading::{Extension, Reading, id};
@@ -24,20 +25,16 @@ pub(super) struct Mended {
     pub(super) der: Vec<u8>,
 }
 
-/// Puts these faults right. What could not be read is filled with something harmless.
+/// Puts these faults right. What cannot be read is filled with something harmless.
 pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems) -> Mended {
-    let any_algorithm = write(tag::SEQUENCE, &[alg_id::ECDSA_SHA256.as_ref()]);
-    let algorithm = match faults.contains(Problem::BadSignature) {
-        true => None,
-        false => certificate.algorithm,
-    }
-    .unwrap_or(&any_algorithm);
-    let inner_algorithm = match faults.contains(Problem::BadEncoding) {
-        true => None,
-        false => certificate.inner_algorithm,
-    }
-    .filter(|_| !faults.contains(Problem::BadSignature))
-    .unwrap_or(algorithm);
+    let algorithm = write(tag::SEQUENCE, &[CLAIMED.as_ref()]);
+    // webpki refuses a certificate that names two algorithms; that fault must stay until it is known.
+    let another = write(tag::SEQUENCE, &[alg_id::ECDSA_SHA384.as_ref()]);
+    let names_two = certificate.inner_algorithm != certificate.algorithm
+        && certificate.inner_algorithm.is_some()
+        && certificate.algorithm.is_some()
+        && !faults.contains(Problem::BadEncoding);
+    let inner_algorithm = if names_two { &another } else { &algorithm };
 
     let tbs = write(
         tag::SEQUENCE,
@@ -48,29 +45,32 @@ pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems) -> M
             certificate.issuer.unwrap_or(EMPTY_SEQUENCE),
             &validity(certificate, faults),
             certificate.subject.unwrap_or(EMPTY_SEQUENCE),
-            &spki(certificate, faults),
+            &carried_key(certificate.spki.unwrap_or_default()),
             &extensions(certificate, role, faults),
         ],
     );
     let signature = certificate.signature.unwrap_or_default();
-    let der = write(tag::SEQUENCE, &[&tbs, algorithm, &write(tag::BIT_STRING, &[&[0], signature])]);
+    let der =
+        write(tag::SEQUENCE, &[&tbs, &algorithm, &write(tag::BIT_STRING, &[&[0], signature])]);
     Mended { tbs, der }
 }
 
-/// A key (given with its header) of the algorithm under which any signature is let through.
-pub(super) fn any_key(spki: &[u8]) -> Vec<u8> {
-    let bits = || {
-        let mut fields = Reader::new(Reader::new(spki).expect(tag::SEQUENCE)?.value);
-        fields.expect(tag::SEQUENCE)?;
-        fields.expect(tag::BIT_STRING)
-    };
-    let key = bits().map_or(EMPTY_BIT_STRING, |bits| bits.whole);
-    let algorithm = write(tag::SEQUENCE, &[alg_id::ECDSA_P256.as_ref()]);
-    write(tag::SEQUENCE, &[&algorithm, key])
+/// A key of the algorithm that [`Lenient`](super::algorithms::Lenient) is asked for. Its bits are the
+/// whole SubjectPublicKeyInfo that is given.
+pub(super) fn carried_key(spki: &[u8]) -> Vec<u8> {
+    let algorithm = write(tag::SEQUENCE, &[CLAIMED_KEY.as_ref()]);
+    write(tag::SEQUENCE, &[&algorithm, &write(tag::BIT_STRING, &[&[0], spki])])
+}
+
+/// The SubjectPublicKeyInfo that was given to [`carried_key`].
+pub(super) fn original_key(carried: &[u8]) -> Option<&[u8]> {
+    let mut fields = Reader::new(Reader::new(carried).expect(tag::SEQUENCE)?.value);
+    fields.expect(tag::SEQUENCE)?;
+    let (_unused_bits, spki) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
+    Some(spki)
 }
 
 const EMPTY_SEQUENCE: &[u8] = &[tag::SEQUENCE, 0];
-const EMPTY_BIT_STRING: &[u8] = &[tag::BIT_STRING, 1, 0];
 
 fn version(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
     let number = match certificate.version {
@@ -95,13 +95,6 @@ fn validity(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
         .filter(|_| !faults.contains(Problem::Expired))
         .map_or(far_off.as_slice(), |until| until.whole);
     write(tag::SEQUENCE, &[not_before, not_after])
-}
-
-fn spki(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
-    match certificate.spki {
-        Some(spki) if !faults.contains(Problem::BadSignature) => spki.to_vec(),
-        spki => any_key(spki.unwrap_or_default()),
-    }
 }
 
 fn extensions(certificate: &Reading<'_>, role: Role, faults: Problems) -> Vec<u8> {
@@ -198,12 +191,23 @@ mod tests {
     }
 
     #[test]
-    fn without_faults_it_stays_as_it_is() {
+    fn without_faults_only_key_and_algorithm_are_replaced() {
         let der = certificate();
+        let reading = Reading::new(&der);
         for role in [Role::Leaf, Role::Issuer] {
-            let mended = mend(&Reading::new(&der), role, Problems::default());
-            assert_eq!(mended.der, der);
-            assert!(der[4..].starts_with(&mended.tbs));
+            let mended = mend(&reading, role, Problems::default());
+            assert!(mended.der[4..].starts_with(&mended.tbs));
+            let again = Reading::new(&mended.der);
+            assert_eq!(original_key(again.spki.unwrap()), reading.spki);
+            assert_eq!(again.signature, reading.signature);
+            assert_eq!(again.subject, reading.subject);
+            assert_eq!(again.issuer, reading.issuer);
+            assert_eq!(again.serial, reading.serial);
+            let extensions = |reading: &Reading<'_>| {
+                let all = reading.extensions.iter();
+                all.map(|extension| extension.whole.to_vec()).collect::<Vec<_>>()
+            };
+            assert_eq!(extensions(&again), extensions(&reading));
         }
     }
 

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::extensions::ExtendedKeyUsage;
 
-use super::algorithms::{Algorithms, Checked};
+use super::algorithms::Algorithms;
 use super::contain::contain;
 use super::der::{Reader, tag, write};
 use super::name;
 use super::reading::{Moment, Reading, algorithm_oid, id, moment};
 use super::roots::Roots;
 use super::text::{hex, rfc3339};
+use crate::signature::Checked;
 
 /// What the server stapled about its certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -320,7 +321,7 @@ impl<'a> Basic<'a> {
         };
         match checked {
             Some(Checked::Valid) => Signature::Valid,
-            Some(Checked::Unsupported) => Signature::Unchecked,
+            Some(Checked::Unsupported(_)) => Signature::Unchecked,
             Some(Checked::Invalid) | None => Signature::Invalid,
         }
     }

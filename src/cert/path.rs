@@ -1,6 +1,7 @@
 //! The way from a leaf to a root, and every fault on it.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustls_pki_types::{
@@ -8,15 +9,16 @@ use rustls_pki_types::{
 };
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-use super::algorithms::{self, Algorithms, Checked, MIN_RSA_BITS};
+use super::algorithms::{Algorithms, Lenient, Memory, Original};
 use super::contain::contain;
 use super::der::{Reader, tag, write};
 use super::mend::{self, Mended, Role, mend};
 use super::problem::{Problem, Problems};
-use super::reading::{self, KEY_CERT_SIGN, Reading, algorithm_oid};
+use super::reading::{KEY_CERT_SIGN, Reading, algorithm_oid};
 use super::roots::Roots;
 use super::{name, oid};
 use crate::limits::MAX_INTERMEDIATES;
+use crate::signature::{Checked, Key};
 
 /// How many of these may have the same name. Each of them is tried at each step of a path, so
 /// that a dozen would cost webpki a second.
@@ -68,6 +70,7 @@ struct Search<'a> {
     considered: usize,
     roots: &'a Roots,
     algorithms: &'a Algorithms,
+    memory: Memory,
     now: i64,
 }
 
@@ -87,27 +90,30 @@ impl<'a> Search<'a> {
             true => issuers.len(),
             false => others.len(),
         };
-        Self { leaf, issuers, considered, roots, algorithms, now }
+        Self { leaf, issuers, considered, roots, algorithms, memory: Memory::default(), now }
     }
 
     fn run(&self) -> Path {
         let mut faults = Problems::default();
         let mut anchor = None;
+        let mut answer = self.ask_as_sent();
         // Every round adds a fault that was not known before, so there are few.
         loop {
-            match self.ask(faults) {
+            match answer {
                 Ok(found) => {
                     faults.insert_if(found.has_weak_key, Problem::WeakKey);
                     anchor = Some(found.anchor);
                     break;
                 }
-                Err(error) => {
-                    let fault = self.fault(&error, faults);
+                Err(Refused { error, fault: Some(fault) }) => {
                     if !faults.insert(fault) || self.is_hopeless(&error) {
                         break;
                     }
                 }
+                // Which signature it was, and why, is told only about mended certificates.
+                Err(Refused { fault: None, .. }) => {}
             }
+            answer = self.ask(faults);
         }
         for fault in self.faults_of_leaf() {
             faults.insert(fault);
@@ -120,31 +126,32 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Asks webpki for a path, with the faults that are known already put right.
-    fn ask(&self, faults: Problems) -> Result<Found, Error> {
-        if faults.is_empty() {
-            let intermediates = self.issuers.iter().map(|link| link.der.clone());
-            let anchors = self.anchors().collect::<Vec<_>>();
-            return self.ask_webpki(
-                self.leaf.der,
-                &intermediates.collect::<Vec<_>>(),
-                &anchors,
-                &self.algorithms.all(),
-            );
-        }
+    /// Asks webpki for a path through the certificates as they are.
+    fn ask_as_sent(&self) -> Result<Found, Refused> {
+        let intermediates = self.issuers.iter().map(|link| link.der.clone()).collect::<Vec<_>>();
+        let anchors = self.anchors().collect::<Vec<_>>();
+        let strict = self.algorithms.strict();
+        let path =
+            self.ask_webpki(self.leaf.der, &intermediates, &anchors, &strict, |key| Some(key));
+        path.map_err(|error| {
+            let fault =
+                (!is_about_signature(&error)).then(|| self.fault(&error, Problems::default()));
+            Refused { error, fault }
+        })
+    }
 
+    /// Asks webpki for a path with the known faults put right.
+    fn ask(&self, known: Problems) -> Result<Found, Refused> {
         let mut originals = Vec::new();
-        let mut mended = |link: &Link<'a>, role| {
-            let Mended { tbs, der } = mend(&link.reading, role, faults);
-            originals.push((tbs, link.reading.tbs.unwrap_or_default()));
-            CertificateDer::from(der)
-        };
-        let leaf = mended(&self.leaf, Role::Leaf);
-        let intermediates =
-            self.issuers.iter().map(|link| mended(link, Role::Issuer)).collect::<Vec<_>>();
+        let leaf = mended(&self.leaf, Role::Leaf, known, &mut originals);
+        let intermediates = self
+            .issuers
+            .iter()
+            .map(|link| mended(link, Role::Issuer, known, &mut originals))
+            .collect::<Vec<_>>();
         let mut anchors =
-            self.anchors().map(|anchor| mended_anchor(anchor, faults)).collect::<Vec<_>>();
-        if is_unrooted(faults) {
+            self.anchors().map(|anchor| mended_anchor(anchor, known)).collect::<Vec<_>>();
+        if is_unrooted(known) {
             // Beyond the missing root, the path may have other faults.
             let tops = self.issuers.iter().zip(&intermediates);
             anchors.extend(
@@ -152,12 +159,22 @@ impl<'a> Search<'a> {
                     .filter_map(|(_, mended)| webpki::anchor_from_trusted_cert(mended).ok()),
             );
         }
-        let algorithms = algorithms::lenient(self.algorithms, faults, &originals);
-        let algorithms = algorithms
-            .iter()
-            .map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm)
-            .collect::<Vec<_>>();
-        self.ask_webpki(&leaf, &intermediates, &anchors, &algorithms)
+        let lenient = Lenient {
+            algorithms: self.algorithms,
+            known,
+            originals: &originals,
+            memory: &self.memory,
+            refused: Mutex::default(),
+        };
+        let path =
+            self.ask_webpki(&leaf, &intermediates, &anchors, &[&lenient], mend::original_key);
+        path.map_err(|error| {
+            let fault = match is_about_signature(&error) {
+                true => lenient.complaint(),
+                false => self.fault(&error, known),
+            };
+            Refused { error, fault: Some(fault) }
+        })
     }
 
     fn ask_webpki(
@@ -166,6 +183,7 @@ impl<'a> Search<'a> {
         intermediates: &[CertificateDer<'_>],
         anchors: &[TrustAnchor<'_>],
         algorithms: &[&dyn SignatureVerificationAlgorithm],
+        original_key: fn(&[u8]) -> Option<&[u8]>,
     ) -> Result<Found, Error> {
         let now = Duration::from_secs(u64::try_from(self.now).unwrap_or_default());
         let leaf = EndEntityCert::try_from(leaf)?;
@@ -183,7 +201,7 @@ impl<'a> Search<'a> {
             .map(|certificate| certificate.subject_public_key_info())
             .chain([webpki::spki_for_anchor(path.anchor())]);
         Ok(Found {
-            has_weak_key: keys.any(|key| is_weak_key(&key)),
+            has_weak_key: keys.any(|key| original_key(&key).is_some_and(is_weak_key)),
             anchor: name::distinguished(&sequence(&path.anchor().subject)).unwrap_or_default(),
         })
     }
@@ -216,17 +234,6 @@ impl<'a> Search<'a> {
                 false => Problem::BadEncoding,
             },
             Error::UnsupportedCriticalExtension => Problem::CriticalExtension,
-            Error::InvalidSignatureForPublicKey => match self.has_weak_issuer_key() {
-                true if !known.contains(Problem::WeakKey) => Problem::WeakKey,
-                _ => Problem::BadSignature,
-            },
-            Error::UnsupportedSignatureAlgorithmContext(context) => {
-                match is_weak_signature(&sequence(&context.signature_algorithm_id)) {
-                    true if !known.contains(Problem::WeakSignature) => Problem::WeakSignature,
-                    _ => Problem::BadSignature,
-                }
-            }
-            Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Problem::BadSignature,
             // Roots that webpki itself distrusts, and searches that it gives up, are none.
             Error::UnknownIssuer
             | Error::CertDistrusted
@@ -288,24 +295,12 @@ impl<'a> Search<'a> {
         .filter_map(|(applies, fault)| applies.then_some(fault))
     }
 
-    /// Whether the leaf is its own issuer. A signature that nobody here can check counts as one.
+    /// Whether the leaf is its own issuer. A signature that cannot be checked counts as one.
     fn is_self_signed(&self) -> bool {
         let leaf = &self.leaf.reading;
         let check = || {
-            let (algorithm, tbs) = (leaf.algorithm?, leaf.tbs?);
-            let faults = Problems::from_iter([Problem::WeakKey, Problem::WeakSignature]);
-            let lenient = algorithms::lenient(self.algorithms, faults, &[]);
-            let lenient = lenient
-                .iter()
-                .map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm)
-                .collect::<Vec<_>>();
-            let checked = algorithms::check(
-                &lenient,
-                algorithms::LENIENTLY,
-                (leaf.spki?, algorithm),
-                tbs,
-                leaf.signature?,
-            );
+            let checked =
+                self.algorithms.check(leaf.spki?, leaf.algorithm?, leaf.tbs?, leaf.signature?);
             Some(checked != Checked::Invalid)
         };
         leaf.self_issued() == Some(true) && check() == Some(true)
@@ -313,12 +308,6 @@ impl<'a> Search<'a> {
 
     fn has_other_version(&self) -> bool {
         self.links().any(|link| link.reading.version.is_some_and(|version| version != 3))
-    }
-
-    fn has_weak_issuer_key(&self) -> bool {
-        let sent = self.issuers.iter().filter_map(|link| link.reading.spki);
-        sent.into_iter().any(is_weak_key)
-            || self.anchors().any(|anchor| is_weak_key(&webpki::spki_for_anchor(&anchor)))
     }
 
     fn ends_before_now(&self) -> bool {
@@ -343,6 +332,13 @@ impl<'a> Search<'a> {
 struct Found {
     anchor: String,
     has_weak_key: bool,
+}
+
+/// Why webpki found no path.
+struct Refused {
+    error: Error,
+    /// The word for it, where it is known.
+    fault: Option<Problem>,
 }
 
 /// The certificates that stand above the leaf by their names. What else was sent cannot matter,
@@ -388,25 +384,41 @@ fn is_unrooted(faults: Problems) -> bool {
     faults.contains(Problem::UnknownIssuer) || faults.contains(Problem::SelfSigned)
 }
 
+/// The certificate with the known faults put right. What it was made from goes to `originals`.
+fn mended<'a>(
+    link: &'a Link<'_>,
+    role: Role,
+    known: Problems,
+    originals: &mut Vec<Original<'a>>,
+) -> CertificateDer<'static> {
+    let Mended { tbs, der } = mend(&link.reading, role, known);
+    originals.push(Original { mended: tbs, reading: &link.reading });
+    der.into()
+}
+
 fn mended_anchor(anchor: TrustAnchor<'_>, faults: Problems) -> TrustAnchor<'_> {
-    let key = match faults.contains(Problem::BadSignature) {
-        true => {
-            let any_key = mend::any_key(&webpki::spki_for_anchor(&anchor));
-            Der::from(inside(&any_key).unwrap_or_default().to_vec())
-        }
-        false => anchor.subject_public_key_info,
-    };
+    let key = mend::carried_key(&webpki::spki_for_anchor(&anchor));
     TrustAnchor {
         subject: anchor.subject,
-        subject_public_key_info: key,
+        subject_public_key_info: Der::from(inside(&key).unwrap_or_default().to_vec()),
         name_constraints: anchor
             .name_constraints
             .filter(|_| !faults.contains(Problem::NameConstraint)),
     }
 }
 
+/// Whether webpki refused a signature, or did not know how to check it.
+fn is_about_signature(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidSignatureForPublicKey
+            | Error::UnsupportedSignatureAlgorithmContext(_)
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+    )
+}
+
 fn is_weak_key(spki: &[u8]) -> bool {
-    reading::rsa_bits(spki).is_some_and(|bits| bits < MIN_RSA_BITS)
+    Key::read(spki).is_some_and(|key| key.is_weak())
 }
 
 fn is_weak_signature(algorithm: &[u8]) -> bool {

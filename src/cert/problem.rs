@@ -19,8 +19,10 @@ pub enum Problem {
     UnsupportedVersion,
     /// A certificate has a critical extension that is not understood.
     CriticalExtension,
-    /// A signature does not hold under the issuer's key, or is of a kind that cannot be checked.
+    /// A signature does not hold under the issuer's key.
     BadSignature,
+    /// A signature cannot be checked, because its algorithm or the issuer's key is not supported.
+    UnsupportedSignature,
     /// The leaf is signed by its own key and not among the roots.
     SelfSigned,
     /// No path leads to a root.
@@ -39,6 +41,8 @@ pub enum Problem {
     ChainTooLong,
     /// The leaf is for other names.
     NameMismatch,
+    /// The peer did not prove that it has the leaf's key, so the chain may be a copy.
+    Unproven,
     /// A signature rests on SHA-1 or MD5.
     WeakSignature,
     /// An RSA key of fewer than 2048 bits.
@@ -51,12 +55,13 @@ pub enum Problem {
 
 impl Problem {
     /// Every problem, gravest first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Revoked,
         Self::BadEncoding,
         Self::UnsupportedVersion,
         Self::CriticalExtension,
         Self::BadSignature,
+        Self::UnsupportedSignature,
         Self::SelfSigned,
         Self::UnknownIssuer,
         Self::IssuerNotCa,
@@ -66,6 +71,7 @@ impl Problem {
         Self::BadPurpose,
         Self::ChainTooLong,
         Self::NameMismatch,
+        Self::Unproven,
         Self::WeakSignature,
         Self::WeakKey,
         Self::Expired,
@@ -80,6 +86,7 @@ impl Problem {
             Self::UnsupportedVersion => "unsupported_version",
             Self::CriticalExtension => "critical_extension",
             Self::BadSignature => "bad_signature",
+            Self::UnsupportedSignature => "unsupported_signature",
             Self::SelfSigned => "self_signed",
             Self::UnknownIssuer => "unknown_issuer",
             Self::IssuerNotCa => "issuer_not_ca",
@@ -89,6 +96,7 @@ impl Problem {
             Self::BadPurpose => "bad_purpose",
             Self::ChainTooLong => "chain_too_long",
             Self::NameMismatch => "name_mismatch",
+            Self::Unproven => "unproven",
             Self::WeakSignature => "weak_signature",
             Self::WeakKey => "weak_key",
             Self::Expired => "expired",
@@ -162,10 +170,6 @@ impl Problems {
 
     pub(super) fn contains(self, problem: Problem) -> bool {
         self.0 & Self::bit(problem) != 0
-    }
-
-    pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
     }
 
     /// Gravest first.

@@ -6,6 +6,7 @@ use x509_parser::asn1_rs::FromDer;
 use x509_parser::time::ASN1Time;
 
 use super::der::{Element, Reader, tag};
+use crate::signature::spki_of;
 
 /// The pieces of one certificate.
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ pub(super) struct Extension<'a> {
 impl<'a> Reading<'a> {
     /// Takes apart what of the certificate is there.
     pub(super) fn new(der: &'a [u8]) -> Self {
-        let mut reading = Self::default();
+        let mut reading = Self { spki: spki_of(der), ..Self::default() };
         // Each step gives up with `None`; what was read until then stays.
         let _ = reading.read(der);
         reading
@@ -87,7 +88,8 @@ impl<'a> Reading<'a> {
         self.not_before = validity.element().and_then(moment);
         self.not_after = validity.element().and_then(moment);
         self.subject = Some(tbs.expect(tag::SEQUENCE)?.whole);
-        self.spki = Some(tbs.expect(tag::SEQUENCE)?.whole);
+        // Found by `spki_of` already, so that the key is the one that the handshake was checked with.
+        tbs.expect(tag::SEQUENCE)?;
         while tbs.peek().is_some_and(|found| matches!(found, 0x81 | 0x82 | 0xa1 | 0xa2)) {
             tbs.element()?;
         }
@@ -151,30 +153,6 @@ pub(super) mod id {
 
 /// The bit of [`Reading::key_usage`] that lets a key sign certificates.
 pub(super) const KEY_CERT_SIGN: u16 = 1 << 5;
-
-/// The modulus of an RSA key in bits; `None` when the key (given with its header) is not RSA.
-pub(super) fn rsa_bits(spki: &[u8]) -> Option<u32> {
-    /// PKCS#1 as such; 1 below it is rsaEncryption, 10 is RSASSA-PSS.
-    const PKCS1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
-    let mut fields = Reader::new(Reader::new(spki).expect(tag::SEQUENCE)?.value);
-    let algorithm = fields.expect(tag::SEQUENCE)?;
-    let oid = Reader::new(algorithm.value).expect(tag::OID)?;
-    let (_unused_bits, key) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
-    if !matches!(oid.value.strip_prefix(PKCS1), Some([1 | 10])) {
-        return None;
-    }
-    modulus_bits(key)
-}
-
-/// The modulus of an RSAPublicKey in bits.
-pub(super) fn modulus_bits(key: &[u8]) -> Option<u32> {
-    let modulus =
-        Reader::new(Reader::new(key).expect(tag::SEQUENCE)?.value).expect(tag::INTEGER)?.value;
-    let leading = modulus.iter().take_while(|&&digit| digit == 0).count();
-    let significant = modulus.get(leading..)?;
-    let first = significant.first().copied().unwrap_or_default();
-    Some((u32::try_from(significant.len()).ok()? * 8).saturating_sub(first.leading_zeros()))
-}
 
 /// The OID of an AlgorithmIdentifier (given with its header).
 pub(super) fn algorithm_oid(algorithm: &[u8]) -> Option<&[u8]> {

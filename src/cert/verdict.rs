@@ -10,6 +10,7 @@ use super::mend::{Role, mend};
 use super::path::Path;
 use super::problem::{Problem, Trusted, Verdict};
 use super::reading::{Reading, id};
+use crate::signature::Proof;
 
 /// The verdict on a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,14 +39,18 @@ impl Trust {
         self
     }
 
-    /// Brings together what is known of the path, of the name, and otherwise.
+    /// Brings together what is known of the path, of the name, of the key, and otherwise.
+    ///
+    /// Without a proof there is always a problem, so nothing is trusted without one.
     pub(super) fn new(
         path: &Path,
         name_ok: Option<bool>,
+        proof: &Proof,
         others: impl IntoIterator<Item = Problem>,
     ) -> Self {
         let mut problems = path.problems;
         problems.insert_if(name_ok == Some(false), Problem::NameMismatch);
+        problems.insert_if(!proof.is_held(), Problem::Unproven);
         for problem in others {
             problems.insert(problem);
         }

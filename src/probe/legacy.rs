@@ -10,10 +10,11 @@ use crate::cert::Certificate;
 use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::names;
 use crate::report::record::Tls;
+use crate::signature::Proof;
 use crate::tls::handshake::{Agreed, can_speak, known_groups};
 use crate::tls::hello::{Answer, Flight, Parameters, ServerHello};
 use crate::tls::legacy::{ClientHello, SUITES, rare_suites};
-use crate::tls::recorder::{Seen, Signature, SignatureState};
+use crate::tls::recorder::Seen;
 
 /// The alerts with which a server turns down a hello that offers it nothing: 40, 47, 50, 70, 71, 80.
 const TURNED_DOWN: [&str; 6] = [
@@ -160,10 +161,8 @@ fn seen(answer: &Answer, scheme: Option<u16>) -> Seen {
     Seen {
         chain: chain.collect(),
         ocsp: answer.ocsp_response.clone().unwrap_or_default(),
-        signature: scheme.map(|scheme| Signature {
-            scheme,
-            state: SignatureState::Unchecked("the handshake was not finished".to_owned()),
-        }),
+        signature_scheme: scheme,
+        proof: Proof::default(),
         client_cert_requested: answer.client_cert_requested,
     }
 }

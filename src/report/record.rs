@@ -16,9 +16,10 @@ use crate::feed::target::Target;
 use crate::names;
 use crate::report::enumeration::Report;
 use crate::report::timestamp::Timestamp;
+use crate::signature::Proof;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::Agreed;
-use crate::tls::recorder::{Seen, SignatureState};
+use crate::tls::recorder::Seen;
 
 /// The version of the record's schema; it grows with every change that is not an addition.
 pub const VERSION: u32 = 1;
@@ -118,10 +119,10 @@ pub struct Tls {
     /// The scheme of the signature over the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// Whether that signature holds under the certificate's key.
+    /// Whether that signature holds under the certificate's key. Absent: it was not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_verified: Option<bool>,
-    /// Why that signature could not be judged.
+    /// Why that signature was not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_unchecked: Option<String>,
     /// Whether other connections may have had the same key share of ours; absent where not.
@@ -288,20 +289,20 @@ impl Record {
 impl Tls {
     /// What was agreed and what passed by; nothing when nothing was observed.
     pub fn observed(agreed: Option<&Agreed>, seen: &Seen) -> Option<Self> {
-        let signature = seen.signature.as_ref();
+        let has_chain = !seen.chain.is_empty();
         let mut tls = Self {
-            signature: signature.map(|s| names::signature_scheme(s.scheme).into_owned()),
-            signature_verified: signature.and_then(|s| match s.state {
-                SignatureState::Verified => Some(true),
-                SignatureState::False => Some(false),
-                SignatureState::Unchecked(_) => None,
-            }),
-            signature_unchecked: signature.and_then(|s| match &s.state {
-                SignatureState::Unchecked(reason) => Some(reason.clone()),
+            signature: seen.signature_scheme.map(|n| names::signature_scheme(n).into_owned()),
+            signature_verified: match seen.proof {
+                Proof::Held(_) => Some(true),
+                Proof::False => Some(false),
+                Proof::Unproven(_) => None,
+            },
+            signature_unchecked: match &seen.proof {
+                Proof::Unproven(reason) if has_chain => Some(reason.to_string()),
                 _ => None,
-            }),
+            },
             client_cert_requested: seen.client_cert_requested.then_some(true),
-            ocsp_stapled: (!seen.chain.is_empty()).then_some(!seen.ocsp.is_empty()),
+            ocsp_stapled: has_chain.then_some(!seen.ocsp.is_empty()),
             ..Self::default()
         };
         if let Some(agreed) = agreed {

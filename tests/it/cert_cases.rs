@@ -34,8 +34,8 @@ pub(crate) struct Case {
     pub(crate) root: Der,
     pub(crate) problems: Vec<Problem>,
     pub(crate) name_ok: Option<bool>,
-    /// Whether a signature over a handshake can be judged by this leaf.
-    pub(crate) can_verify: bool,
+    /// Whether the leaf can be read as far as its key, so that the handshake can be checked.
+    pub(crate) has_key: bool,
 }
 
 impl Case {
@@ -48,7 +48,7 @@ impl Case {
             root: root.clone(),
             problems: problems.to_vec(),
             name_ok: Some(!problems.contains(&Problem::NameMismatch)),
-            can_verify: true,
+            has_key: true,
         }
     }
 
@@ -56,14 +56,9 @@ impl Case {
         Self { host: host.to_owned(), ..self }
     }
 
-    /// The leaf is such that a signature under its key cannot be judged.
-    fn unverifiable(self) -> Self {
-        Self { can_verify: false, ..self }
-    }
-
-    /// So little of the leaf can be read that nobody knows whom it is for.
+    /// So little of the leaf can be read that neither its names nor its key are known.
     fn unreadable(self) -> Self {
-        Self { name_ok: None, can_verify: false, ..self }
+        Self { name_ok: None, has_key: false, ..self }
     }
 }
 

@@ -5,7 +5,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tlsweep::cert::{Presented, Signature, Wanted, pem};
 
-use crate::support::certs::{Entity, examine, judge, now};
+use crate::support::certs::{Entity, HELD, examine, judge, now};
 use crate::support::cmd::Tlsweep;
 use crate::support::openssl::OpenSsl;
 use crate::support::weak::Weak;
@@ -93,7 +93,7 @@ fn a_staple_by_a_small_key() {
     openssl.run(&[&["ocsp"], &subject[..], &signing, &rest].concat());
     let staple = std::fs::read(&out).unwrap();
     let chain = [leaf, issuer];
-    let presented = Presented { chain: &chain, name: None, ocsp: &staple };
+    let presented = Presented { chain: &chain, name: None, ocsp: &staple, proof: &HELD };
     let examined = judge(&[&weak.root]).examine(presented, now(), Wanted::default());
     let ocsp = examined.ocsp.unwrap();
     assert_ne!(ocsp.signature, Some(Signature::Invalid), "{ocsp:#?} {:?}", examined.trust);

@@ -10,6 +10,8 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
 use tlsweep::cert::{Judge, Presented, Problem, Roots, Wanted};
 
+use crate::support::certs::HELD;
+
 /// Where we differ from what limbo expects, beyond what webpki does of itself.
 const OURS: [(&str, &str); 4] = [
     ("crl::revoked-certificate-with-crl", "nothing is fetched, revocation lists neither"),
@@ -127,7 +129,7 @@ impl Case {
         let Ok(name) = ServerName::try_from(name.value.as_str()) else {
             return vec![Problem::NameMismatch];
         };
-        let presented = Presented { chain: &chain, name: Some(&name), ocsp: &[] };
+        let presented = Presented { chain: &chain, name: Some(&name), ocsp: &[], proof: &HELD };
         let now = match &self.validation_time {
             Some(time) => moment(time),
             None => SystemTime::now(),

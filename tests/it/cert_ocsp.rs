@@ -5,7 +5,7 @@ use rustls_pki_types::CertificateDer;
 use tlsweep::cert::Problem::{self, Revoked, UnknownIssuer};
 use tlsweep::cert::{Judge, Ocsp, Presented, Signature, Status, Wanted};
 
-use crate::support::certs::{Entity, ca, element, example, judge, now, valid};
+use crate::support::certs::{Entity, HELD, ca, element, example, judge, now, valid};
 use crate::support::ocsp::{GOOD, UNKNOWN, answer, response, revoked};
 
 struct Setting {
@@ -36,7 +36,7 @@ impl Setting {
 }
 
 fn examine(judge: &Judge, chain: &[CertificateDer<'_>], staple: &[u8]) -> (Ocsp, Vec<Problem>) {
-    let presented = Presented { chain, name: None, ocsp: staple };
+    let presented = Presented { chain, name: None, ocsp: staple, proof: &HELD };
     let examined = judge.examine(presented, now(), Wanted::default());
     (examined.ocsp.unwrap(), examined.trust.unwrap().problems)
 }

@@ -6,7 +6,7 @@ use tlsweep::cert::Problem::{Expired, NotYetValid, UnknownIssuer};
 use tlsweep::cert::{Examined, Presented, Status, Wanted};
 
 use crate::cert_cases::{self, Case};
-use crate::support::certs::{Entity, Pki, examine, judge, now, problems};
+use crate::support::certs::{Entity, HELD, Pki, examine, judge, now, problems};
 
 fn check(cases: Vec<Case>) {
     for case in cases {
@@ -110,7 +110,7 @@ fn what_is_remembered_ages() {
     let pki = Pki::new();
     let judge = judge(&[&pki.root.der]);
     let chain = [pki.leaf.der, pki.ca.der];
-    let presented = Presented { chain: &chain, name: None, ocsp: &[] };
+    let presented = Presented { chain: &chain, name: None, ocsp: &[], proof: &HELD };
     let at = |moment| {
         let examined = judge.examine(presented, moment, Wanted::default());
         (examined.cert.unwrap().days_left.unwrap(), examined.trust.unwrap().problems)
@@ -128,7 +128,7 @@ fn only_what_is_wanted_is_worked_out() {
     let pki = Pki::new();
     let judge = judge(&[&pki.root.der]);
     let chain = [pki.leaf.der, pki.ca.der];
-    let presented = Presented { chain: &chain, name: None, ocsp: &[1] };
+    let presented = Presented { chain: &chain, name: None, ocsp: &[1], proof: &HELD };
     let nothing = Wanted { cert: false, chain: false, trust: false, ocsp: false };
     let examined = judge.examine(presented, now(), nothing);
     assert_eq!(examined.sha256.len(), 2);

@@ -9,6 +9,7 @@ const ORDER: &[&str] = &[
     "escape",
     "limits",
     "names",
+    "signature",
     "manual",
     "failure",
     "deadline",

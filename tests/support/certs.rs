@@ -1,5 +1,6 @@
 //! Certificates made at run time, also such as no CA would sign.
 
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use rcgen::{
@@ -9,6 +10,7 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, ServerName};
 use tlsweep::cert::{Examined, Judge, Presented, Problem, Roots, Wanted};
+use tlsweep::signature::{Proof, SignedHandshake};
 
 /// The moment that chains are judged at. OpenSSL's certificates begin now.
 pub(crate) fn now() -> SystemTime {
@@ -163,10 +165,24 @@ pub(crate) fn judge(roots: &[&CertificateDer<'_>]) -> Judge {
     Judge::new(trusted)
 }
 
+/// The proof of a peer that has the key of its certificate.
+pub(crate) static HELD: LazyLock<Proof> = LazyLock::new(|| {
+    let own = Entity::self_signed(example());
+    let signature = own.key.sign(b"a handshake").unwrap();
+    let signed = SignedHandshake {
+        certificate: &own.der,
+        scheme: 0x0403,
+        is_tls13: true,
+        message: b"a handshake",
+        signature: &signature,
+    };
+    signed.prove().unwrap()
+});
+
 /// The whole examination of a chain for a name.
 pub(crate) fn examine(judge: &Judge, chain: &[CertificateDer<'_>], host: &str) -> Examined {
     let name = ServerName::try_from(host).unwrap();
-    let presented = Presented { chain, name: Some(&name), ocsp: &[] };
+    let presented = Presented { chain, name: Some(&name), ocsp: &[], proof: &HELD };
     judge.examine(presented, now(), Wanted::default())
 }
 

@@ -42,6 +42,12 @@ pub struct Row {
     make: fn(&str) -> Result<Condition, String>,
 }
 
+/// Whether it was observed who the peer says it is: by a certificate, or by a session without one.
+fn shows_a_peer(record: &Record) -> bool {
+    let is_legacy = record.tls.as_ref().is_some_and(|tls| tls.legacy == Some(true));
+    record.cert.is_some() || record.chain.is_some() || is_legacy
+}
+
 /// Whether a record meets a condition.
 type Condition = Box<dyn Fn(&Record) -> bool + Send + Sync>;
 

@@ -16,6 +16,7 @@ fn record() -> Record {
     record.tls = Some(Box::new(Tls {
         version: Some("TLSv1.3".to_owned()),
         group: Some("X25519MLKEM768".to_owned()),
+        signature_verified: Some(true),
         ocsp_stapled: Some(true),
         ..Tls::default()
     }));
@@ -71,6 +72,34 @@ fn what_was_not_observed_meets_nothing() {
     (record.tls, record.cert, record.trust) = (None, None, None);
     let all = "untrusted,expires-in=1d,min-tls=1.3,weak,no-pq,no-staple,expired,name_mismatch";
     assert!(met(&format!("{all},pin={PIN}"), &record).is_empty());
+}
+
+#[test]
+fn a_pin_without_a_proof_is_no_match() {
+    let pin = format!("pin={PIN}");
+    for verified in [None, Some(false)] {
+        let mut record = record();
+        record.tls.as_mut().unwrap().signature_verified = verified;
+        assert_eq!(met(&pin, &record), ["pin"], "{verified:?}");
+    }
+    let mut unreadable = record();
+    unreadable.cert.as_mut().unwrap().spki_sha256 = None;
+    assert_eq!(met(&pin, &unreadable), ["pin"]);
+    let mut anonymous = record();
+    (anonymous.cert, anonymous.trust) = (None, None);
+    anonymous.tls.as_mut().unwrap().signature_verified = None;
+    assert!(met(&pin, &anonymous).is_empty(), "a handshake that ended before the certificate");
+    anonymous.tls.as_mut().unwrap().legacy = Some(true);
+    assert_eq!(met(&format!("untrusted,{pin}"), &anonymous), ["untrusted", "pin"]);
+}
+
+#[test]
+fn a_false_signature_is_untrusted_without_a_verdict() {
+    let mut record = record();
+    record.trust = None;
+    assert!(met("untrusted", &record).is_empty(), "nobody asked for a verdict");
+    record.tls.as_mut().unwrap().signature_verified = Some(false);
+    assert_eq!(met("untrusted", &record), ["untrusted"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tlsweep::cert::{
     Examined, Judge, MAX_INTERMEDIATES, MAX_NAMES, Presented, Roots, Trusted, Verdict, Wanted,
 };
+use tlsweep::signature::Proof;
 use tlsweep_fuzz::pki;
 use tlsweep_fuzz::script::Script;
 
@@ -24,6 +25,8 @@ thread_local! {
             roots
         })
     };
+    /// What is not trusted is not for want of a proof.
+    static PROOF: LazyCell<Proof> = const { LazyCell::new(pki::held) };
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -39,7 +42,8 @@ fuzz_target!(|data: &[u8]| {
     let name = name.map(|name| ServerName::try_from(name).unwrap());
     let chain: Vec<_> = (0..script.byte() % 16).map(|_| certificate(script)).collect();
     let ocsp = script.rest();
-    let presented = Presented { chain: &chain, name: name.as_ref(), ocsp };
+    let proof = PROOF.with(|proof| (*proof).clone());
+    let presented = Presented { chain: &chain, name: name.as_ref(), ocsp, proof: &proof };
 
     let judge = || Judge::new(ROOTS.with(|roots| (*roots).clone()));
     let experienced = judge();

@@ -3,7 +3,7 @@
 use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose};
 use tlsweep::cert::Problem::{
     BadEncoding, BadPurpose, BadSignature, CriticalExtension, Expired, NameMismatch, SelfSigned,
-    UnknownIssuer, UnsupportedVersion, WeakKey, WeakSignature,
+    UnknownIssuer, UnsupportedSignature, UnsupportedVersion, WeakKey, WeakSignature,
 };
 
 use super::{Case, Der, of_ca, of_chain, of_leaf, pki, root, unique};
@@ -22,13 +22,14 @@ pub(crate) fn signatures() -> Vec<Case> {
     parts[1] = children(&parts[0])[2].clone();
     let unknown_algorithm = element(0x30, &parts).into();
     let bad = &[BadSignature][..];
+    let unsupported = &[UnsupportedSignature][..];
     let both = [BadSignature, UnknownIssuer];
     let chain = [&unknown.leaf.flipped(), &unknown.ca.der];
     vec![
         of_chain("a flipped leaf", &known, &[&leaf.flipped(), &one.der], bad),
         of_chain("a flipped CA", &known, &[&leaf.der, &one.flipped()], bad),
         Case::new("flipped and unknown", &unknown.leaf.key, &chain, &root().der, &both),
-        of_chain("an unknown algorithm", &known, &[&unknown_algorithm, &one.der], bad),
+        of_chain("an unknown algorithm", &known, &[&unknown_algorithm, &one.der], unsupported),
     ]
 }
 
@@ -61,15 +62,13 @@ pub(crate) fn extensions_and_versions() -> Vec<Case> {
     let own_faults = [UnsupportedVersion, SelfSigned];
     let lost = [&v2(&unknown), &unknown.ca.der];
     vec![
-        of_leaf("critical in the leaf", critical, &[CriticalExtension]).unverifiable(),
+        of_leaf("critical in the leaf", critical, &[CriticalExtension]),
         of_ca("critical in the CA", critical, &[CriticalExtension]),
-        of_leaf("critical and more", all_at_once, &four).unverifiable(),
-        of_chain("version 1", &known, &[&v1, &known.ca.der], &nameless).unverifiable(),
-        of_chain("version 2", &known, &[&v2(&known), &known.ca.der], &[UnsupportedVersion])
-            .unverifiable(),
-        Case::new("unknown version 2", &unknown.leaf.key, &lost, &stranger.der, &from_nowhere)
-            .unverifiable(),
-        Case::new("own version 1", &own.key, &[&own_v1], &stranger.der, &own_faults).unverifiable(),
+        of_leaf("critical and more", all_at_once, &four),
+        of_chain("version 1", &known, &[&v1, &known.ca.der], &nameless),
+        of_chain("version 2", &known, &[&v2(&known), &known.ca.der], &[UnsupportedVersion]),
+        Case::new("unknown version 2", &unknown.leaf.key, &lost, &stranger.der, &from_nowhere),
+        Case::new("own version 1", &own.key, &[&own_v1], &stranger.der, &own_faults),
     ]
 }
 
@@ -86,7 +85,7 @@ pub(crate) fn broken() -> Vec<Case> {
     // What stands around the certificate takes nothing from what it says.
     let trailing = Der::from([leaf.der.as_ref(), b"junk"].concat());
     let chain = [&trailing, &one.der];
-    cases.push(of_chain("junk behind the leaf", &known, &chain, &[BadEncoding]).unverifiable());
+    cases.push(of_chain("junk behind the leaf", &known, &chain, &[BadEncoding]));
     let junk = Der::from(b"junk".to_vec());
     cases.push(of_chain("junk beside it", &known, &[&leaf.der, &junk, &one.der], &[]));
     let chain = [&leaf.der, &junk];
@@ -98,7 +97,7 @@ pub(crate) fn broken() -> Vec<Case> {
         *fields.last_mut().unwrap() = element(0xa3, &[element(0x30, &extensions)]);
     });
     let chain = [&twice, &one.der];
-    cases.push(of_chain("an extension twice", &known, &chain, &[BadEncoding]).unverifiable());
+    cases.push(of_chain("an extension twice", &known, &chain, &[BadEncoding]));
 
     // The last byte is the signature's.
     let expired = one.issue(valid(example(), 2021, 2022));
@@ -106,7 +105,7 @@ pub(crate) fn broken() -> Vec<Case> {
     let cut = |length: usize| Der::from(expired.der[..length].to_vec());
     let chain = [&cut(expired.der.len() - 1), &one.der];
     let case = Case::new("cut", &expired.key, &chain, &known.root.der, &faults);
-    cases.push(case.unverifiable());
+    cases.push(case);
     let chain = [&cut(expired.der.len() / 2), &one.der];
     let faults = [BadEncoding, Expired];
     let case = Case::new("half", &expired.key, &chain, &known.root.der, &faults);
@@ -123,7 +122,6 @@ pub(crate) fn weak() -> Vec<Case> {
         let mut leaf = weak.certificate(of).to_vec();
         *leaf.last_mut().unwrap() ^= u8::from(flip);
         let chain = [Some(leaf.into()), above.map(|above| weak.certificate(above))];
-        let can_verify = !["rsa1024", "both", "self1024"].contains(&of);
         Case {
             name: format!("weak: {name}"),
             host: "example.com".to_owned(),
@@ -132,7 +130,7 @@ pub(crate) fn weak() -> Vec<Case> {
             root: weak.root.clone(),
             problems: problems.to_vec(),
             name_ok: Some(true),
-            can_verify,
+            has_key: true,
         }
     };
     let small = Some("ca1024");
