@@ -95,6 +95,8 @@ mod tests {
         let path = |considered| Path {
             problems: Default::default(),
             anchor: None,
+            ends: None,
+            not_evaluated: Vec::new(),
             considered,
             holds: 10..20,
         };

@@ -9,9 +9,10 @@ use x509_parser::extensions::{
 
 use super::contain::contain;
 use super::der::{Reader, tag};
+use super::name::{self, Alternative};
+use super::oid;
 use super::reading::{Extension, Reading, algorithm_oid, id};
-use super::text::{hex, rfc3339, sha256};
-use super::{name, oid};
+use super::text::{DAY, days_until, hex, rfc3339, sha256};
 use crate::limits::MAX_NAMES;
 use crate::signature::Key;
 
@@ -25,12 +26,25 @@ pub struct Certificate {
     /// Who signed it, by RFC 4514.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The alternative names: hosts and addresses bare, others after their type (`email:`, `uri:`).
+    /// The alternative names that are DNS names. A DNS name that looks like an address is here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
-    /// How many alternative names there are, where more than the first 1,000.
+    /// How many DNS names there are, when `names` has only the first 1,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names_count: Option<usize>,
+    /// The alternative names that are IP addresses; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<String>>,
+    /// How many IP addresses there are, when `addresses` has only the first 1,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses_count: Option<usize>,
+    /// The alternative names of other types, after their type (`email:`, `uri:`, `directory:`);
+    /// absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_names: Option<Vec<String>>,
+    /// How many of these there are, when `other_names` has only the first 1,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_names_count: Option<usize>,
     /// The first moment of validity, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
@@ -40,7 +54,12 @@ pub struct Certificate {
     /// Whole days until `not_after`; negative when that has passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_left: Option<i64>,
-    /// The serial number in hex, without a leading zero byte.
+    /// Whole days from `not_before` to `not_after`, both ends included: 90 for a certificate of
+    /// 90 days less a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime_days: Option<i64>,
+    /// The serial number in hex, as `openssl x509 -serial` prints it, but in lower case: pairs of
+    /// digits, with a minus before a negative number (`-01`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
     /// SHA-256 of the certificate.
@@ -128,9 +147,8 @@ impl Certificate {
     /// The same facts with the days that are left at this moment (seconds since 1970).
     #[must_use]
     pub fn as_of(&self, now: i64) -> Self {
-        const DAY: i64 = 86_400;
         let mut facts = self.clone();
-        facts.days_left = self.expires.map(|expires| expires.saturating_sub(now).div_euclid(DAY));
+        facts.days_left = self.expires.map(|expires| days_until(expires, now));
         facts
     }
 
@@ -138,6 +156,8 @@ impl Certificate {
     pub(super) fn bytes(&self) -> usize {
         let lists = [
             &self.names,
+            &self.addresses,
+            &self.other_names,
             &self.key_usage,
             &self.extended_key_usage,
             &self.ocsp_urls,
@@ -163,6 +183,7 @@ impl Certificate {
             issuer: reading.issuer.and_then(name::distinguished),
             not_before: reading.not_before.and_then(|from| rfc3339(from.seconds)),
             not_after: reading.not_after.and_then(|until| rfc3339(until.seconds)),
+            lifetime_days: lifetime_days(&reading),
             serial: reading.serial.map(serial),
             spki_sha256: reading.spki.map(|spki| hex(&sha256(spki))),
             signature_algorithm: reading
@@ -217,19 +238,27 @@ impl Certificate {
             None if reading.extensions_complete => Reader::new(&[]),
             None => return None,
         };
-        let mut names = Vec::new();
-        let mut count = 0;
+        let mut names = Bounded::default();
+        let mut addresses = Bounded::default();
+        let mut others = Bounded::default();
         let mut wildcard = false;
         while let Some(found) = list.element() {
-            const DNS_NAME: u8 = 0x82;
-            wildcard |= found.tag == DNS_NAME && found.value.starts_with(b"*.");
-            count += 1;
-            if count <= MAX_NAMES {
-                names.push(name::alternative(found));
+            match name::alternative(found) {
+                Alternative::Dns(name) => {
+                    wildcard |= name.starts_with("*.");
+                    names.push(name);
+                }
+                Alternative::Address(address) => addresses.push(address),
+                Alternative::Other(other) => others.push(other),
             }
         }
-        self.names = Some(names);
-        self.names_count = (count > MAX_NAMES).then_some(count);
+        let some = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
+        self.names_count = names.whole_count();
+        self.names = Some(names.kept);
+        self.addresses_count = addresses.whole_count();
+        self.addresses = some(addresses.kept);
+        self.other_names_count = others.whole_count();
+        self.other_names = some(others.kept);
         self.wildcard = Some(wildcard);
         Some(())
     }
@@ -297,11 +326,46 @@ impl Certificate {
     }
 }
 
-fn serial(value: &[u8]) -> String {
-    match value {
-        [0, rest @ ..] if !rest.is_empty() => hex(rest),
-        _ => hex(value),
+/// The first names of one type, and how many there are.
+#[derive(Default)]
+struct Bounded {
+    kept: Vec<String>,
+    count: usize,
+}
+
+impl Bounded {
+    fn push(&mut self, name: String) {
+        self.count += 1;
+        if self.count <= MAX_NAMES {
+            self.kept.push(name);
+        }
     }
+
+    /// How many there are, when not all are kept.
+    fn whole_count(&self) -> Option<usize> {
+        (self.count > self.kept.len()).then_some(self.count)
+    }
+}
+
+/// RFC 5280, section 4.1.2.5: the validity includes both of its ends.
+fn lifetime_days(reading: &Reading<'_>) -> Option<i64> {
+    let seconds = reading.not_after?.seconds - reading.not_before?.seconds;
+    Some((seconds + 1).div_euclid(DAY))
+}
+
+/// A serial number (the value of an INTEGER, in two's complement) as OpenSSL prints it.
+fn serial(value: &[u8]) -> String {
+    let is_negative = value.first().is_some_and(|first| first & 0x80 != 0);
+    let mut magnitude = value.to_vec();
+    if is_negative {
+        let mut carry = true;
+        for byte in magnitude.iter_mut().rev() {
+            (*byte, carry) = (!*byte).overflowing_add(u8::from(carry));
+        }
+    }
+    let zeros = magnitude.iter().take_while(|&&byte| byte == 0).count();
+    let significant = magnitude.get(zeros..).filter(|rest| !rest.is_empty()).unwrap_or(&[0]);
+    format!("{}{}", if is_negative { "-" } else { "" }, hex(significant))
 }
 
 fn key_usages(bits: u16) -> Vec<String> {
@@ -367,6 +431,23 @@ mod tests {
         let facts = Certificate { expires: Some(86_400), ..Certificate::default() };
         for (now, days) in [(0, 1), (1, 0), (86_400, 0), (86_401, -1), (172_801, -2)] {
             assert_eq!(facts.as_of(now).days_left, Some(days));
+        }
+    }
+
+    #[test]
+    fn serials_keep_their_sign() {
+        for (value, text) in [
+            (&[0xff][..], "-01"),
+            (&[0x00, 0xff], "ff"),
+            (&[0x00], "00"),
+            (&[], "00"),
+            (&[0x00, 0x00, 0x01], "01"),
+            (&[0x80], "-80"),
+            (&[0xff, 0x7f], "-81"),
+            (&[0x80, 0x00], "-8000"),
+            (&[0x0a, 0xbc], "0abc"),
+        ] {
+            assert_eq!(serial(value), text, "{value:02x?}");
         }
     }
 

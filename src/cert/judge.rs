@@ -116,7 +116,8 @@ impl Judge {
             let is_unreadable = facts.first().is_some_and(|leaf| leaf.unreadable);
             let revoked = is_revoked.then_some(Problem::Revoked);
             let unreadable = is_unreadable.then_some(Problem::BadEncoding);
-            Trust::new(path, name_ok, presented.proof, revoked.into_iter().chain(unreadable))
+            let others = revoked.into_iter().chain(unreadable);
+            Trust::new(path, name_ok, presented.proof, others, now)
         });
         let as_of_now = |facts: &Arc<Certificate>| facts.as_of(now);
         Examined {

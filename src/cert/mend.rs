@@ -62,14 +62,6 @@ pub(super) fn carried_key(spki: &[u8]) -> Vec<u8> {
     write(tag::SEQUENCE, &[&algorithm, &write(tag::BIT_STRING, &[&[0], spki])])
 }
 
-/// The SubjectPublicKeyInfo that was given to [`carried_key`].
-pub(super) fn original_key(carried: &[u8]) -> Option<&[u8]> {
-    let mut fields = Reader::new(Reader::new(carried).expect(tag::SEQUENCE)?.value);
-    fields.expect(tag::SEQUENCE)?;
-    let (_unused_bits, spki) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
-    Some(spki)
-}
-
 const EMPTY_SEQUENCE: &[u8] = &[tag::SEQUENCE, 0];
 
 fn version(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
@@ -182,6 +174,14 @@ mod tests {
     use webpki::EndEntityCert;
 
     use super::*;
+
+    /// The SubjectPublicKeyInfo that was given to [`carried_key`].
+    fn original_key(carried: &[u8]) -> Option<&[u8]> {
+        let mut fields = Reader::new(Reader::new(carried).expect(tag::SEQUENCE)?.value);
+        fields.expect(tag::SEQUENCE)?;
+        let (_unused_bits, spki) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
+        Some(spki)
+    }
 
     fn certificate() -> Vec<u8> {
         let mut params = CertificateParams::new(["example.com".to_owned()]).unwrap();

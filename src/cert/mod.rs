@@ -10,6 +10,7 @@ mod text;
 
 mod oid;
 
+mod canonical;
 mod name;
 mod reading;
 
@@ -18,8 +19,13 @@ mod problem;
 mod roots;
 
 mod algorithms;
+mod constraints;
+mod leaf;
+mod link;
 mod mend;
 mod path;
+mod rewrite;
+mod rules;
 mod verdict;
 
 mod ocsp;

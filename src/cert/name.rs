@@ -1,4 +1,4 @@
-//! Names as text: distinguished names by RFC 4514, alternative names with their type.
+//! Names as text: distinguished names by RFC 4514, alternative names by their type.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -22,23 +22,38 @@ pub(super) fn distinguished(name: &[u8]) -> Option<String> {
             }
             write_attribute(&mut part, attribute)?;
         }
-        parts.push(part);
+        // A set without attributes says nothing. OpenSSL leaves it out, too.
+        if !part.is_empty() {
+            parts.push(part);
+        }
     }
     parts.reverse();
     sequence.is_empty().then(|| parts.join(","))
 }
 
-/// One alternative name: hosts and addresses bare, others after their type.
-pub(super) fn alternative(name: Element<'_>) -> String {
+/// One alternative name of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Alternative {
+    /// A host, which may have a wildcard.
+    Dns(String),
+    /// An IP address.
+    Address(String),
+    /// A name of any other type, after the type: `email:a@example.com`. An IP address of a wrong
+    /// length is one as well.
+    Other(String),
+}
+
+/// Reads one alternative name (RFC 5280, section 4.2.1.6).
+pub(super) fn alternative(name: Element<'_>) -> Alternative {
     let text = || utf8(name.value);
     let unread = |kind: &str| format!("{kind}:#{}", hex(name.value));
-    match name.tag & 0x1f {
+    let other = match name.tag & 0x1f {
         0 => match Reader::new(name.value).expect(tag::OID) {
             Some(kind) => format!("other:{}", oid::numbered(kind.value)),
             None => unread("other"),
         },
         1 => format!("email:{}", text()),
-        2 => text(),
+        2 => return Alternative::Dns(text()),
         3 => unread("x400"),
         4 => match distinguished(name.value) {
             Some(directory) => format!("directory:{directory}"),
@@ -46,10 +61,14 @@ pub(super) fn alternative(name: Element<'_>) -> String {
         },
         5 => unread("edi"),
         6 => format!("uri:{}", text()),
-        7 => address(name.value).unwrap_or_else(|| unread("ip")),
+        7 => match address(name.value) {
+            Some(address) => return Alternative::Address(address),
+            None => unread("ip"),
+        },
         8 => format!("registered:{}", oid::numbered(name.value)),
         _ => unread("unknown"),
-    }
+    };
+    Alternative::Other(other)
 }
 
 /// The bytes as text: UTF-8 as it is, any other byte as `\` and two hex digits.
@@ -86,14 +105,14 @@ fn write_attribute(out: &mut String, attribute: Element<'_>) -> Option<()> {
 }
 
 /// A piece of a string that RFC 4514 escapes piece by piece.
-enum Piece {
+pub(super) enum Piece {
     Char(char),
     /// Not a character in the string's own encoding.
     Byte(u8),
 }
 
 /// The characters of the string types that names are made of.
-fn string(value: Element<'_>) -> Option<Vec<Piece>> {
+pub(super) fn string(value: Element<'_>) -> Option<Vec<Piece>> {
     const UTF8: u8 = 0x0c;
     const NUMERIC: u8 = 0x12;
     const PRINTABLE: u8 = 0x13;
@@ -228,20 +247,45 @@ mod tests {
     }
 
     #[test]
-    fn alternative_names_say_their_type() {
+    fn a_set_without_attributes_is_left_out() {
+        let common = attribute(COMMON_NAME, 0x0c, b"a");
+        assert_eq!(name(&[&common, &[]]).unwrap(), "CN=a");
+        assert_eq!(name(&[&[], &common, &[]]).unwrap(), "CN=a");
+        assert_eq!(name(&[&[]]).unwrap(), "");
+    }
+
+    #[test]
+    fn attributes_have_the_short_names_of_openssl() {
+        for (kind, keyword) in [
+            (&[0x55, 4, 43][..], "initials"),
+            (&[0x55, 4, 44], "generationQualifier"),
+            (&[0x55, 4, 46], "dnQualifier"),
+            (&[0x55, 4, 65], "pseudonym"),
+            (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 2], "unstructuredName"),
+        ] {
+            let expected = format!("{keyword}=x");
+            assert_eq!(name(&[&attribute(kind, 0x0c, b"x")]).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn alternative_names_are_told_apart_by_type() {
+        use Alternative::{Address, Dns, Other};
         let shown = |tag: u8, value: &[u8]| {
             let written = write(tag, &[value]);
             alternative(Reader::new(&written).element().unwrap())
         };
-        assert_eq!(shown(0x82, b"*.example.com"), "*.example.com");
-        assert_eq!(shown(0x82, b"a\xff.example"), "a\\ff.example");
-        assert_eq!(shown(0x81, b"a@b"), "email:a@b");
-        assert_eq!(shown(0x86, b"https://a"), "uri:https://a");
-        assert_eq!(shown(0x87, &[192, 0, 2, 1]), "192.0.2.1");
-        assert_eq!(shown(0x87, &[0; 16]), "::");
-        assert_eq!(shown(0x87, &[1, 2]), "ip:#0102");
-        assert_eq!(shown(0x88, &[0x2a, 3]), "registered:1.2.3");
-        assert_eq!(shown(0xa4, &write(tag::SEQUENCE, &[])), "directory:");
-        assert_eq!(shown(0x80, b"?"), "other:#3f");
+        let other = |text: &str| Other(text.to_owned());
+        assert_eq!(shown(0x82, b"*.example.com"), Dns("*.example.com".to_owned()));
+        assert_eq!(shown(0x82, b"192.0.2.1"), Dns("192.0.2.1".to_owned()));
+        assert_eq!(shown(0x82, b"a\xff.example"), Dns("a\\ff.example".to_owned()));
+        assert_eq!(shown(0x81, b"a@b"), other("email:a@b"));
+        assert_eq!(shown(0x86, b"https://a"), other("uri:https://a"));
+        assert_eq!(shown(0x87, &[192, 0, 2, 1]), Address("192.0.2.1".to_owned()));
+        assert_eq!(shown(0x87, &[0; 16]), Address("::".to_owned()));
+        assert_eq!(shown(0x87, &[1, 2]), other("ip:#0102"));
+        assert_eq!(shown(0x88, &[0x2a, 3]), other("registered:1.2.3"));
+        assert_eq!(shown(0xa4, &write(tag::SEQUENCE, &[])), other("directory:"));
+        assert_eq!(shown(0x80, b"?"), other("other:#3f"));
     }
 }

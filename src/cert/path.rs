@@ -4,31 +4,34 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rustls_pki_types::{
-    CertificateDer, Der, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
-};
-use webpki::{EndEntityCert, Error, KeyUsage};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
 use super::algorithms::{Algorithms, Lenient, Memory, Original};
 use super::contain::contain;
-use super::der::{Reader, tag, write};
-use super::mend::{self, Mended, Role, mend};
+use super::der::{tag, write};
+use super::leaf::{self, is_weak_key};
+use super::link::{Link, bounded, names_differ, related};
+use super::mend::{Mended, Role, mend};
+use super::name;
 use super::problem::{Problem, Problems};
-use super::reading::{KEY_CERT_SIGN, Reading, algorithm_oid};
-use super::roots::Roots;
-use super::{name, oid};
-use crate::limits::MAX_INTERMEDIATES;
-use crate::signature::{Checked, Key};
+use super::reading::{self, Reading};
+use super::rewrite::{is_beyond_webpki, is_well_formed, not_evaluated, rewrite, rewritten_anchor};
+use super::roots::{Root, Roots};
+use super::rules::{Candidate, in_words_of_webpki};
 
-/// How many of these may have the same name. Each of them is tried at each step of a path, so
-/// that a dozen would cost webpki a second.
-const MAX_NAMESAKES: usize = 4;
+/// How many times a path that ends later is looked for.
+const MAX_DETOURS: usize = 4;
 
 /// The verdict on a chain whatever name was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
     pub(super) problems: Problems,
     pub(super) anchor: Option<String>,
+    /// The earliest end of all certificates of the path, in seconds since 1970.
+    pub(super) ends: Option<i64>,
+    /// Words for the critical extensions of the path that nobody looked at.
+    pub(super) not_evaluated: Vec<&'static str>,
     /// How many certificates besides the leaf were looked at.
     pub(super) considered: usize,
     /// The moments (seconds since 1970) for which all this holds.
@@ -51,16 +54,12 @@ impl Path {
         .unwrap_or_else(|| Self {
             problems: Problems::from_iter([Problem::BadEncoding]),
             anchor: None,
+            ends: None,
+            not_evaluated: Vec::new(),
             considered: 0,
             holds: i64::MIN..i64::MAX,
         })
     }
-}
-
-/// A certificate that a path may lead through.
-struct Link<'a> {
-    der: &'a CertificateDer<'a>,
-    reading: Reading<'a>,
 }
 
 struct Search<'a> {
@@ -74,6 +73,25 @@ struct Search<'a> {
     now: i64,
 }
 
+/// How webpki is asked for a path.
+#[derive(Clone, Copy, Default)]
+struct Question {
+    /// Faults that are known already, and put right.
+    faults: Problems,
+    /// Certificates are put in words that webpki knows.
+    is_rewritten: bool,
+    /// Only a path that ends after this moment will do.
+    ends_after: Option<i64>,
+}
+
+/// What stands at the top of a path.
+#[derive(Clone, Copy)]
+enum Top<'a> {
+    Root(&'a Root),
+    /// The certificate that was sent in this place, where no root is known.
+    Sent(usize),
+}
+
 impl<'a> Search<'a> {
     fn new(
         leaf: &'a CertificateDer<'a>,
@@ -82,7 +100,7 @@ impl<'a> Search<'a> {
         algorithms: &'a Algorithms,
         now: i64,
     ) -> Self {
-        let leaf = Link { der: leaf, reading: Reading::new(leaf) };
+        let leaf = Link::new(leaf);
         let related = related(&leaf, others);
         let count = related.len();
         let issuers = bounded(related);
@@ -94,54 +112,102 @@ impl<'a> Search<'a> {
     }
 
     fn run(&self) -> Path {
-        let mut faults = Problems::default();
-        let mut anchor = None;
-        let mut answer = self.ask_as_sent();
+        let mut question = Question::default();
+        let mut found = None;
         // Every round adds a fault that was not known before, so there are few.
         loop {
-            match answer {
-                Ok(found) => {
-                    faults.insert_if(found.has_weak_key, Problem::WeakKey);
-                    anchor = Some(found.anchor);
+            match self.ask(question) {
+                Ok(path) => {
+                    found = Some(self.latest(question, path));
                     break;
                 }
+                // Which signature it was, and why, is told only about mended certificates.
+                Err(Refused { fault: None, .. }) => question.is_rewritten = true,
+                Err(_) if !question.is_rewritten && self.is_worth_rewriting() => {
+                    question.is_rewritten = true;
+                }
                 Err(Refused { error, fault: Some(fault) }) => {
-                    if !faults.insert(fault) || self.is_hopeless(&error) {
+                    if !question.faults.insert(fault) || self.is_hopeless(&error) {
                         break;
                     }
+                    question.is_rewritten = true;
                 }
-                // Which signature it was, and why, is told only about mended certificates.
-                Err(Refused { fault: None, .. }) => {}
             }
-            answer = self.ask(faults);
         }
-        for fault in self.faults_of_leaf() {
+
+        let mut faults = question.faults;
+        let found = found.unwrap_or_else(|| self.upward());
+        let links = self.links_of(&found);
+        let root = found.root();
+        let mut keys = links.iter().filter_map(|link| link.reading.spki);
+        let has_weak_key =
+            keys.any(is_weak_key) || root.is_some_and(|root| is_weak_key(&root.key()));
+        faults.insert_if(has_weak_key, Problem::WeakKey);
+        let is_malformed = |link: &&Link<'_>| !is_well_formed(link.der);
+        let is_broken = question.is_rewritten && links.iter().any(is_malformed);
+        faults.insert_if(is_broken, Problem::BadEncoding);
+        let is_public = root.is_some_and(Root::is_built_in);
+        faults.insert_if(
+            is_public && leaf::is_valid_too_long(&self.leaf.reading),
+            Problem::ValidityTooLong,
+        );
+        for fault in leaf::faults(&self.leaf.reading, self.now) {
             faults.insert(fault);
         }
         Path {
             problems: faults,
-            anchor: anchor.filter(|_| !is_unrooted(faults)),
+            anchor: root.filter(|_| !is_unrooted(faults)).map(|root| {
+                name::distinguished(&sequence(&root.anchor().subject)).unwrap_or_default()
+            }),
+            ends: self.ends(&found),
+            not_evaluated: not_evaluated(&links),
             considered: self.considered,
             holds: self.holds(),
         }
     }
 
-    /// Asks webpki for a path through the certificates as they are.
-    fn ask_as_sent(&self) -> Result<Found, Refused> {
+    /// Of several paths the one that ends last, as far as a few more questions tell: the leaf is
+    /// trusted for as long as any of them is.
+    fn latest(&self, question: Question, mut path: Found<'a>) -> Found<'a> {
+        let leaf_ends = self.leaf.reading.not_after.map(|until| until.seconds);
+        for _ in 0..MAX_DETOURS {
+            let ends = self.ends(&path);
+            if ends == leaf_ends {
+                break;
+            }
+            match self.ask(Question { ends_after: ends, ..question }) {
+                Ok(later) => path = later,
+                Err(_) => break,
+            }
+        }
+        path
+    }
+
+    /// Asks webpki for a path.
+    fn ask(&self, question: Question) -> Result<Found<'a>, Refused> {
+        match question.is_rewritten {
+            true => self.ask_rewritten(question),
+            false => self.ask_as_sent(question),
+        }
+    }
+
+    /// Through the certificates as they are.
+    fn ask_as_sent(&self, question: Question) -> Result<Found<'a>, Refused> {
         let intermediates = self.issuers.iter().map(|link| link.der.clone()).collect::<Vec<_>>();
-        let anchors = self.anchors().collect::<Vec<_>>();
+        let (tops, anchors): (Vec<_>, Vec<_>) =
+            self.known_roots().map(|root| (Top::Root(root), root.anchor())).unzip();
         let strict = self.algorithms.strict();
         let path =
-            self.ask_webpki(self.leaf.der, &intermediates, &anchors, &strict, |key| Some(key));
+            self.ask_webpki(question, self.leaf.der, &intermediates, (&tops, &anchors), &strict);
         path.map_err(|error| {
-            let fault =
-                (!is_about_signature(&error)).then(|| self.fault(&error, Problems::default()));
+            let fault = (!is_about_signature(&error)).then(|| self.fault(&error, question.faults));
             Refused { error, fault }
         })
     }
 
-    /// Asks webpki for a path with the known faults put right.
-    fn ask(&self, known: Problems) -> Result<Found, Refused> {
+    /// Through certificates in words that webpki knows, with the known faults put right.
+    fn ask_rewritten(&self, question: Question) -> Result<Found<'a>, Refused> {
+        let known = question.faults;
         let mut originals = Vec::new();
         let leaf = mended(&self.leaf, Role::Leaf, known, &mut originals);
         let intermediates = self
@@ -149,15 +215,20 @@ impl<'a> Search<'a> {
             .iter()
             .map(|link| mended(link, Role::Issuer, known, &mut originals))
             .collect::<Vec<_>>();
-        let mut anchors =
-            self.anchors().map(|anchor| mended_anchor(anchor, known)).collect::<Vec<_>>();
+        let (mut tops, mut anchors): (Vec<_>, Vec<_>) = self
+            .known_roots()
+            .map(|root| (Top::Root(root), rewritten_anchor(root.anchor())))
+            .unzip();
         if is_unrooted(known) {
             // Beyond the missing root, the path may have other faults.
-            let tops = self.issuers.iter().zip(&intermediates);
-            anchors.extend(
-                tops.filter(|(link, _)| self.is_top(link))
-                    .filter_map(|(_, mended)| webpki::anchor_from_trusted_cert(mended).ok()),
-            );
+            for (place, (link, mended)) in self.issuers.iter().zip(&intermediates).enumerate() {
+                if let (true, Ok(anchor)) =
+                    (self.is_top(link), webpki::anchor_from_trusted_cert(mended))
+                {
+                    tops.push(Top::Sent(place));
+                    anchors.push(anchor);
+                }
+            }
         }
         let lenient = Lenient {
             algorithms: self.algorithms,
@@ -166,8 +237,7 @@ impl<'a> Search<'a> {
             memory: &self.memory,
             refused: Mutex::default(),
         };
-        let path =
-            self.ask_webpki(&leaf, &intermediates, &anchors, &[&lenient], mend::original_key);
+        let path = self.ask_webpki(question, &leaf, &intermediates, (&tops, &anchors), &[&lenient]);
         path.map_err(|error| {
             let fault = match is_about_signature(&error) {
                 true => lenient.complaint(),
@@ -179,51 +249,116 @@ impl<'a> Search<'a> {
 
     fn ask_webpki(
         &self,
+        question: Question,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        anchors: &[TrustAnchor<'_>],
+        (tops, anchors): (&[Top<'a>], &[TrustAnchor<'_>]),
         algorithms: &[&dyn SignatureVerificationAlgorithm],
-        original_key: fn(&[u8]) -> Option<&[u8]>,
-    ) -> Result<Found, Error> {
+    ) -> Result<Found<'a>, Error> {
         let now = Duration::from_secs(u64::try_from(self.now).unwrap_or_default());
+        let now = UnixTime::since_unix_epoch(now);
         let leaf = EndEntityCert::try_from(leaf)?;
+        let found = |path: &VerifiedPath<'_>| {
+            let place = |der: CertificateDer<'_>| {
+                intermediates.iter().position(|known| std::ptr::eq(known.as_ptr(), der.as_ptr()))
+            };
+            let issuers = path.intermediate_certificates();
+            let top = anchors.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
+            let top = top.and_then(|top| tops.get(top)).ok_or(Error::UnknownIssuer)?;
+            let issuers = issuers.map(|certificate| place(certificate.der()));
+            Ok(Found {
+                issuers: issuers.collect::<Option<_>>().ok_or(Error::UnknownIssuer)?,
+                top: Some(*top),
+            })
+        };
+        let obeys_rules = |path: &VerifiedPath<'_>| {
+            let found = found(path)?;
+            let links = self.links_of(&found);
+            let candidate = Candidate { links: &links, root: found.root() };
+            let is_late = question.ends_after.is_none_or(|after| self.ends(&found) > Some(after));
+            if !is_late {
+                return Err(Error::UnknownIssuer);
+            }
+            candidate
+                .check(self.now, question.faults, question.is_rewritten)
+                .map_err(|fault| in_words_of_webpki(fault, now))
+        };
         let path = leaf.verify_for_usage(
             algorithms,
             anchors,
             intermediates,
-            UnixTime::since_unix_epoch(now),
+            now,
             KeyUsage::server_auth(),
             None,
-            None,
+            Some(&obeys_rules),
         )?;
-        let mut keys = path
-            .intermediate_certificates()
-            .map(|certificate| certificate.subject_public_key_info())
-            .chain([webpki::spki_for_anchor(path.anchor())]);
-        Ok(Found {
-            has_weak_key: keys.any(|key| original_key(&key).is_some_and(is_weak_key)),
-            anchor: name::distinguished(&sequence(&path.anchor().subject)).unwrap_or_default(),
-        })
+        found(&path)
     }
 
     /// The roots that one of the certificates names as its issuer.
-    fn anchors(&self) -> impl Iterator<Item = TrustAnchor<'a>> {
+    fn known_roots(&self) -> impl Iterator<Item = &'a Root> {
         let mut issuers =
-            self.links().filter_map(|link| inside(link.reading.issuer?)).collect::<Vec<_>>();
+            self.links().filter_map(|link| link.issuer.as_deref()).collect::<Vec<_>>();
         issuers.sort_unstable();
         issuers.dedup();
         let roots = self.roots;
-        issuers.into_iter().flat_map(|issuer| roots.named(issuer))
+        issuers.into_iter().flat_map(|issuer| roots.alike(issuer))
     }
 
     fn links(&self) -> impl Iterator<Item = &Link<'a>> {
         std::iter::once(&self.leaf).chain(&self.issuers)
     }
 
+    /// The certificates of a path, leaf first.
+    fn links_of(&self, found: &Found<'_>) -> Vec<&Link<'a>> {
+        let issuers = found.issuers.iter().filter_map(|&place| self.issuers.get(place));
+        std::iter::once(&self.leaf).chain(issuers).collect()
+    }
+
+    /// When the path ends, a certificate at its top included that is no root.
+    fn ends(&self, found: &Found<'_>) -> Option<i64> {
+        let links = self.links_of(found);
+        let sent = match found.top {
+            Some(Top::Sent(place)) => self.issuers.get(place),
+            _ => None,
+        };
+        let sent = sent.and_then(|link| link.reading.not_after).map(|until| until.seconds);
+        let ends = Candidate { links: &links, root: found.root() }.ends();
+        ends.into_iter().chain(sent).min()
+    }
+
+    /// What was sent that leads upward from the leaf, where no path was found.
+    fn upward(&self) -> Found<'a> {
+        let mut issuers = Vec::<usize>::new();
+        let mut below = &self.leaf;
+        while let Some((place, link)) = self
+            .issuers
+            .iter()
+            .enumerate()
+            .find(|(place, link)| below.is_below(link) && !issuers.contains(place))
+        {
+            issuers.push(place);
+            below = link;
+        }
+        Found { issuers, top: None }
+    }
+
     /// Whether nothing that was sent stands above this certificate.
     fn is_top(&self, link: &Link<'_>) -> bool {
-        link.reading.self_issued() == Some(true)
-            || !self.issuers.iter().any(|other| other.reading.subject == link.reading.issuer)
+        link.is_self_issued() || !self.issuers.iter().any(|other| link.is_below(other))
+    }
+
+    /// Whether other words for the same certificates can change what webpki says. Its answer does
+    /// not tell: of several faults it names one.
+    fn is_worth_rewriting(&self) -> bool {
+        let limits_path = |link: &Link<'_>| {
+            link.reading.basic_constraints().is_some_and(|(_, length)| length.is_some())
+        };
+        let mut roots = self.known_roots();
+        self.links().any(is_beyond_webpki)
+            || self.issuers.iter().any(Link::is_self_issued) && self.links().any(limits_path)
+            || roots.any(|root| root.name_constraints().is_some())
+            || names_differ(&self.leaf, &self.issuers, self.roots)
     }
 
     /// The word for what webpki says.
@@ -238,10 +373,12 @@ impl<'a> Search<'a> {
             Error::UnknownIssuer
             | Error::CertDistrusted
             | Error::MaximumPathBuildCallsExceeded
-            | Error::MaximumSignatureChecksExceeded => match self.is_self_signed() {
-                true => Problem::SelfSigned,
-                false => Problem::UnknownIssuer,
-            },
+            | Error::MaximumSignatureChecksExceeded => {
+                match leaf::is_self_signed(&self.leaf, self.algorithms) {
+                    true => Problem::SelfSigned,
+                    false => Problem::UnknownIssuer,
+                }
+            }
             Error::EndEntityUsedAsCa => Problem::IssuerNotCa,
             Error::CaUsedAsEndEntity => Problem::CaAsLeaf,
             Error::PathLenConstraintViolated => Problem::PathLength,
@@ -275,37 +412,6 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What can be told from the leaf alone, however little of it can be read.
-    fn faults_of_leaf(&self) -> impl Iterator<Item = Problem> {
-        let leaf = &self.leaf.reading;
-        let ca = leaf.basic_constraints().map(|(ca, _)| ca);
-        // RFC 5280 section 4.2.1.3. webpki does not look at key usages.
-        let signs_without_ca =
-            ca == Some(false) && leaf.key_usage().is_some_and(|usage| usage & KEY_CERT_SIGN != 0);
-        [
-            (leaf.version.is_some_and(|version| version != 3), Problem::UnsupportedVersion),
-            (ca == Some(true), Problem::CaAsLeaf),
-            (signs_without_ca, Problem::BadPurpose),
-            (leaf.algorithm.is_some_and(is_weak_signature), Problem::WeakSignature),
-            (leaf.spki.is_some_and(is_weak_key), Problem::WeakKey),
-            (leaf.not_after.is_some_and(|until| until.seconds < self.now), Problem::Expired),
-            (leaf.not_before.is_some_and(|from| from.seconds > self.now), Problem::NotYetValid),
-        ]
-        .into_iter()
-        .filter_map(|(applies, fault)| applies.then_some(fault))
-    }
-
-    /// Whether the leaf is its own issuer. A signature that cannot be checked counts as one.
-    fn is_self_signed(&self) -> bool {
-        let leaf = &self.leaf.reading;
-        let check = || {
-            let checked =
-                self.algorithms.check(leaf.spki?, leaf.algorithm?, leaf.tbs?, leaf.signature?);
-            Some(checked != Checked::Invalid)
-        };
-        leaf.self_issued() == Some(true) && check() == Some(true)
-    }
-
     fn has_other_version(&self) -> bool {
         self.links().any(|link| link.reading.version.is_some_and(|version| version != 3))
     }
@@ -316,11 +422,15 @@ impl<'a> Search<'a> {
 
     /// From the last to the next moment at which some certificate begins or ends.
     fn holds(&self) -> Range<i64> {
-        let moments = self.links().flat_map(|link| {
-            let begins = link.reading.not_before.map(|from| from.seconds);
-            let ended = link.reading.not_after.map(|until| until.seconds + 1);
-            begins.into_iter().chain(ended)
+        let links = self.links().map(|link| {
+            let moment = |moment: Option<reading::Moment<'_>>| Some(moment?.seconds);
+            (moment(link.reading.not_before), moment(link.reading.not_after))
         });
+        let roots = self.known_roots().filter_map(|root| root.terms);
+        let roots = roots.map(|terms| (terms.not_before, terms.not_after));
+        let moments = links
+            .chain(roots)
+            .flat_map(|(begins, ends)| begins.into_iter().chain(ends.map(|until| until + 1)));
         moments.fold(i64::MIN..i64::MAX, |holds, moment| match moment <= self.now {
             true => holds.start.max(moment)..holds.end,
             false => holds.start..holds.end.min(moment),
@@ -328,10 +438,11 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A path that webpki found.
-struct Found {
-    anchor: String,
-    has_weak_key: bool,
+/// A path.
+struct Found<'a> {
+    /// The places of the certificates above the leaf, from the leaf up.
+    issuers: Vec<usize>,
+    top: Option<Top<'a>>,
 }
 
 /// Why webpki found no path.
@@ -341,70 +452,28 @@ struct Refused {
     fault: Option<Problem>,
 }
 
-/// The certificates that stand above the leaf by their names. What else was sent cannot matter,
-/// but would put its own faults into webpki's answer.
-fn related<'a>(leaf: &Link<'a>, others: &'a [CertificateDer<'a>]) -> Vec<Link<'a>> {
-    let mut candidates = Vec::<Link<'a>>::new();
-    for der in others {
-        let reading = Reading::new(der);
-        let is_new = *der != *leaf.der && !candidates.iter().any(|seen| seen.der == der);
-        if reading.subject.is_some() && is_new {
-            candidates.push(Link { der, reading });
+impl<'a> Found<'a> {
+    fn root(&self) -> Option<&'a Root> {
+        match self.top {
+            Some(Top::Root(root)) => Some(root),
+            _ => None,
         }
     }
-    let mut wanted = Vec::from_iter(leaf.reading.issuer);
-    let mut at = 0;
-    while let Some(&name) = wanted.get(at) {
-        at += 1;
-        let bearers = candidates.iter().filter(|link| link.reading.subject == Some(name));
-        for issuer in bearers.filter_map(|link| link.reading.issuer) {
-            if !wanted.contains(&issuer) {
-                wanted.push(issuer);
-            }
-        }
-    }
-    candidates.retain(|link| link.reading.subject.is_some_and(|subject| wanted.contains(&subject)));
-    candidates
 }
 
-/// As many of them as webpki can try in a reasonable time, the first ones first.
-fn bounded(related: Vec<Link<'_>>) -> Vec<Link<'_>> {
-    let mut bounded = Vec::<Link<'_>>::new();
-    for link in related {
-        let namesakes =
-            bounded.iter().filter(|other| other.reading.subject == link.reading.subject);
-        if bounded.len() < MAX_INTERMEDIATES && namesakes.count() < MAX_NAMESAKES {
-            bounded.push(link);
-        }
-    }
-    bounded
-}
-
-fn is_unrooted(faults: Problems) -> bool {
-    faults.contains(Problem::UnknownIssuer) || faults.contains(Problem::SelfSigned)
-}
-
-/// The certificate with the known faults put right. What it was made from goes to `originals`.
+/// The certificate in words that webpki knows, with the known faults put right. What it was made
+/// from goes to `originals`.
 fn mended<'a>(
     link: &'a Link<'_>,
     role: Role,
     known: Problems,
     originals: &mut Vec<Original<'a>>,
 ) -> CertificateDer<'static> {
-    let Mended { tbs, der } = mend(&link.reading, role, known);
+    let rewritten = is_well_formed(link.der).then(|| rewrite(&link.reading));
+    let reading = rewritten.as_deref().map(Reading::new);
+    let Mended { tbs, der } = mend(reading.as_ref().unwrap_or(&link.reading), role, known);
     originals.push(Original { mended: tbs, reading: &link.reading });
     der.into()
-}
-
-fn mended_anchor(anchor: TrustAnchor<'_>, faults: Problems) -> TrustAnchor<'_> {
-    let key = mend::carried_key(&webpki::spki_for_anchor(&anchor));
-    TrustAnchor {
-        subject: anchor.subject,
-        subject_public_key_info: Der::from(inside(&key).unwrap_or_default().to_vec()),
-        name_constraints: anchor
-            .name_constraints
-            .filter(|_| !faults.contains(Problem::NameConstraint)),
-    }
 }
 
 /// Whether webpki refused a signature, or did not know how to check it.
@@ -417,16 +486,8 @@ fn is_about_signature(error: &Error) -> bool {
     )
 }
 
-fn is_weak_key(spki: &[u8]) -> bool {
-    Key::read(spki).is_some_and(|key| key.is_weak())
-}
-
-fn is_weak_signature(algorithm: &[u8]) -> bool {
-    algorithm_oid(algorithm).is_some_and(oid::is_weak_signature)
-}
-
-fn inside(element: &[u8]) -> Option<&[u8]> {
-    Some(Reader::new(element).element()?.value)
+fn is_unrooted(faults: Problems) -> bool {
+    faults.contains(Problem::UnknownIssuer) || faults.contains(Problem::SelfSigned)
 }
 
 fn sequence(inside: &[u8]) -> Vec<u8> {

@@ -27,7 +27,8 @@ pub enum Problem {
     SelfSigned,
     /// No path leads to a root.
     UnknownIssuer,
-    /// A certificate is signed by one that may not sign certificates.
+    /// A certificate is signed by one that may not sign certificates: no CA, or its key usage lacks
+    /// keyCertSign.
     IssuerNotCa,
     /// The leaf may sign certificates itself.
     CaAsLeaf,
@@ -35,7 +36,7 @@ pub enum Problem {
     PathLength,
     /// A name is outside of what a CA may certify.
     NameConstraint,
-    /// A certificate is not meant for TLS servers.
+    /// A certificate is not meant for TLS servers, or the leaf's key not for signing handshakes.
     BadPurpose,
     /// More CAs follow each other than webpki follows.
     ChainTooLong,
@@ -47,15 +48,17 @@ pub enum Problem {
     WeakSignature,
     /// An RSA key of fewer than 2048 bits.
     WeakKey,
-    /// The validity of a certificate has ended.
+    /// The validity of a certificate has ended; that of a root counts when its dates are known.
     Expired,
     /// The validity of a certificate has not begun.
     NotYetValid,
+    /// The leaf is valid for longer than browsers allow certificates of public CAs.
+    ValidityTooLong,
 }
 
 impl Problem {
     /// Every problem, gravest first.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Revoked,
         Self::BadEncoding,
         Self::UnsupportedVersion,
@@ -76,6 +79,7 @@ impl Problem {
         Self::WeakKey,
         Self::Expired,
         Self::NotYetValid,
+        Self::ValidityTooLong,
     ];
 
     /// The word that stands in the record.
@@ -101,6 +105,7 @@ impl Problem {
             Self::WeakKey => "weak_key",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
+            Self::ValidityTooLong => "validity_too_long",
         }
     }
 }

@@ -132,6 +132,30 @@ impl<'a> Reading<'a> {
         Some((ca, path_length))
     }
 
+    /// Whether the key usage, if there is one, lets the key sign certificates.
+    pub(super) fn may_sign_certificates(&self) -> bool {
+        self.key_usage().is_none_or(|usage| usage & KEY_CERT_SIGN != 0)
+    }
+
+    /// Whether the extended key usage, if there is one, lists TLS servers.
+    pub(super) fn is_for_servers(&self) -> bool {
+        const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
+        self.extension(id::EXTENDED_KEY_USAGE).is_none_or(|extension| {
+            let list = Reader::new(extension.value).expect(tag::SEQUENCE);
+            let mut purposes = Reader::new(list.map_or(&[], |list| list.value));
+            std::iter::from_fn(|| purposes.expect(tag::OID)).any(|oid| oid.value == SERVER_AUTH)
+        })
+    }
+
+    /// The name constraints, without the header of their SEQUENCE.
+    pub(super) fn name_constraints(&self) -> Option<&'a [u8]> {
+        let extension = self.extension(id::NAME_CONSTRAINTS)?;
+        // What cannot be read permits nothing.
+        const UNREADABLE: &[u8] = &[0];
+        let constraints = Reader::new(extension.value).expect(tag::SEQUENCE);
+        Some(constraints.map_or(UNREADABLE, |constraints| constraints.value))
+    }
+
     /// The key usage bits, `digitalSignature` lowest.
     pub(super) fn key_usage(&self) -> Option<u16> {
         let extension = self.extension(id::KEY_USAGE)?;
@@ -147,9 +171,18 @@ pub(super) mod id {
     pub(crate) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
     pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+    pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
+    pub(crate) const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
+    pub(crate) const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
+    pub(crate) const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];
     pub(crate) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
     pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
+    pub(crate) const NETSCAPE_CERT_TYPE: &[u8] = &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1];
+    pub(crate) const OCSP_NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 5];
 }
+
+/// The bit of [`Reading::key_usage`] that lets a key sign handshakes.
+pub(super) const DIGITAL_SIGNATURE: u16 = 1;
 
 /// The bit of [`Reading::key_usage`] that lets a key sign certificates.
 pub(super) const KEY_CERT_SIGN: u16 = 1 << 5;

@@ -6,14 +6,84 @@ use std::fmt;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
 
+use super::canonical::canonical;
+use super::reading::{Reading, id};
+
 /// Trusted roots, found by their name.
 ///
 /// A self-signed server certificate among them is trusted as what it is; one that calls itself
 /// a CA is still `ca_as_leaf`, because clients built on webpki do refuse it.
 #[derive(Clone, Debug, Default)]
 pub struct Roots {
-    anchors: Vec<TrustAnchor<'static>>,
+    roots: Vec<Root>,
+    /// By the canonical form of the name.
     by_subject: HashMap<Vec<u8>, Vec<usize>>,
+}
+
+/// One root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Root {
+    anchor: TrustAnchor<'static>,
+    /// `None` for a built-in root: Mozilla's list gives names and keys, but no certificates.
+    pub(super) terms: Option<Terms>,
+}
+
+/// What the certificate of a root says about its use. OpenSSL holds roots to it, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// Seconds since 1970.
+    pub(super) not_before: Option<i64>,
+    /// Seconds since 1970.
+    pub(super) not_after: Option<i64>,
+    /// It is a CA, and its key usage, if there is one, lets it sign certificates.
+    pub(super) may_sign: bool,
+    /// Its extended key usage, if there is one, lists servers.
+    pub(super) is_for_servers: bool,
+    pub(super) path_length: Option<u32>,
+}
+
+impl Root {
+    /// As webpki takes it.
+    pub(super) fn anchor(&self) -> TrustAnchor<'_> {
+        let constraints = self.anchor.name_constraints.as_ref();
+        TrustAnchor {
+            subject: Der::from_slice(&self.anchor.subject),
+            subject_public_key_info: Der::from_slice(&self.anchor.subject_public_key_info),
+            name_constraints: constraints.map(|constraints| Der::from_slice(constraints)),
+        }
+    }
+
+    /// Its key with the header.
+    pub(super) fn key(&self) -> Vec<u8> {
+        webpki::spki_for_anchor(&self.anchor).as_ref().to_vec()
+    }
+
+    /// The inside of their SEQUENCE.
+    pub(super) fn name_constraints(&self) -> Option<&[u8]> {
+        self.anchor.name_constraints.as_deref()
+    }
+
+    pub(super) fn is_built_in(&self) -> bool {
+        self.terms.is_none()
+    }
+}
+
+impl Terms {
+    fn new(certificate: &CertificateDer<'_>) -> Self {
+        let reading = Reading::new(certificate);
+        let (is_ca, path_length) = match reading.extension(id::BASIC_CONSTRAINTS) {
+            Some(_) => reading.basic_constraints().unwrap_or_default(),
+            // As OpenSSL has it: version 1 cannot say so, and a key usage says enough.
+            None => (reading.version == Some(1) || reading.key_usage().is_some(), None),
+        };
+        Self {
+            not_before: reading.not_before.map(|from| from.seconds),
+            not_after: reading.not_after.map(|until| until.seconds),
+            may_sign: is_ca && reading.may_sign_certificates(),
+            is_for_servers: reading.is_for_servers(),
+            path_length,
+        }
+    }
 }
 
 /// Why a file of roots cannot be used.
@@ -25,14 +95,19 @@ pub enum RootsError {
     Pem(usize, String),
     /// This certificate (counted from 1) cannot be read.
     Certificate(usize, String),
+    /// It has a block of OpenSSL's own type `TRUSTED CERTIFICATE`.
+    OpenSslTrusted,
 }
+
+/// How a block of OpenSSL's own format begins: a certificate with its trust settings behind it.
+const TRUSTED_CERTIFICATE: &[u8] = b"-----BEGIN TRUSTED CERTIFICATE-----";
 
 impl Roots {
     /// Mozilla's roots, built in.
     pub fn built_in() -> Self {
         let mut roots = Self::default();
         for anchor in webpki_roots::TLS_SERVER_ROOTS {
-            roots.add_anchor(anchor.clone());
+            roots.add_root(Root { anchor: anchor.clone(), terms: None });
         }
         roots
     }
@@ -40,8 +115,12 @@ impl Roots {
     /// The certificates of a PEM file. Other PEM blocks in it are passed over.
     ///
     /// # Errors
-    /// When it holds no certificate, or one that cannot be read.
+    /// When it holds no certificate, or one that cannot be read, or one in OpenSSL's own format,
+    /// whose trust settings would be lost.
     pub fn from_pem(pem: &[u8]) -> Result<Self, RootsError> {
+        if pem.split(|&byte| byte == b'\n').any(|line| line.starts_with(TRUSTED_CERTIFICATE)) {
+            return Err(RootsError::OpenSslTrusted);
+        }
         let mut roots = Self::default();
         for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(pem)) {
             let certificate =
@@ -56,57 +135,55 @@ impl Roots {
         }
     }
 
-    /// Adds a certificate whose name and key are to be trusted, whatever else it says.
+    /// Adds a certificate whose name and key are to be trusted, on the terms that it states:
+    /// validity, key usage, purposes, path length, name constraints.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn add(&mut self, certificate: &CertificateDer<'_>) -> Result<(), webpki::Error> {
-        let anchor = webpki::anchor_from_trusted_cert(certificate)?;
-        self.add_anchor(anchor.to_owned());
+        let anchor = webpki::anchor_from_trusted_cert(certificate)?.to_owned();
+        self.add_root(Root { anchor, terms: Some(Terms::new(certificate)) });
         Ok(())
     }
 
     /// Adds all roots of another store.
     pub fn extend(&mut self, other: Self) {
-        for anchor in other.anchors {
-            self.add_anchor(anchor);
+        for root in other.roots {
+            self.add_root(root);
         }
     }
 
     /// How many roots there are.
     pub fn len(&self) -> usize {
-        self.anchors.len()
+        self.roots.len()
     }
 
     /// Whether nothing at all is trusted.
     pub fn is_empty(&self) -> bool {
-        self.anchors.is_empty()
+        self.roots.is_empty()
     }
 
-    /// The roots with this name (the inside of the subject's SEQUENCE).
+    /// The roots with exactly this name (the inside of the subject's SEQUENCE).
     pub(super) fn named(&self, subject: &[u8]) -> impl Iterator<Item = TrustAnchor<'_>> {
-        self.by_subject
-            .get(subject)
-            .into_iter()
-            .flatten()
-            .filter_map(|&at| self.anchors.get(at))
-            .map(|anchor| TrustAnchor {
-                subject: Der::from_slice(&anchor.subject),
-                subject_public_key_info: Der::from_slice(&anchor.subject_public_key_info),
-                name_constraints: anchor
-                    .name_constraints
-                    .as_ref()
-                    .map(|constraints| Der::from_slice(constraints)),
-            })
+        self.alike(&canonical(subject))
+            .map(Root::anchor)
+            .filter(move |anchor| anchor.subject.as_ref() == subject)
     }
 
-    fn add_anchor(&mut self, anchor: TrustAnchor<'static>) {
-        let same_name = self.by_subject.entry(anchor.subject.as_ref().to_vec()).or_default();
-        if same_name.iter().any(|&at| self.anchors.get(at) == Some(&anchor)) {
+    /// The roots whose names have this canonical form.
+    pub(super) fn alike<'r>(&'r self, subject: &[u8]) -> impl Iterator<Item = &'r Root> + use<'r> {
+        let places = self.by_subject.get(subject).into_iter().flatten();
+        places.filter_map(|&at| self.roots.get(at))
+    }
+
+    fn add_root(&mut self, root: Root) {
+        let subject = canonical(&root.anchor.subject).into_owned();
+        let same_name = self.by_subject.entry(subject).or_default();
+        if same_name.iter().any(|&at| self.roots.get(at) == Some(&root)) {
             return;
         }
-        same_name.push(self.anchors.len());
-        self.anchors.push(anchor);
+        same_name.push(self.roots.len());
+        self.roots.push(root);
     }
 }
 
@@ -118,6 +195,11 @@ impl fmt::Display for RootsError {
             Self::Certificate(number, reason) => {
                 write!(f, "certificate {number} cannot be read: {reason}")
             }
+            Self::OpenSslTrusted => write!(
+                f,
+                "it has a block of OpenSSL's own type TRUSTED CERTIFICATE; convert each with \
+                 `openssl x509 -in FILE -out NEW` and use the result"
+            ),
         }
     }
 }
@@ -146,5 +228,8 @@ mod tests {
         assert!(matches!(Roots::from_pem(broken), Err(RootsError::Certificate(1, _))));
         let cut = b"-----BEGIN CERTIFICATE-----\nMAA=\n";
         assert!(matches!(Roots::from_pem(cut), Err(RootsError::Pem(1, _))));
+        let trusted = b"-----BEGIN TRUSTED CERTIFICATE-----\nMAA=\n";
+        let error = Roots::from_pem(trusted).unwrap_err();
+        assert!(error.to_string().contains("openssl x509 -in"), "{error}");
     }
 }

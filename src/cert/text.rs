@@ -29,6 +29,14 @@ pub(super) fn rfc3339(seconds: i64) -> Option<String> {
     ))
 }
 
+/// Seconds.
+pub(super) const DAY: i64 = 86_400;
+
+/// Whole days from now until a moment, both in seconds since 1970; negative when it has passed.
+pub(super) fn days_until(moment: i64, now: i64) -> i64 {
+    moment.saturating_sub(now).div_euclid(DAY)
+}
+
 /// The certificate as a PEM block (RFC 7468).
 pub fn pem(der: &[u8]) -> String {
     let mut out = String::from("-----BEGIN CERTIFICATE-----\n");

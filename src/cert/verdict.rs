@@ -10,6 +10,7 @@ use super::mend::{Role, mend};
 use super::path::Path;
 use super::problem::{Problem, Trusted, Verdict};
 use super::reading::{Reading, id};
+use super::text::{days_until, rfc3339};
 use crate::signature::Proof;
 
 /// The verdict on a chain.
@@ -26,6 +27,19 @@ pub struct Trust {
     /// The root that the path ends at, by RFC 4514.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<String>,
+    /// When the path ends: the earliest end of the leaf, its issuers and, when it is not a built-in
+    /// one, the root. Without a path, of the leaf and of what was sent that leads upward from it.
+    /// RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+    /// Whole days until then; negative when that has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days_left: Option<i64>,
+    /// Critical extensions of the path that a full RFC 5280 client would have looked at and tlsweep
+    /// did not: `certificate_policies`, `policy_mappings`, `policy_constraints`,
+    /// `inhibit_any_policy`. Absent when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_evaluated: Vec<String>,
 }
 
 impl Trust {
@@ -47,6 +61,7 @@ impl Trust {
         name_ok: Option<bool>,
         proof: &Proof,
         others: impl IntoIterator<Item = Problem>,
+        now: i64,
     ) -> Self {
         let mut problems = path.problems;
         problems.insert_if(name_ok == Some(false), Problem::NameMismatch);
@@ -62,6 +77,9 @@ impl Trust {
             problems,
             name_ok,
             anchor: path.anchor.clone(),
+            not_after: path.ends.and_then(rfc3339),
+            days_left: path.ends.map(|ends| days_until(ends, now)),
+            not_evaluated: path.not_evaluated.iter().map(|&word| word.to_owned()).collect(),
         }
     }
 }

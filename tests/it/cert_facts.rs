@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rcgen::{
     CertificateParams, CrlDistributionPoint, CustomExtension, DnType, ExtendedKeyUsagePurpose,
@@ -82,10 +84,9 @@ fn extensions_are_read() {
     .map(|(oid, value)| CustomExtension::from_oid_content(oid, value))
     .into();
     let facts = Certificate::new(&Entity::self_signed(params).der);
-    assert_eq!(
-        facts.names.unwrap(),
-        ["example.com", "email:a@example.com", "uri:https://example.com"]
-    );
+    assert_eq!(facts.names.unwrap(), ["example.com"]);
+    assert_eq!(facts.addresses, None);
+    assert_eq!(facts.other_names.unwrap(), ["email:a@example.com", "uri:https://example.com"]);
     assert_eq!(facts.ocsp_urls.unwrap(), ["http://ocsp.example"]);
     assert_eq!(facts.issuer_urls.unwrap(), ["http://ca.example/1.crt"]);
     assert_eq!(facts.crl_urls, None);
@@ -97,12 +98,44 @@ fn extensions_are_read() {
 }
 
 #[test]
+fn dns_names_and_addresses_are_kept_apart() {
+    let mut params = server(&["10.0.0.1", "2001:db8::1"]);
+    params.subject_alt_names.push(SanType::DnsName("127.0.0.1".try_into().unwrap()));
+    let facts = Certificate::new(&Entity::self_signed(params).der);
+    assert_eq!(facts.names.unwrap(), ["127.0.0.1"]);
+    assert_eq!(facts.addresses.unwrap(), ["10.0.0.1", "2001:db8::1"]);
+    assert_eq!(facts.other_names, None);
+}
+
+#[test]
+fn serials_of_minus_one_and_of_255_differ() {
+    let serial_of = |value: &[u8]| {
+        let entity = Entity::self_signed(example());
+        let der = entity.altered(&entity, |fields| fields[1] = element(2, &[value.to_vec()]));
+        Certificate::new(&der).serial.unwrap()
+    };
+    assert_eq!(serial_of(&[0xff]), "-01");
+    assert_eq!(serial_of(&[0x00, 0xff]), "ff");
+}
+
+#[test]
+fn a_lifetime_includes_both_of_its_ends() {
+    for (seconds, days) in [(90 * 86_400 - 1, 90), (90 * 86_400, 90), (86_399, 1), (86_398, 0)] {
+        let mut params = example();
+        params.not_after = params.not_before + Duration::from_secs(seconds);
+        let facts = Certificate::new(&Entity::self_signed(params).der);
+        assert_eq!(facts.lifetime_days, Some(days), "{seconds} s");
+    }
+}
+
+#[test]
 fn names_are_bounded_and_counted() {
     let names = (0..MAX_NAMES + 5).map(|number| format!("{number}.example")).collect::<Vec<_>>();
     let names = names.iter().map(String::as_str).collect::<Vec<_>>();
     let facts = Certificate::new(&Entity::self_signed(server(&names)).der);
     assert_eq!(facts.names.unwrap().len(), MAX_NAMES);
     assert_eq!(facts.names_count, Some(MAX_NAMES + 5));
+    assert_eq!(facts.addresses_count, None);
 }
 
 #[test]
@@ -185,7 +218,7 @@ fn openssl(der: &CertificateDer<'_>) -> Option<String> {
         ("constraints", below("X509v3 Basic Constraints")),
         ("usage", below("X509v3 Key Usage")),
         ("purposes", below("X509v3 Extended Key Usage")),
-        ("names", below("X509v3 Subject Alternative Name")),
+        ("names", sorted(below("X509v3 Subject Alternative Name").split(", "))),
         ("crl", after("URI:")),
     ];
     Some(listed(&fields))
@@ -231,23 +264,24 @@ fn as_openssl(facts: &Certificate) -> String {
             ("OCSPSigning", "OCSP Signing"),
         ],
     );
-    let names = facts.names.unwrap_or_default().into_iter().map(|name| {
-        match name.parse::<std::net::IpAddr>() {
-            Ok(std::net::IpAddr::V6(v6)) => {
-                let groups = v6.segments().map(|group| format!("{group:X}"));
-                format!("IP Address:{}", groups.join(":"))
-            }
-            Ok(v4) => format!("IP Address:{v4}"),
-            Err(_) if name.starts_with("email:") => name,
-            Err(_) => match name.strip_prefix("directory:") {
-                Some(name) => {
-                    let parts = name.split(',').rev().collect::<Vec<_>>();
-                    format!("DirName:/{}", parts.join("/"))
-                }
-                None => format!("DNS:{name}"),
-            },
+    let addresses = facts.addresses.unwrap_or_default();
+    let addresses = addresses.iter().map(|address| match address.parse().unwrap() {
+        IpAddr::V6(v6) => {
+            let groups = v6.segments().map(|group| format!("{group:X}"));
+            format!("IP Address:{}", groups.join(":"))
         }
+        IpAddr::V4(v4) => format!("IP Address:{v4}"),
     });
+    let others = facts.other_names.unwrap_or_default();
+    let others = others.into_iter().map(|name| match name.strip_prefix("directory:") {
+        Some(name) => {
+            let parts = name.split(',').rev().collect::<Vec<_>>();
+            format!("DirName:/{}", parts.join("/"))
+        }
+        None => name,
+    });
+    let names = facts.names.unwrap_or_default();
+    let names = names.iter().map(|name| format!("DNS:{name}")).chain(addresses).chain(others);
     let signature = match facts.signature_algorithm.as_deref().unwrap() {
         "Ed25519" => "ED25519",
         other => other,
@@ -267,9 +301,16 @@ fn as_openssl(facts: &Certificate) -> String {
         ("constraints", constraints),
         ("usage", usages),
         ("purposes", purposes),
-        ("names", names.collect::<Vec<_>>().join(", ")),
+        ("names", sorted(names)),
         ("crl", facts.crl_urls.unwrap_or_default().first().cloned().unwrap_or_default()),
     ])
+}
+
+/// In one order, for ours are grouped by type.
+fn sorted(names: impl Iterator<Item = impl Into<String>>) -> String {
+    let mut names = names.map(Into::into).collect::<Vec<String>>();
+    names.sort();
+    names.join(", ")
 }
 
 fn words(ours: Vec<String>, theirs: &[(&str, &str)]) -> String {

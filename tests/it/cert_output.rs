@@ -74,10 +74,12 @@ fn subject() -> String {
 }
 
 fn names() -> Vec<String> {
+    vec!["example.com".to_owned(), WILD.to_owned(), "x\\ff\\fe\"y\n".to_owned()]
+}
+
+/// The alternative names that are no DNS names.
+fn other_names() -> Vec<String> {
     vec![
-        "example.com".to_owned(),
-        WILD.to_owned(),
-        "x\\ff\\fe\"y\n".to_owned(),
         format!("email:{WILD}"),
         "uri:x\\ff\\fe\"y\n".to_owned(),
         format!("directory:{}", subject()),
@@ -101,6 +103,7 @@ fn json_decodes_to_the_true_names() {
     let record = outcome.only_record();
     assert_eq!(record["cert"]["subject"], subject());
     assert_eq!(record["cert"]["names"], json!(names()));
+    assert_eq!(record["cert"]["other_names"], json!(other_names()));
     assert_eq!(record["trust"]["name_ok"], true, "{record:#}");
 
     let chosen = wild.run(Tlsweep::json_fields("cert.subject,cert.names"));
@@ -123,6 +126,7 @@ fn csv_stays_a_table() {
     let escaped = |text: &str| tlsweep::escape::escaped(text);
     assert_eq!(cell("cert.subject"), escaped(&subject()));
     assert_eq!(cell("cert.names"), escaped(&names().join(" ")));
+    assert_eq!(cell("cert.other_names"), escaped(&other_names().join(" ")));
     assert_eq!(cell("trust.verdict"), "trusted");
 }
 

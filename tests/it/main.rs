@@ -25,6 +25,7 @@ mod cert_openssl;
 mod cert_output;
 mod cert_problems;
 mod cert_served;
+mod cert_unusual;
 mod checks;
 mod demo;
 mod dns;

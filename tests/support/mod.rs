@@ -15,3 +15,4 @@ pub(crate) mod served;
 pub(crate) mod servers;
 pub(crate) mod tls;
 pub(crate) mod weak;
+pub(crate) mod x509;

@@ -1,21 +1,66 @@
-//! `expires-in=30d`: the leaf's validity ends within that time.
+//! `expires-in=30d`, `expires-in=30%`: the path ends within that time.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::Row;
+use crate::report::record::Record;
 
 pub(super) const ROW: Row = Row {
     name: "expires-in",
     value: Some("30d"),
-    help: "the leaf expires within that time, or has expired",
+    help: "the path ends within that time (or `30%` of the leaf's lifetime), or has ended",
     make: |value| {
-        let within = humantime::parse_duration(value)
-            .map_err(|_error| "not a time; write 30d or 36h".to_owned())?;
+        let within = Within::parse(value)?;
         Ok(Box::new(move |record| {
-            let not_after = record.cert.as_ref().and_then(|cert| cert.not_after.as_deref());
-            let end = not_after.and_then(|text| humantime::parse_rfc3339(text).ok());
-            let soon = SystemTime::from(record.time).checked_add(within);
-            end.zip(soon).is_some_and(|(end, soon)| end < soon)
+            let span = match within {
+                Within::Time(span) => Some(span),
+                Within::Share(share) => lifetime(record).map(|lifetime| lifetime.mul_f64(share)),
+            };
+            let now = SystemTime::from(record.time);
+            let soon = span.and_then(|span| now.checked_add(span));
+            end(record).zip(soon).is_some_and(|(end, soon)| end < soon)
         }))
     },
 };
+
+enum Within {
+    Time(Duration),
+    /// Of the leaf's lifetime: between 0 and 1.
+    Share(f64),
+}
+
+impl Within {
+    fn parse(value: &str) -> Result<Self, String> {
+        if let Some(percent) = value.strip_suffix('%') {
+            let percent = percent.trim_end().parse::<f64>();
+            return match percent {
+                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Share(percent / 100.0)),
+                _ => Err("not a share; write a number from 0 to 100, such as 30%".to_owned()),
+            };
+        }
+        humantime::parse_duration(value)
+            .map(Self::Time)
+            .map_err(|_error| "not a time; write 30d, 36h or 30%".to_owned())
+    }
+}
+
+/// When the path ends. Where there is no verdict, the leaf.
+fn end(record: &Record) -> Option<SystemTime> {
+    let path = record.trust.as_ref().and_then(|trust| trust.not_after.as_deref());
+    let leaf = record.cert.as_ref().and_then(|cert| cert.not_after.as_deref());
+    path.or(leaf).and_then(moment)
+}
+
+fn lifetime(record: &Record) -> Option<Duration> {
+    let cert = record.cert.as_ref()?;
+    let [from, until] = [&cert.not_before, &cert.not_after].map(|text| text.as_deref());
+    match moment(from?) {
+        Some(from) => moment(until?)?.duration_since(from).ok(),
+        // humantime reads nothing before 1970.
+        None => Some(Duration::from_secs(86_400 * u64::try_from(cert.lifetime_days?).ok()?)),
+    }
+}
+
+fn moment(text: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(text).ok()
+}

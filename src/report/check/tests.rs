@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::cert::{Certificate, Problem, Trust, Verdict};
@@ -21,6 +21,7 @@ fn record() -> Record {
         ..Tls::default()
     }));
     let mut leaf = Certificate::default();
+    leaf.not_before = Some("1970-01-01T00:00:00Z".to_owned());
     leaf.not_after = Some("1970-02-01T00:00:00Z".to_owned());
     leaf.spki_sha256 = Some(PIN.to_owned());
     record.cert = Some(Box::new(leaf));
@@ -33,7 +34,15 @@ fn trust(problems: &[Problem]) -> Trust {
         Some(gravest) => Verdict::Untrusted(*gravest),
         None => Verdict::Trusted(crate::cert::Trusted::Trusted),
     };
-    Trust { verdict, problems: problems.to_vec(), name_ok: None, anchor: None }
+    Trust {
+        verdict,
+        problems: problems.to_vec(),
+        name_ok: None,
+        anchor: None,
+        not_after: Some("1970-02-01T00:00:00Z".to_owned()),
+        days_left: None,
+        not_evaluated: Vec::new(),
+    }
 }
 
 fn met(list: &str, record: &Record) -> Vec<String> {
@@ -43,12 +52,15 @@ fn met(list: &str, record: &Record) -> Vec<String> {
 #[test]
 fn each_condition_is_met_by_what_it_names_and_by_nothing_else() {
     type Change = fn(&mut Record);
-    let cases: [(&str, Change); 10] = [
+    let cases: [(&str, Change); 11] = [
         ("error", |r| r.ok = false),
         ("untrusted", |r| r.trust = Some(Box::new(trust(&[Problem::UnknownIssuer])))),
         ("self-signed", |r| r.trust = Some(Box::new(trust(&[Problem::SelfSigned])))),
         ("expires-in=30d", |r| {
-            r.cert.as_mut().unwrap().not_after = Some("1970-01-30T23:59:59Z".to_owned());
+            r.trust.as_mut().unwrap().not_after = Some("1970-01-30T23:59:59Z".to_owned());
+        }),
+        ("expires-in=50%", |r| {
+            r.trust.as_mut().unwrap().not_after = Some("1970-01-16T00:00:00Z".to_owned());
         }),
         ("min-tls=1.3", |r| r.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned())),
         ("min-tls=1.0", |r| r.tls.as_mut().unwrap().version = Some("SSLv3".to_owned())),
@@ -103,6 +115,24 @@ fn a_false_signature_is_untrusted_without_a_verdict() {
 }
 
 #[test]
+fn without_a_verdict_the_leaf_counts() {
+    let mut record = record();
+    record.trust = None;
+    assert_eq!(met("expires-in=32d", &record), ["expires-in=32d"]);
+    assert!(met("expires-in=31d,expires-in=50%", &record).is_empty());
+    let later = SystemTime::UNIX_EPOCH + Duration::from_secs(20 * 86_400);
+    record.time = later.into();
+    assert_eq!(met("expires-in=30%,expires-in=40%", &record), ["expires-in=40%"]);
+}
+
+#[test]
+fn a_share_of_an_unknown_lifetime_is_not_met() {
+    let mut record = record();
+    record.cert.as_mut().unwrap().not_before = None;
+    assert!(met("expires-in=100%", &record).is_empty());
+}
+
+#[test]
 fn several_pins_are_one_condition() {
     let other = "AA:".repeat(31) + "aa";
     assert!(met(&format!("pin={other},pin={PIN}"), &record()).is_empty());
@@ -116,7 +146,10 @@ fn a_wrong_word_names_the_right_one() {
         ("self_singed", "`self-signed`"),
         ("expires=3d", "`expired`"),
         ("expires-in", "`expires-in=30d`"),
-        ("expires-in=soon", "30d or 36h"),
+        ("expires-in=soon", "30d, 36h or 30%"),
+        ("expires-in=101%", "from 0 to 100"),
+        ("expires-in=-1%", "from 0 to 100"),
+        ("expires-in=%", "from 0 to 100"),
         ("error=1", "`error`"),
         ("min-tls=1.4", "1.3"),
         ("pin=abc", "64"),

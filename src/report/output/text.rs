@@ -64,7 +64,9 @@ impl Format for Text {
 
 fn cells(record: &Record) -> [String; 9] {
     let tls = record.tls.as_ref();
-    let days_left = record.cert.as_ref().and_then(|cert| cert.days_left);
+    // Those of the whole path; without a verdict, those of the leaf.
+    let days_left = record.trust.as_ref().and_then(|trust| trust.days_left);
+    let days_left = days_left.or_else(|| record.cert.as_ref()?.days_left);
     let cell = |text: Option<&str>| escaped(text.filter(|t| !t.is_empty()).unwrap_or(NOTHING));
     [
         cell(Some(&record.target)),

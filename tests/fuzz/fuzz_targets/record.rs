@@ -197,6 +197,8 @@ fn certificate(script: &mut Script<'_>) -> Certificate {
     cert.subject = script.option(Script::text);
     cert.issuer = script.option(Script::text);
     cert.names = script.option(texts);
+    cert.addresses = script.option(texts);
+    cert.other_names = script.option(texts);
     cert.not_after = script.option(Script::text);
     cert.days_left = script.option(|script| script.u64() as i64);
     cert.serial = script.option(Script::text);

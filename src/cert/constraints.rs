@@ -1,0 +1,252 @@
+//! Name constraints (RFC 5280, section 4.2.1.10), as OpenSSL evaluates them.
+//!
+//! webpki evaluates constraints on DNS names and addresses. It refuses every certificate below a
+//! constraint on directory names, which government and corporate CAs do have.
+
+use std::cmp::Ordering;
+
+use super::canonical::canonical;
+use super::der::{Element, Reader, tag};
+use super::link::Link;
+use super::reading::id;
+
+/// How many names are compared with constraints on one path. webpki's limit, too.
+pub(super) const MAX_COMPARISONS: usize = 250_000;
+
+/// The types of names that constraints can be evaluated for: the numbers of GeneralName's tags.
+mod kind {
+    pub(super) const EMAIL: u8 = 1;
+    pub(super) const DNS: u8 = 2;
+    pub(super) const DIRECTORY: u8 = 4;
+    pub(super) const URI: u8 = 6;
+    pub(super) const ADDRESS: u8 = 7;
+}
+
+/// A name with the number of its type.
+#[derive(Clone, Copy)]
+struct Name<'a> {
+    kind: u8,
+    value: &'a [u8],
+}
+
+impl<'a> Name<'a> {
+    fn new(element: Element<'a>) -> Self {
+        Self { kind: element.tag & 0x1f, value: element.value }
+    }
+}
+
+/// Which of the two lists of subtrees a name is held against.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subtrees {
+    Permitted,
+    Excluded,
+}
+
+/// Whether constraints (the inside of their SEQUENCE) permit all names of a certificate. `None`
+/// when they cannot be read, or when comparing them takes more than what is left of `budget`.
+pub(super) fn permits(
+    constraints: &[u8],
+    certificate: &Link<'_>,
+    budget: &mut usize,
+) -> Option<bool> {
+    let mut fields = Reader::new(constraints);
+    let permitted = subtrees(fields.expect(tag::context(0)))?;
+    let excluded = subtrees(fields.expect(tag::context(1)))?;
+    if !fields.is_empty() {
+        return None;
+    }
+    let subject =
+        certificate.reading.subject.and_then(|name| Some(Reader::new(name).element()?.value));
+    let subject = subject.filter(|name| !name.is_empty());
+    let emails = subject.map_or_else(Vec::new, emails);
+    let subject = subject.map(|value| Name { kind: kind::DIRECTORY, value });
+    let mut names = subject.into_iter().chain(emails).collect::<Vec<_>>();
+    if let Some(extension) = certificate.reading.extension(id::SUBJECT_ALT_NAME) {
+        let mut list = Reader::new(Reader::new(extension.value).expect(tag::SEQUENCE)?.value);
+        while !list.is_empty() {
+            names.push(Name::new(list.element()?));
+        }
+    }
+    for name in names {
+        *budget = budget.checked_sub(permitted.len() + excluded.len())?;
+        let of_kind = |base: &&Name<'_>| base.kind == name.kind;
+        let mut bases = permitted.iter().filter(of_kind).peekable();
+        let is_constrained = bases.peek().is_some();
+        let mut is_permitted = !is_constrained;
+        for base in bases {
+            is_permitted |= matches(name, *base, Subtrees::Permitted)?;
+        }
+        let mut is_excluded = false;
+        for base in excluded.iter().filter(of_kind) {
+            is_excluded |= matches(name, *base, Subtrees::Excluded)?;
+        }
+        if !is_permitted || is_excluded {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+/// The bases of a list of subtrees. None has a minimum or a maximum (RFC 5280).
+fn subtrees(list: Option<Element<'_>>) -> Option<Vec<Name<'_>>> {
+    let mut bases = Vec::new();
+    let mut list = Reader::new(list.map_or(&[], |list| list.value));
+    while !list.is_empty() {
+        let mut subtree = Reader::new(list.expect(tag::SEQUENCE)?.value);
+        bases.push(Name::new(subtree.element()?));
+        subtree.is_empty().then_some(())?;
+    }
+    Some(bases)
+}
+
+/// The email addresses among the attributes of a distinguished name.
+fn emails(name: &[u8]) -> Vec<Name<'_>> {
+    const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+    let mut sets = Reader::new(name);
+    let mut emails = Vec::new();
+    while let Some(set) = sets.element() {
+        let mut attributes = Reader::new(set.value);
+        while let Some(attribute) = attributes.element() {
+            let mut fields = Reader::new(attribute.value);
+            let kind = fields.expect(tag::OID);
+            if kind.is_some_and(|kind| kind.value == EMAIL_ADDRESS)
+                && let Some(value) = fields.element()
+            {
+                emails.push(Name { kind: kind::EMAIL, value: value.value });
+            }
+        }
+    }
+    emails
+}
+
+/// Whether the name is in the subtree. `None` for types that nobody can evaluate.
+fn matches(name: Name<'_>, base: Name<'_>, subtrees: Subtrees) -> Option<bool> {
+    Some(match name.kind {
+        kind::DNS => {
+            is_below(name.value, base.value)
+                || subtrees == Subtrees::Excluded && covers(name.value, base.value)
+        }
+        kind::EMAIL => matches_email(name.value, base.value),
+        kind::URI => host(name.value).is_some_and(|host| matches_host(host, base.value)),
+        kind::ADDRESS => matches_address(name.value, base.value),
+        kind::DIRECTORY => {
+            let inside = |name| Reader::new(name).expect(tag::SEQUENCE).map(|name| name.value);
+            // The subject comes without its header, alternative names come with it.
+            let name = inside(name.value).unwrap_or(name.value);
+            canonical(name).starts_with(&canonical(inside(base.value)?))
+        }
+        _ => return None,
+    })
+}
+
+/// A DNS name below another, or that name itself. A base that begins with a dot is matched by
+/// names below it only, and the empty base by every name.
+fn is_below(name: &[u8], base: &[u8]) -> bool {
+    let Some((rest, end)) = name.len().checked_sub(base.len()).map(|at| name.split_at(at)) else {
+        return false;
+    };
+    let is_at_label =
+        rest.is_empty() || base.is_empty() || base.starts_with(b".") || rest.ends_with(b".");
+    is_at_label && end.eq_ignore_ascii_case(base)
+}
+
+/// Whether a wildcard stands for the base, too: `*.example.com` for `www.example.com`.
+fn covers(wildcard: &[u8], base: &[u8]) -> bool {
+    let mut labels = base.splitn(2, |&byte| byte == b'.');
+    let parent = labels.nth(1);
+    wildcard
+        .strip_prefix(b"*.")
+        .zip(parent)
+        .is_some_and(|(wildcard, parent)| wildcard.eq_ignore_ascii_case(parent))
+}
+
+/// A mailbox, a host, or with a leading dot all hosts below it.
+fn matches_email(name: &[u8], base: &[u8]) -> bool {
+    let at = |text: &[u8]| text.iter().rposition(|&byte| byte == b'@');
+    let Some((local, host)) = at(name).and_then(|at| name.split_at_checked(at)) else {
+        return false;
+    };
+    let host = host.get(1..).unwrap_or_default();
+    match at(base).and_then(|at| base.split_at_checked(at)) {
+        Some((base_local, base_host)) => {
+            (base_local.is_empty() || base_local == local)
+                && base_host.get(1..).is_some_and(|base| base.eq_ignore_ascii_case(host))
+        }
+        None => matches_host(host, base),
+    }
+}
+
+/// The host, or with a leading dot all hosts below it.
+fn matches_host(host: &[u8], base: &[u8]) -> bool {
+    match base {
+        [b'.', ..] => host.len() > base.len() && is_below(host, base),
+        _ => host.eq_ignore_ascii_case(base),
+    }
+}
+
+/// The host of a URI.
+fn host(uri: &[u8]) -> Option<&[u8]> {
+    let authority = uri.windows(3).position(|window| window == b"://")? + 3;
+    let host = uri.get(authority..)?.split(|&byte| matches!(byte, b':' | b'/')).next()?;
+    Some(host).filter(|host| !host.is_empty())
+}
+
+/// The base is an address and a mask of the same length.
+fn matches_address(address: &[u8], base: &[u8]) -> bool {
+    if base.len().cmp(&(2 * address.len())) != Ordering::Equal || !matches!(address.len(), 4 | 16) {
+        return false;
+    }
+    let (network, mask) = base.split_at(address.len());
+    address
+        .iter()
+        .zip(network)
+        .zip(mask)
+        .all(|((address, network), mask)| address & mask == network & mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dns_names_are_matched_by_label() {
+        for (name, base, expected) in [
+            ("example.com", "example.com", true),
+            ("www.EXAMPLE.com", "example.com", true),
+            ("badexample.com", "example.com", false),
+            ("example.com", ".example.com", false),
+            ("www.example.com", ".example.com", true),
+            ("com", "example.com", false),
+            ("example.com", "", true),
+        ] {
+            assert_eq!(is_below(name.as_bytes(), base.as_bytes()), expected, "{name} {base}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_is_excluded_with_what_it_stands_for() {
+        assert!(covers(b"*.example.com", b"www.Example.com"));
+        assert!(!covers(b"*.example.com", b"a.www.example.com"));
+        assert!(!covers(b"www.example.com", b"www.example.com"));
+    }
+
+    #[test]
+    fn emails_uris_and_addresses() {
+        for (name, base, expected) in [
+            ("a@example.com", "a@example.com", true),
+            ("A@example.com", "a@example.com", false),
+            ("a@example.com", "EXAMPLE.com", true),
+            ("a@www.example.com", "example.com", false),
+            ("a@www.example.com", ".example.com", true),
+            ("nobody", "example.com", false),
+        ] {
+            let matched = matches_email(name.as_bytes(), base.as_bytes());
+            assert_eq!(matched, expected, "{name} {base}");
+        }
+        assert_eq!(host(b"https://example.com:1/x"), Some(&b"example.com"[..]));
+        assert_eq!(host(b"urn:isbn:1"), None);
+        assert!(matches_address(&[192, 0, 2, 7], &[192, 0, 2, 0, 255, 255, 255, 0]));
+        assert!(!matches_address(&[192, 0, 3, 7], &[192, 0, 2, 0, 255, 255, 255, 0]));
+        assert!(!matches_address(&[0; 16], &[0; 8]));
+    }
+}

@@ -1,0 +1,97 @@
+//! The certificates that a path may lead through.
+
+use std::borrow::Cow;
+
+use rustls_pki_types::CertificateDer;
+
+use super::canonical::canonical;
+use super::der::Reader;
+use super::reading::Reading;
+use super::roots::Roots;
+use crate::limits::MAX_INTERMEDIATES;
+
+/// How many of these may have the same name. Each of them is tried at each step of a path, so
+/// that a dozen would cost webpki a second.
+const MAX_NAMESAKES: usize = 4;
+
+/// A certificate that a path may lead through.
+pub(super) struct Link<'a> {
+    pub(super) der: &'a CertificateDer<'a>,
+    pub(super) reading: Reading<'a>,
+    /// The subject's canonical form, without the header of its SEQUENCE.
+    pub(super) subject: Option<Cow<'a, [u8]>>,
+    /// The issuer's.
+    pub(super) issuer: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Link<'a> {
+    pub(super) fn new(der: &'a CertificateDer<'a>) -> Self {
+        let reading = Reading::new(der);
+        let name = |name: Option<&'a [u8]>| {
+            let name = Reader::new(name?).element()?.value;
+            Some(canonical(name))
+        };
+        let (subject, issuer) = (name(reading.subject), name(reading.issuer));
+        Self { der, reading, subject, issuer }
+    }
+
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.subject == self.issuer
+    }
+
+    /// Whether this certificate names that one as its issuer.
+    pub(super) fn is_below(&self, other: &Self) -> bool {
+        self.issuer.is_some() && self.issuer == other.subject
+    }
+}
+
+/// The certificates that stand above the leaf by their names. What else was sent cannot matter,
+/// but would put its own faults into webpki's answer.
+pub(super) fn related<'a>(leaf: &Link<'a>, others: &'a [CertificateDer<'a>]) -> Vec<Link<'a>> {
+    let mut candidates = Vec::<Link<'a>>::new();
+    for der in others {
+        let is_new = *der != *leaf.der && !candidates.iter().any(|seen| seen.der == der);
+        if is_new {
+            candidates.push(Link::new(der));
+        }
+    }
+    let mut wanted = Vec::from_iter(leaf.issuer.clone());
+    let mut at = 0;
+    while let Some(name) = wanted.get(at).cloned() {
+        at += 1;
+        let bearers = candidates.iter().filter(|link| link.subject.as_ref() == Some(&name));
+        for issuer in bearers.filter_map(|link| link.issuer.as_ref()) {
+            if !wanted.contains(issuer) {
+                wanted.push(issuer.clone());
+            }
+        }
+    }
+    candidates.retain(|link| link.subject.as_ref().is_some_and(|name| wanted.contains(name)));
+    candidates
+}
+
+/// As many of them as webpki can try in a reasonable time, the first ones first.
+pub(super) fn bounded(related: Vec<Link<'_>>) -> Vec<Link<'_>> {
+    let mut bounded = Vec::<Link<'_>>::new();
+    for link in related {
+        let namesakes = bounded.iter().filter(|other| other.subject == link.subject);
+        if bounded.len() < MAX_INTERMEDIATES && namesakes.count() < MAX_NAMESAKES {
+            bounded.push(link);
+        }
+    }
+    bounded
+}
+
+/// Whether a certificate writes the name of its issuer otherwise than the issuer does.
+pub(super) fn names_differ(leaf: &Link<'_>, issuers: &[Link<'_>], roots: &Roots) -> bool {
+    let sent = |link: &Link<'_>| {
+        let mut above = issuers.iter().filter(|other| link.is_below(other));
+        above.any(|other| other.reading.subject != link.reading.issuer)
+    };
+    let rooted = |link: &Link<'_>| {
+        let issuer = link.reading.issuer.and_then(|name| Some(Reader::new(name).element()?.value));
+        let mut alike = link.issuer.iter().flat_map(|name| roots.alike(name));
+        alike.any(|root| Some(root.anchor().subject.as_ref()) != issuer)
+    };
+    std::iter::once(leaf).chain(issuers).any(|link| sent(link) || rooted(link))
+}
