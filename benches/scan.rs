@@ -29,6 +29,7 @@ use tlsweep::deadline::Clock;
 use tlsweep::dial::resolve::Families;
 use tlsweep::feed::exclude::Exclusions;
 use tlsweep::feed::input::Input;
+use tlsweep::feed::queue::queue;
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::selection::Selection;
 use tlsweep::feed::shard::Shard;
@@ -97,13 +98,12 @@ fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
     let stdin = || Box::new(Cursor::new(list.to_owned())) as Box<dyn Read + Send>;
     let input = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
 
-    let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
+    let (lines, line_queue) = queue(config::LINE_QUEUE, None);
     let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
     let (_stop, stopping) = watch::channel(Stop::No);
-    let selection = Selection { port: config::PORT, shard: Shard::WHOLE, shuffle: None };
+    let selection = Selection { port: config::PORT, shard: Shard::WHOLE };
     let reader = thread::spawn(move || {
-        let send = |line| lines.blocking_send(line).is_ok();
-        selection.send_all(input, &mut Done::default(), send).unwrap();
+        selection.send_all(input, &mut Done::default(), lines).unwrap();
     });
     let (_, json) = FORMATS.into_iter().find(|(name, _)| *name == "json").unwrap();
     let writer = thread::spawn(move || {

@@ -42,7 +42,7 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// Connections to one server at once, while it is enumerated.
 pub const PER_HOST: NonZero<usize> = NonZero::new(4).unwrap();
 /// Lines that wait between the input and the tasks.
-pub const LINE_QUEUE: usize = 256;
+pub const LINE_QUEUE: usize = 4096;
 /// Records that wait between the tasks and the output.
 pub const RECORD_QUEUE: usize = 256;
 

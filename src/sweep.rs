@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::deadline::within;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
+use crate::feed::queue::LineReceiver;
 use crate::pace::permit::{Permit, Permits};
 use crate::probe::Prober;
 use crate::report::record::Record;
@@ -23,7 +24,7 @@ pub enum Stop {
     /// It goes on.
     #[default]
     No,
-    /// It takes in nothing more and lets what is in flight finish, for as long as the grace lasts.
+    /// It reads nothing more and lets what is in flight finish, for as long as the grace lasts.
     Gently,
     /// It ends with what it has.
     Now,
@@ -31,7 +32,7 @@ pub enum Stop {
 
 /// What turns a line into a record.
 pub trait Work: Send + Sync + 'static {
-    /// Works on `line`; what it comes to is written in one piece.
+    /// Works on `line`. All of its records are written together.
     fn work(&self, line: &Line, permit: &mut Permit) -> impl Future<Output = Vec<Record>> + Send;
 
     /// The record of a line whose work did not come to an end.
@@ -41,12 +42,15 @@ pub trait Work: Send + Sync + 'static {
 /// Sweeps the lines as they come, until there are no more, somebody says stop or nobody takes the
 /// records any more.
 ///
-/// Every line that was taken in becomes records exactly once. Memory depends on `concurrency`
-/// alone: a task holds its permit until its record is accepted.
+/// Every line that was read becomes records exactly once: also the lines that wait in the queue or
+/// in the window of a shuffle when the sweep is stopped. Memory depends on `concurrency` alone: a
+/// task holds its permit until its record is accepted.
+///
+/// This is one loop on one runtime. It does not know whether there are others beside it.
 pub async fn sweep<W: Work>(
     work: Arc<W>,
     settings: Settings,
-    mut lines: mpsc::Receiver<Line>,
+    mut lines: LineReceiver,
     records: mpsc::Sender<Vec<Record>>,
     mut stop: watch::Receiver<Stop>,
 ) {
@@ -69,7 +73,7 @@ pub async fn sweep<W: Work>(
         let Some(line) = line else { break false };
         while tasks.try_join_next().is_some() {}
         settings.status.take_in();
-        let pending = unfinished.take_on(line);
+        let pending = unfinished.watch(line);
         tasks.spawn(run(Arc::clone(&work), pending, permit, records.clone()));
     };
     if !was_stopped {
@@ -83,22 +87,36 @@ pub async fn sweep<W: Work>(
     if !was_stopped {
         return;
     }
-    lines.close();
+    lines.stop();
+    let interrupted = |line: &Line| {
+        let failure = Failure::new(Stage::Local, Kind::Interrupted, "the sweep was stopped");
+        vec![work.give_up(line, failure)]
+    };
+    // The reader may wait for room in the queue, so the queue is emptied during the grace.
+    let give_up_the_rest = async {
+        while let Some(line) = lines.recv().await {
+            settings.status.take_in();
+            // If nobody takes the records, `records.closed()` below says so.
+            if records.send(interrupted(&line)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let grace = async {
+        tokio::select! {
+            biased;
+            () = asked(&mut stop, Stop::Now) => {}
+            _grace_over = within(settings.grace, finish(&mut tasks)) => {}
+        }
+    };
     tokio::select! {
         biased;
         () = records.closed() => return,
-        () = asked(&mut stop, Stop::Now) => {}
-        _grace_over = within(settings.grace, finish(&mut tasks)) => {}
+        ((), ()) = async { tokio::join!(grace, give_up_the_rest) } => {}
     }
     tasks.shutdown().await;
-    let mut left = unfinished.into_lines();
-    while let Ok(line) = lines.try_recv() {
-        settings.status.take_in();
-        left.push(line);
-    }
-    for line in left {
-        let failure = Failure::new(Stage::Local, Kind::Interrupted, "the sweep was stopped");
-        if records.send(vec![work.give_up(&line, failure)]).await.is_err() {
+    for line in unfinished.into_lines() {
+        if records.send(interrupted(&line)).await.is_err() {
             return;
         }
     }
@@ -125,8 +143,8 @@ impl Work for Prober {
     }
 }
 
-/// One task: a panic in it becomes a record like any other end.
-#[expect(clippy::manual_async_fn, reason = "it would have room for its arguments twice")]
+/// One task. A panic in it becomes a record like any other end.
+#[expect(clippy::manual_async_fn, reason = "an async fn stores its arguments twice in the future")]
 fn run<W: Work>(
     work: Arc<W>,
     mut pending: Pending,
@@ -149,7 +167,7 @@ fn run<W: Work>(
 /// Waits until somebody asks for a stop of that urgency.
 async fn asked(stop: &mut watch::Receiver<Stop>, urgency: Stop) {
     if stop.wait_for(|stop| *stop >= urgency).await.is_err() {
-        // Whoever could have asked is gone.
+        // All stop senders were dropped, so nobody can ask any more.
         std::future::pending().await
     }
 }
@@ -163,11 +181,11 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }
 
-/// The lines whose tasks were dropped before they had delivered a record.
+/// Collects the lines whose tasks were dropped before they had delivered a record.
 #[derive(Clone, Debug, Default)]
 struct Unfinished(Arc<Mutex<Vec<Line>>>);
 
-/// A line in work. Cancelling a task is dropping it, and what is dropped undone is unfinished.
+/// A line in work. A task that is cancelled drops it, and so hands the line to [`Unfinished`].
 struct Pending {
     line: Line,
     /// Where the line goes if this is dropped; none once it has its record.
@@ -175,7 +193,7 @@ struct Pending {
 }
 
 impl Unfinished {
-    fn take_on(&self, line: Line) -> Pending {
+    fn watch(&self, line: Line) -> Pending {
         Pending { line, unfinished: Some(self.clone()) }
     }
 

@@ -59,6 +59,29 @@ pub struct InputError {
     error: io::Error,
 }
 
+/// Takes the lines of an [`Input`]. A closure does, if it need not know about waits.
+pub trait Consumer {
+    /// Takes a line, or the reason why it is none, with its number. False: read no more.
+    fn take(&mut self, number: u64, text: Result<&str, BadLine>) -> bool;
+
+    /// Hears that every line that was read has been handed on, and that the next one may take as
+    /// long to come as somebody at a keyboard wants. False: read no more.
+    fn before_wait(&mut self) -> bool {
+        true
+    }
+
+    /// Hears that the wait is over. False: what was read meanwhile is not wanted.
+    fn after_wait(&mut self) -> bool {
+        true
+    }
+}
+
+impl<F: FnMut(u64, Result<&str, BadLine>) -> bool> Consumer for F {
+    fn take(&mut self, number: u64, text: Result<&str, BadLine>) -> bool {
+        self(number, text)
+    }
+}
+
 /// Everything that is to be read, in order.
 pub struct Input {
     sources: Vec<Source>,
@@ -109,15 +132,12 @@ impl Input {
     }
 
     /// Reads everything and hands on the lines that are neither blank nor comments, each with its
-    /// number; ends early, without an error, once `take` says that nobody wants any more.
+    /// number; ends early, without an error, once `consumer` wants no more.
     ///
     /// # Errors
-    /// The first input whose reading failed; what came before it has been sent.
-    pub fn send_to(
-        self,
-        mut take: impl FnMut(u64, Result<&str, BadLine>) -> bool,
-    ) -> Result<(), InputError> {
-        let mut lines = Lines { number: 0, take: &mut take };
+    /// The first input whose reading failed; what came before it has been handed on.
+    pub fn send_to(self, mut consumer: impl Consumer) -> Result<(), InputError> {
+        let mut lines = Lines { number: 0, consumer: &mut consumer };
         for source in self.sources {
             let (name, mut reader): (String, Box<dyn Read + Send>) = match source {
                 Source::Arguments(arguments) => {
@@ -133,7 +153,13 @@ impl Input {
                 }
                 Source::Opened(name, reader) => (name, reader),
                 Source::Waiting(path) => {
+                    if !lines.consumer.before_wait() {
+                        return Ok(());
+                    }
                     let file = File::open(&path).map_err(|error| InputError::of(&path, error))?;
+                    if !lines.consumer.after_wait() {
+                        return Ok(());
+                    }
                     (path.display().to_string(), Box::new(file))
                 }
             };
@@ -173,7 +199,14 @@ fn read_lines(
         kept.clear();
         // The longest line, its newline and a byte more.
         let most = LINE_LIMIT as u64 + 2;
+        let must_wait = !reader.buffer().contains(&b'\n');
+        if must_wait && !lines.consumer.before_wait() {
+            return Ok(false);
+        }
         let mut length = reader.by_ref().take(most).read_until(b'\n', &mut kept)?;
+        if must_wait && !lines.consumer.after_wait() {
+            return Ok(false);
+        }
         if length == 0 {
             return Ok(true);
         }
@@ -193,7 +226,7 @@ fn read_lines(
 /// The lines that were read, numbered as they come.
 struct Lines<'a> {
     number: u64,
-    take: &'a mut dyn FnMut(u64, Result<&str, BadLine>) -> bool,
+    consumer: &'a mut dyn Consumer,
 }
 
 impl Lines<'_> {
@@ -212,7 +245,7 @@ impl Lines<'_> {
             })
         };
         let text = text.map_err(|reason| BadLine { echo: echo(trimmed), reason });
-        (self.take)(self.number, text)
+        self.consumer.take(self.number, text)
     }
 }
 
@@ -248,7 +281,7 @@ mod tests {
         let stdin = || Box::new(input) as Box<dyn Read + Send>;
         let input = Input::open(vec!["argument".into()], &["-".into()], stdin).unwrap();
         let mut lines = Vec::new();
-        let ended = input.send_to(|line, text| {
+        let ended = input.send_to(|line: u64, text: Result<&str, BadLine>| {
             let place = Place { line, number: lines.len() as u64 + 1 };
             lines.push(Line { place, text: text.map(str::to_owned) });
             true

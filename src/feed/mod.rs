@@ -2,6 +2,7 @@
 
 pub mod exclude;
 pub mod input;
+pub mod queue;
 pub mod range;
 pub mod resume;
 pub mod selection;

@@ -2,64 +2,66 @@
 
 use std::fmt;
 
-use crate::feed::input::{BadLine, Input, InputError, Line, Place, echo};
+use crate::feed::input::{BadLine, Consumer, Input, InputError, Line, Place, echo};
 use crate::feed::range::Range;
 use crate::feed::resume::{Done, OtherList};
 use crate::feed::shard::Shard;
-use crate::feed::shuffle::Shuffle;
 use crate::feed::target::InvalidTarget;
 
-/// Which targets are swept, and in which order: ranges are expanded, the targets numbered, those
-/// of other shards and those that are done left out, and the rest shuffled.
-#[derive(Debug)]
+/// Which targets are swept: ranges are expanded, the targets numbered, and those of other shards and
+/// those that are done left out.
+#[derive(Clone, Copy, Debug)]
 pub struct Selection {
     /// The port of ranges that name none.
     pub port: u16,
     /// Which part of the list to sweep.
     pub shard: Shard,
-    /// The window of lines to shuffle.
-    pub shuffle: Option<Shuffle>,
+}
+
+/// Takes the targets that a [`Selection`] hands on. A closure does, if it need not know about waits.
+pub trait Targets {
+    /// Takes a target. False: nobody wants any more.
+    fn take(&mut self, line: Line) -> bool;
+
+    /// Whether a range is still to be expanded. What was read is handed on nevertheless.
+    fn goes_on(&self) -> bool {
+        true
+    }
+
+    /// As [`Consumer::before_wait`].
+    fn before_wait(&mut self) -> bool {
+        true
+    }
+
+    /// As [`Consumer::after_wait`].
+    fn after_wait(&mut self) -> bool {
+        true
+    }
+}
+
+impl<F: FnMut(Line) -> bool> Targets for F {
+    fn take(&mut self, line: Line) -> bool {
+        self(line)
+    }
 }
 
 impl Selection {
     /// Reads all of `input` and hands on what is selected and not `done`; ends early, without an
-    /// error, once `take` says that nobody wants any more.
+    /// error, once `targets` wants no more.
     ///
     /// # Errors
     /// The first input whose reading failed, or where it is found to be another list than that of
-    /// `done`; what came before it has been sent.
+    /// `done`; what came before it has been handed on.
     pub fn send_all(
         self,
         input: Input,
         done: &mut Done,
-        take: impl FnMut(Line) -> bool,
+        targets: impl Targets,
     ) -> Result<(), SelectionError> {
-        let port = self.port;
-        let mut stages = Stages { selection: self, number: 0, done, take };
-        let mut passed = Ok(true);
-        let ended = input.send_to(|line, text| {
-            let range = text.as_ref().ok().and_then(|text| Range::parse(text, port));
-            passed = match range {
-                None => stages.pass(line, || text.map(str::to_owned)),
-                Some(Ok(range)) => {
-                    let addresses = range.addresses();
-                    let mut each = addresses.map(|it| stages.pass(line, || Ok(range.line(it))));
-                    each.find(|passed| *passed != Ok(true)).unwrap_or(Ok(true))
-                }
-                Some(Err(InvalidTarget(reason))) => {
-                    let echo = echo(text.unwrap_or_default().as_bytes());
-                    stages.pass(line, || Err(BadLine { echo, reason }))
-                }
-            };
-            passed == Ok(true)
-        });
-        if passed? {
-            if ended.is_ok() {
-                stages.done.finish()?;
-            }
-            let shuffle = stages.selection.shuffle;
-            let rest = shuffle.map(Shuffle::into_rest).unwrap_or_default();
-            let _all_taken = rest.into_iter().all(stages.take);
+        let mut stages = Stages { selection: self, number: 0, done, targets, passed: Ok(true) };
+        let ended = input.send_to(&mut stages);
+        if stages.passed? && ended.is_ok() {
+            stages.done.finish()?;
         }
         Ok(ended?)
     }
@@ -69,7 +71,7 @@ impl Selection {
     /// # Errors
     /// It is not, or cannot be read.
     pub fn compare(&self, input: Input, done: &mut Done) -> Result<(), SelectionError> {
-        Self { shuffle: None, ..*self }.send_all(input, done, |_line| true)
+        self.send_all(input, done, |_line: Line| true)
     }
 }
 
@@ -118,11 +120,50 @@ struct Stages<'a, T> {
     selection: Selection,
     number: u64,
     done: &'a mut Done,
-    take: T,
+    targets: T,
+    /// Whether more is wanted, or the error that ended it.
+    passed: Result<bool, OtherList>,
 }
 
-impl<T: FnMut(Line) -> bool> Stages<'_, T> {
-    /// Numbers a target and hands it on if it is selected; false when nobody wants any more.
+impl<T: Targets> Consumer for &mut Stages<'_, T> {
+    fn take(&mut self, line: u64, text: Result<&str, BadLine>) -> bool {
+        let range = text.as_ref().ok().and_then(|text| Range::parse(text, self.selection.port));
+        self.passed = match range {
+            None => self.pass(line, || text.map(str::to_owned)),
+            Some(Ok(range)) => self.pass_each(line, &range),
+            Some(Err(InvalidTarget(reason))) => {
+                let echo = echo(text.unwrap_or_default().as_bytes());
+                self.pass(line, || Err(BadLine { echo, reason }))
+            }
+        };
+        self.passed == Ok(true)
+    }
+
+    fn before_wait(&mut self) -> bool {
+        let goes_on = self.targets.before_wait();
+        self.passed = Ok(goes_on);
+        goes_on
+    }
+
+    fn after_wait(&mut self) -> bool {
+        let goes_on = self.targets.after_wait();
+        self.passed = Ok(goes_on);
+        goes_on
+    }
+}
+
+impl<T: Targets> Stages<'_, T> {
+    /// Hands on the addresses of a range, one by one, for as long as they are wanted.
+    fn pass_each(&mut self, line: u64, range: &Range<'_>) -> Result<bool, OtherList> {
+        for address in range.addresses() {
+            if !self.targets.goes_on() || !self.pass(line, || Ok(range.line(address)))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Numbers a target and hands it on if it is selected. False: nobody wants any more.
     fn pass(
         &mut self,
         line: u64,
@@ -133,19 +174,12 @@ impl<T: FnMut(Line) -> bool> Stages<'_, T> {
             return Ok(true);
         }
         let line = Line { place: Place { line, number: self.number }, text: text() };
-        self.done.pass(line, &mut |line| {
-            let line = match &mut self.selection.shuffle {
-                Some(shuffle) => shuffle.swap(line),
-                None => Some(line),
-            };
-            line.is_none_or(&mut self.take)
-        })
+        self.done.pass(line, &mut |line| self.targets.take(line))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::io::Read;
 
     use super::*;
@@ -155,12 +189,15 @@ mod tests {
     /// a, 256 addresses, two bad lines, a URL, four addresses.
     const TARGETS: u64 = 1 + 256 + 2 + 1 + 4;
 
-    fn selected(shard: &str, shuffle: Option<Shuffle>, limit: usize) -> Vec<Line> {
-        let stdin = || Box::new(INPUT) as Box<dyn Read + Send>;
-        let input = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
-        let selection = Selection { port: 443, shard: shard.parse().unwrap(), shuffle };
+    fn input(text: &'static [u8]) -> Input {
+        let stdin = || Box::new(text) as Box<dyn Read + Send>;
+        Input::open(Vec::new(), &["-".into()], stdin).unwrap()
+    }
+
+    fn selected(shard: &str, limit: usize) -> Vec<Line> {
+        let selection = Selection { port: 443, shard: shard.parse().unwrap() };
         let mut lines = Vec::new();
-        let ended = selection.send_all(input, &mut Done::default(), |line| {
+        let ended = selection.send_all(input(INPUT), &mut Done::default(), |line: Line| {
             lines.push(line);
             lines.len() < limit
         });
@@ -170,7 +207,7 @@ mod tests {
 
     #[test]
     fn targets_are_numbered_with_ranges_expanded() {
-        let lines = selected("0/1", None, usize::MAX);
+        let lines = selected("0/1", usize::MAX);
         let numbers: Vec<_> = lines.iter().map(|line| line.place.number).collect();
         assert_eq!(numbers, (1..=TARGETS).collect::<Vec<_>>());
         let shown = |number: usize| {
@@ -189,29 +226,56 @@ mod tests {
 
     #[test]
     fn shards_are_disjoint_and_complete_and_number_alike() {
-        let whole = selected("0/1", None, usize::MAX);
+        let whole = selected("0/1", usize::MAX);
         for count in [2, 7, 64, 500] {
-            let shards = (0..count).flat_map(|index| {
-                let shuffle = Shuffle::new(5, index);
-                selected(&format!("{index}/{count}"), Some(shuffle), usize::MAX)
-            });
+            let shards =
+                (0..count).flat_map(|index| selected(&format!("{index}/{count}"), usize::MAX));
             let mut lines: Vec<_> = shards.collect();
             lines.sort_by_key(|line| line.place.number);
             assert_eq!(lines, whole, "{count} shards");
         }
     }
 
-    #[test]
-    fn a_shuffle_changes_the_order_only() {
-        let shuffled = selected("0/1", Some(Shuffle::new(50, 1)), usize::MAX);
-        let whole = selected("0/1", None, usize::MAX);
-        assert_ne!(shuffled, whole);
-        let set = |lines: &[Line]| lines.iter().map(|l| l.place.number).collect::<BTreeSet<_>>();
-        assert_eq!((set(&shuffled), shuffled.len()), (set(&whole), whole.len()));
+    /// Takes targets, and stops wanting them as a sweep does that was stopped.
+    struct Stopping {
+        taken: Vec<String>,
+        stop_after: usize,
+    }
+
+    impl Targets for &mut Stopping {
+        fn take(&mut self, line: Line) -> bool {
+            self.taken.push(line.text.unwrap());
+            true
+        }
+
+        fn goes_on(&self) -> bool {
+            self.taken.len() < self.stop_after
+        }
+
+        fn before_wait(&mut self) -> bool {
+            self.goes_on()
+        }
     }
 
     #[test]
-    fn what_came_before_a_failure_is_sent_from_the_window_too() {
+    fn a_stop_takes_what_was_read_but_expands_no_range() {
+        for (text, stop_after, taken) in [
+            (&b"a\nb\nc\n"[..], 1, 3),
+            (b"a\n192.0.2.0/24\nc\n", 1, 1),
+            (b"a\n10.0.0.0/8\nc\n", 5, 5),
+        ] {
+            let mut targets = Stopping { taken: Vec::new(), stop_after };
+            let selection = Selection { port: 443, shard: Shard::WHOLE };
+            let mut done = Done::default();
+            done.add(5000, "of this list, but behind the stop");
+            let ended = selection.send_all(input(text), &mut done, &mut targets);
+            assert!(ended.is_ok(), "an input that was not read to its end is no other list");
+            assert_eq!(targets.taken.len(), taken, "{:?}", targets.taken);
+        }
+    }
+
+    #[test]
+    fn what_came_before_a_failure_is_sent() {
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -220,26 +284,19 @@ mod tests {
         }
         let stdin = || Box::new(b"a\nb\n".chain(Broken)) as Box<dyn Read + Send>;
         let input = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
-        let shuffle = Some(Shuffle::new(10, 1));
         let mut sent = 0;
-        let ended = Selection { port: 443, shard: Shard::WHOLE, shuffle }.send_all(
-            input,
-            &mut Done::default(),
-            |_line| {
-                sent += 1;
-                true
-            },
-        );
+        let selection = Selection { port: 443, shard: Shard::WHOLE };
+        let ended = selection.send_all(input, &mut Done::default(), |_line: Line| {
+            sent += 1;
+            true
+        });
         assert_eq!((ended.is_err(), sent), (true, 2));
     }
 
     #[test]
     fn it_ends_when_nobody_wants_any_more() {
         for limit in [1, 2, 100, 258] {
-            assert_eq!(selected("0/1", None, limit).len(), limit);
-            assert_eq!(selected("0/1", Some(Shuffle::new(3, 1)), limit).len(), limit);
+            assert_eq!(selected("0/1", limit).len(), limit);
         }
-        let all_at_the_end = Shuffle::new(1000, 1);
-        assert_eq!(selected("0/1", Some(all_at_the_end), 10).len(), 10);
     }
 }

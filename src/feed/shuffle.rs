@@ -2,7 +2,7 @@
 
 use crate::feed::input::Line;
 
-/// Lines that wait for their turn; which one is next is left to chance.
+/// A window of lines. Which of them leaves it next is left to chance.
 ///
 /// The same seed gives the same order of the same lines.
 #[derive(Debug)]
@@ -18,17 +18,16 @@ impl Shuffle {
         Self { window: Vec::new(), size, random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// Takes a line in, and gives one out once the window is full.
+    /// Puts a line into the window; takes one out if the window was full.
     pub fn swap(&mut self, line: Line) -> Option<Line> {
         self.window.push(line);
-        let is_full = self.window.len() > self.size;
-        is_full.then(|| self.window.swap_remove(self.random.usize(..self.window.len())))
+        if self.window.len() > self.size { self.pop() } else { None }
     }
 
-    /// What is left at the end.
-    pub fn into_rest(mut self) -> Vec<Line> {
-        self.random.shuffle(&mut self.window);
-        self.window
+    /// Takes a line out of the window, until it is empty.
+    pub fn pop(&mut self) -> Option<Line> {
+        let length = self.window.len();
+        (length > 0).then(|| self.window.swap_remove(self.random.usize(..length)))
     }
 }
 
@@ -41,7 +40,7 @@ mod tests {
         let mut shuffle = Shuffle::new(size, seed);
         let line = |number| Line { place: Place { line: number, number }, text: Ok(String::new()) };
         let mut lines: Vec<_> = (1..=count).filter_map(|n| shuffle.swap(line(n))).collect();
-        lines.extend(shuffle.into_rest());
+        lines.extend(std::iter::from_fn(|| shuffle.pop()));
         lines.iter().map(|line| line.place.number).collect()
     }
 
@@ -58,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_comes_before_its_window() {
+    fn a_line_leaves_at_most_a_window_early() {
         for (place, number) in (1_u64..).zip(order(10, 1, 500)) {
             assert!(number <= place + 10, "{number} came at {place}");
         }

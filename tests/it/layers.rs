@@ -1,11 +1,12 @@
-//! The rooms of `src` stand in the order in which data passes through them; nobody walks back.
+//! The rooms of `src` stand in the order in which data flows, and so do the files of a room. A file
+//! imports only what stands above it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Rooms and files, in order: each may import only what stands before it.
-const ORDER: &[&str] = &[
-    "bytes",
+/// Rooms and files of the library, in order: each may import only what stands above it.
+const LIBRARY: &[&str] = &[
     "escape",
     "limits",
     "names",
@@ -18,9 +19,10 @@ const ORDER: &[&str] = &[
     "feed::range",
     "feed::exclude",
     "feed::shard",
-    "feed::shuffle",
     "feed::resume",
     "feed::selection",
+    "feed::shuffle",
+    "feed::queue",
     "feed",
     "pace::permit",
     "pace::limiter",
@@ -63,6 +65,34 @@ const ORDER: &[&str] = &[
     "sweep",
 ];
 
+/// Rooms and files of the command, in order.
+const COMMAND: &[&str] = &[
+    "exit",
+    "stdio",
+    "term",
+    "help",
+    "cli::values",
+    "cli",
+    "threads",
+    "signals",
+    "preflight",
+    "runtime",
+    "replaced",
+    "progress",
+    "roots",
+    "destination",
+    "demo",
+    "no_demo",
+    "watch",
+    "dry_run",
+    "plan",
+    "run",
+    "main",
+];
+
+/// Where the modules of the command are.
+const COMMAND_ROOT: &str = "bin::tlsweep::";
+
 const LINES_IN_A_FILE: usize = 500;
 
 fn src() -> PathBuf {
@@ -89,11 +119,102 @@ fn module(file: &Path) -> String {
     path.strip_suffix("::mod").unwrap_or(&path).to_owned()
 }
 
-/// The place of the longest entry of [`ORDER`] that `path` is or lies in.
-fn place(path: &str) -> Option<usize> {
-    let lies_in = |room: &str| path == room || path.starts_with(&format!("{room}::"));
-    let rooms = ORDER.iter().enumerate().filter(|(_, room)| lies_in(room));
-    rooms.max_by_key(|(_, room)| room.len()).map(|(place, _)| place)
+/// A crate: its modules by their paths, and what each of them imports.
+struct Crate {
+    order: &'static [&'static str],
+    imports: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Crate {
+    fn read(order: &'static [&'static str], root: &str) -> Self {
+        let mut imports = BTreeMap::new();
+        for file in rust_files(&src()) {
+            let module = module(&file);
+            let module = match module.strip_prefix(COMMAND_ROOT) {
+                Some(of_command) if root == COMMAND_ROOT => of_command,
+                None if root.is_empty() && module != "lib" => &module,
+                _ => continue,
+            };
+            if is_for_tests(&file) {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            imports.insert(module.to_owned(), imported(module, without_tests(&text)));
+        }
+        assert!(imports.len() > 10, "{:?}", imports.keys());
+        Self { order, imports }
+    }
+
+    fn both() -> [Self; 2] {
+        [Self::read(LIBRARY, ""), Self::read(COMMAND, COMMAND_ROOT)]
+    }
+
+    /// The place of the longest entry of the order that `path` is or lies in.
+    fn place(&self, path: &str) -> Option<usize> {
+        let rooms = self.order.iter().enumerate().filter(|(_, room)| lies_in(path, room));
+        rooms.max_by_key(|(_, room)| room.len()).map(|(place, _)| place)
+    }
+
+    /// The module that an imported path is, or whose item it is.
+    fn module_of(&self, path: &str) -> Option<&str> {
+        let modules = self.imports.keys().filter(|module| lies_in(path, module));
+        modules.max_by_key(|module| module.len()).map(String::as_str)
+    }
+}
+
+fn lies_in(path: &str, room: &str) -> bool {
+    path.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// The paths within the same crate that `text`, which is that of `module`, mentions.
+fn imported(module: &str, text: &str) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.collect::<Vec<_>>().join("\n");
+    for (keyword, start) in [("crate::", ""), ("super::", module)] {
+        let places = code.match_indices(keyword).map(|(place, _)| place);
+        for place in places.filter(|place| !code[..*place].ends_with("super::")) {
+            let (mut rest, mut from) = (&code[place..], start);
+            while let Some(behind) = rest.strip_prefix("super::") {
+                from = from.rsplit_once("::").map_or("", |(parent, _)| parent);
+                rest = behind;
+            }
+            tree(rest.strip_prefix("crate::").unwrap_or(rest), from, &mut paths);
+        }
+    }
+    paths
+}
+
+/// Takes in the paths of a use tree that begins `text`; what is behind it.
+fn tree<'a>(text: &'a str, prefix: &str, paths: &mut BTreeSet<String>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = tree(rest, prefix, paths).trim_start();
+            match rest.strip_prefix(',') {
+                Some(behind) if !behind.trim_start().starts_with('}') => rest = behind,
+                Some(behind) => return behind.trim_start().strip_prefix('}').unwrap(),
+                None => return rest.strip_prefix('}').unwrap_or(rest),
+            }
+        }
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let path = match (prefix, name) {
+        (_, "self" | "") => prefix.to_owned(),
+        ("", _) => name.to_owned(),
+        _ => format!("{prefix}::{name}"),
+    };
+    match rest.strip_prefix("::") {
+        Some(rest) => tree(rest, &path, paths),
+        None => {
+            paths.insert(path);
+            let alias = rest.strip_prefix(" as ").map_or(rest, |rest| {
+                rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_')
+            });
+            alias.strip_prefix('*').unwrap_or(alias)
+        }
+    }
 }
 
 fn without_tests(text: &str) -> &str {
@@ -101,29 +222,64 @@ fn without_tests(text: &str) -> &str {
 }
 
 #[test]
-fn nobody_imports_backwards() {
+fn use_trees_are_understood() {
+    let text = "use crate::{a, b::{self, c as d}, e::*};\nuse super::f;\n\
+                // crate::comment\nfn h() { crate::i::j() + super::super::k(1) }";
+    let paths: Vec<_> = imported("x::y::z", text).into_iter().collect();
+    assert_eq!(paths, ["a", "b", "b::c", "e", "i::j", "x::k", "x::y::f"]);
+}
+
+#[test]
+fn nobody_imports_what_stands_below() {
     let mut faults = Vec::new();
-    for file in rust_files(&src()) {
-        let module = module(&file);
-        if module == "lib" || module.starts_with("bin::") {
-            continue;
-        }
-        let Some(here) = place(&module) else {
-            faults.push(format!("{module} has no place in the order"));
-            continue;
-        };
-        let text = fs::read_to_string(&file).unwrap();
-        let uses = without_tests(&text).split("crate::").skip(1);
-        for used in uses {
-            let path: String =
-                used.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
-            let there = place(path.trim_end_matches(':'));
-            if there.is_none_or(|there| there > here && ORDER[there] != ORDER[here]) {
-                faults.push(format!("{module} imports crate::{path}"));
+    for this in Crate::both() {
+        for (module, paths) in &this.imports {
+            let Some(here) = this.place(module) else {
+                faults.push(format!("{module} has no place in the order"));
+                continue;
+            };
+            // What `super::` alone names is the room itself.
+            for path in paths.iter().filter(|path| !path.is_empty()) {
+                let there = this.place(path);
+                if there.is_none_or(|there| there > here && !lies_in(module, path)) {
+                    faults.push(format!("{module} imports {path}"));
+                }
             }
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Also in rooms whose files have no places of their own. A room and its own files may know each
+/// other.
+#[test]
+fn imports_form_no_circle() {
+    let mut faults = Vec::new();
+    for this in Crate::both() {
+        let edges = |module: &str| -> Vec<&str> {
+            let used = this.imports[module].iter().filter_map(|path| this.module_of(path));
+            used.filter(|used| !lies_in(module, used) && !lies_in(used, module)).collect()
+        };
+        for start in this.imports.keys() {
+            let mut seen = BTreeSet::new();
+            let mut open = edges(start);
+            while let Some(module) = open.pop() {
+                if seen.insert(module) {
+                    open.extend(edges(module));
+                }
+            }
+            if seen.contains(start.as_str()) {
+                faults.push(start.clone());
+            }
+        }
+    }
+    assert!(faults.is_empty(), "these are in a circle: {faults:#?}");
+}
+
+/// Whether a file holds nothing but unit tests and what they read.
+fn is_for_tests(file: &Path) -> bool {
+    let path = file.to_str().unwrap();
+    ["/tests.rs", "/tests/", "/script.rs"].iter().any(|part| path.contains(part))
 }
 
 #[test]

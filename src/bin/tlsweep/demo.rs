@@ -15,8 +15,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::cli::Cli;
-
 /// From today back to when the certificates begin, and on to when they end.
 const YEAR: Duration = Duration::from_secs(365 * DAY.as_secs());
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -24,16 +22,13 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A fatal handshake_failure, as a plaintext record (RFC 8446, section 6).
 const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
-/// Starts the demo's servers, if they are asked for, and trusts their CA; their names, which end in
-/// `.localhost`, are those of this machine (RFC 6761, section 6.3).
+/// Starts the demo's servers and trusts their CA; the targets that they are. Their names, which end
+/// in `.localhost`, are those of this machine (RFC 6761, section 6.3).
 ///
 /// # Errors
 /// No certificate could be made, or no port was free.
-pub(crate) async fn start(cli: &Cli, roots: &mut Roots) -> Result<Option<Vec<OsString>>> {
-    if !cli.is_demo() {
-        return Ok(None);
-    }
-    servers(roots).await.context("the demo cannot start").map(Some)
+pub(crate) async fn start(roots: &mut Roots) -> Result<Vec<OsString>> {
+    servers(roots).await.context("the demo cannot start")
 }
 
 /// What a server does with a connection.

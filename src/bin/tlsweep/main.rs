@@ -1,23 +1,32 @@
 //! The command: arguments in, exit code out. What it does is in the library.
+//!
+//! `cli` parses, `plan` opens and checks everything that the command line names, `run` sweeps.
 
 mod cli;
 #[cfg_attr(not(feature = "demo"), path = "no_demo.rs")]
 mod demo;
 mod destination;
 mod dry_run;
+mod exit;
 mod help;
+mod plan;
 mod preflight;
 mod progress;
 mod replaced;
 mod roots;
 mod run;
 mod runtime;
+mod signals;
+mod stdio;
 mod term;
+mod threads;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+
+use crate::exit::Exit;
 
 fn main() -> ExitCode {
     let matches = match cli::Cli::command().try_get_matches() {
@@ -28,11 +37,10 @@ fn main() -> ExitCode {
         Ok(given) => given.with_demo_defaults(&matches),
         Err(error) => return term::usage(&error),
     };
-    match run::run(given) {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            term::error(&error);
-            run::Exit::Unusable.into()
-        }
-    }
+    let exit = run::run(given).unwrap_or_else(|error| {
+        term::error(&error);
+        Exit::Unusable
+    });
+    term::flush();
+    exit.into()
 }

@@ -2,12 +2,11 @@
 
 use std::ffi::OsString;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tlsweep::cert::Roots;
 
-use crate::cli::Cli;
-
-/// There is no demo, whatever is asked for.
-pub(crate) async fn start(_cli: &Cli, _roots: &mut Roots) -> Result<Option<Vec<OsString>>> {
-    Ok(None)
+/// There is no flag that asks for it.
+#[expect(clippy::unused_async, reason = "as the demo has it")]
+pub(crate) async fn start(_roots: &mut Roots) -> Result<Vec<OsString>> {
+    bail!("this tlsweep was built without its demo")
 }

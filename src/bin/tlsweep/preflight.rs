@@ -4,6 +4,7 @@ use std::fs;
 use std::num::NonZero;
 use std::time::Duration;
 
+use anyhow::{Context, Result, bail};
 use tlsweep::config::Config;
 
 /// Descriptors that the process needs for itself beyond those that are open already.
@@ -13,12 +14,58 @@ const RESERVE: u64 = 16;
 /// (`nf_conntrack_tcp_timeout_syn_sent`).
 const TRACKED: Duration = Duration::from_secs(120);
 
+/// Descriptors that it takes to sweep at all: for the runtime, its signals, the output and a dial.
+const LEAST_DESCRIPTORS: u64 = 10;
+
+/// Address space that it takes to sweep at all: most of it for the stacks of a few threads.
+const LEAST_MEMORY: u64 = 48 << 20;
+
+/// Makes sure that the limits of this process leave room for any sweep at all. What is missing later
+/// would be an abort, not an error.
+///
+/// # Errors
+/// They do not.
+pub(crate) fn check() -> Result<()> {
+    let limit = raise_descriptor_limit();
+    let free = limit.saturating_sub(open_descriptors().unwrap_or(limit));
+    if free < LEAST_DESCRIPTORS {
+        bail!(
+            "the limit is {limit} open files, and {free} of them are free; \
+             at least {LEAST_DESCRIPTORS} are needed (ulimit -n)"
+        );
+    }
+    let limit = rlimit::Resource::AS.get_soft().context("cannot read the limits of the process")?;
+    let free = limit.saturating_sub(memory("VmSize:").unwrap_or(0));
+    if free < LEAST_MEMORY {
+        bail!(
+            "the limit of {} MiB of memory leaves {} MiB free; at least {} are needed (ulimit -v)",
+            limit >> 20,
+            free >> 20,
+            LEAST_MEMORY >> 20,
+        );
+    }
+    Ok(())
+}
+
+fn raise_descriptor_limit() -> u64 {
+    // Where it cannot be raised or is not known, the usual one is assumed.
+    rlimit::increase_nofile_limit(u64::MAX)
+        .or_else(|_error| rlimit::Resource::NOFILE.get_soft())
+        .unwrap_or(1024)
+}
+
+/// Bytes that the kernel counts under this name in `/proc/self/status`, where there is one.
+pub(crate) fn memory(name: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// Raises the descriptor limit and bends `config` to what it allows; what limits the sweep, a
 /// sentence each with the command that lifts it.
 pub(crate) fn fit(config: &mut Config) -> Vec<String> {
-    let limit = rlimit::increase_nofile_limit(u64::MAX)
-        .or_else(|_error| rlimit::Resource::NOFILE.get_soft())
-        .unwrap_or(1024);
+    let limit = raise_descriptor_limit();
     let own = open_descriptors().unwrap_or(8) + RESERVE;
     let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX).max(2);
     // A lookup holds a socket too.

@@ -1,11 +1,15 @@
 //! The progress line on stderr, for somebody who looks on.
 
-use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use rustix::event::{PollFd, PollFlags, poll};
 use tlsweep::report::status::Status;
+
+use crate::term;
 
 /// Between two looks at the counters.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -17,13 +21,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A progress line, hidden where nobody looks.
+    /// A progress line, hidden where nobody looks at it.
     pub(crate) fn new(quiet: bool, status: Arc<Status>) -> Self {
         let (_, size) = status.input();
-        let hidden = quiet || !io::stderr().is_terminal();
-        let target = match hidden {
+        let target = match quiet || !term::is_terminal() {
             true => ProgressDrawTarget::hidden(),
-            false => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::term_like(Box::new(Screen::default())),
         };
         let bar = ProgressBar::with_draw_target(size, target);
         let template = match size {
@@ -61,28 +64,105 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    /// `out`, with the line out of its way while it is written to.
-    pub(crate) fn around<W: Write>(&self, out: W) -> Around<W> {
-        Around { bar: self.bar.clone(), out }
+    /// `out`, with the line out of its way while it is written to, if both are on the terminal.
+    pub(crate) fn around<W: Write + AsFd>(&self, out: W) -> Around<W> {
+        let shares_terminal = !self.bar.is_hidden() && out.as_fd().is_terminal();
+        Around { bar: shares_terminal.then(|| self.bar.clone()), out }
     }
 }
 
-/// A writer that shares a terminal with the progress line.
+/// A writer that may share a terminal with the progress line.
 pub(crate) struct Around<W> {
-    bar: ProgressBar,
+    /// The line, if there is one on the terminal that is written to.
+    bar: Option<ProgressBar>,
     out: W,
 }
 
-impl<W: Write> Write for Around<W> {
+/// How long a write waits until the progress line is gone.
+const CLEARED: Duration = Duration::from_millis(100);
+
+impl<W: Write + AsFd> Write for Around<W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self.bar.is_hidden() {
-            // Without a line there is no reason for one writer to wait for another.
-            true => self.out.write(buf),
-            false => self.bar.suspend(|| self.out.write(buf)),
+        match &self.bar {
+            Some(bar) => bar.suspend(|| {
+                term::settle(CLEARED);
+                write_patiently(&mut self.out, buf)
+            }),
+            None => write_patiently(&mut self.out, buf),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// Writes also to a pipe or terminal that somebody else has set to non-blocking.
+fn write_patiently(out: &mut (impl Write + AsFd), buf: &[u8]) -> io::Result<usize> {
+    loop {
+        match out.write(buf) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                poll(&mut [PollFd::new(out, PollFlags::OUT)], None)?;
+            }
+            written => return written,
+        }
+    }
+}
+
+/// The terminal of stderr, as far as one line on it goes. What is drawn goes through the queue of
+/// all messages: drawing does not wait for a terminal that is stopped.
+#[derive(Debug, Default)]
+struct Screen {
+    drawn: Mutex<String>,
+}
+
+impl Screen {
+    fn add(&self, text: &str) -> io::Result<()> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+        Ok(())
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        let size = rustix::termios::tcgetwinsize(io::stderr());
+        // Some terminals do not know how wide they are.
+        size.map_or(0, |size| size.ws_col).clamp(20, 500)
+    }
+
+    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
+        if lines == 0 { Ok(()) } else { self.add(&format!("\x1b[{lines}A")) }
+    }
+
+    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
+        if lines == 0 { Ok(()) } else { self.add(&format!("\x1b[{lines}B")) }
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
+        if columns == 0 { Ok(()) } else { self.add(&format!("\x1b[{columns}C")) }
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
+        if columns == 0 { Ok(()) } else { self.add(&format!("\x1b[{columns}D")) }
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.add(&format!("{text}\n"))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.add(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.add("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let drawn = std::mem::take(&mut *self.drawn.lock().unwrap_or_else(PoisonError::into_inner));
+        if !drawn.is_empty() {
+            term::draw(drawn.as_bytes());
+        }
+        Ok(())
     }
 }

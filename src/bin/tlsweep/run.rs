@@ -1,140 +1,128 @@
-//! One run: input thread, sweep, output thread, signals, exit code.
+//! One run: the plan, the sweep with its threads for input and output, signals, the exit code.
 
-use std::fs::File;
-use std::future::pending;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::process::ExitCode;
+use std::future::{Future, pending};
+use std::io::{self, ErrorKind, Write as _};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use tlsweep::cert::Roots;
-use tlsweep::config::{self, Config};
+use tlsweep::config;
 use tlsweep::deadline::{Clock, within};
-use tlsweep::feed::input::{Input, Line};
-use tlsweep::feed::resume::Done;
-use tlsweep::feed::selection::{Selection, SelectionError};
+use tlsweep::feed::input::Line;
+use tlsweep::feed::queue::{LineSender, queue};
+use tlsweep::feed::selection::{SelectionError, Targets};
 use tlsweep::probe::Prober;
-use tlsweep::report::check::Checks;
-use tlsweep::report::output::{Format, Sink, write_all};
-use tlsweep::report::record::Record;
+use tlsweep::report::output::write_all;
 use tlsweep::report::schema::schema;
 use tlsweep::report::status::Status;
 use tlsweep::sweep::{Settings, Stop, sweep};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::runtime::Handle;
+use tokio::signal::unix::Signal;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::Cli;
-use crate::destination::Destination;
-use crate::progress::Progress;
+use crate::exit::Exit;
+use crate::plan::{Mode, Sweep};
+use crate::signals::{Signals, listen_for_status};
 use crate::watch::Watch;
-use crate::{demo, dry_run, preflight, roots, runtime, term};
+use crate::{preflight, runtime, term, threads};
 
-/// How much longer than the grace the output may take to write what it was given.
+/// How long the output may take for each line once the grace is over.
 const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// Between two looks at a full queue of lines; fewer than it holds are taken out meanwhile.
-const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(5);
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Exit {
-    /// Every target has its line.
-    Complete,
-    /// Every target has its line, and some met a condition of `--fail-on`.
-    Met,
-    /// A flag, an input or an output file cannot be used.
-    Unusable,
-    /// The output could not be written, or our own machine failed some target.
-    Incomplete,
-    /// SIGINT, or `--max-time`.
-    Interrupted,
-    /// SIGTERM.
-    Terminated,
-}
 
 /// Runs what the command line asks for.
 ///
 /// # Errors
 /// Whatever made a sweep impossible before its first dial.
-pub(crate) fn run(mut cli: Cli) -> Result<Exit> {
+pub(crate) fn run(cli: Cli) -> Result<Exit> {
     preflight::bound_arenas();
     term::start_logs(cli.output.quiet, cli.output.verbose);
     term::bound_panic_reports();
-    if cli.output.print_schema {
-        return print(serde_json::to_string_pretty(&schema())?);
-    }
+    preflight::check()?;
     let runtime = runtime::start(cli.targets.is_one()).context("cannot start the runtime")?;
-    let asked = runtime.block_on(async { Watch::listen() })?;
-    let mut config = cli.config()?;
-    let checks = cli.certificates.checks()?;
-    let roots =
-        roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
-    let limits = preflight::fit(&mut config);
-    if cli.targets.dry_run {
-        return print(dry_run::run(&mut cli, &config, limits)?);
-    }
-    if !cli.output.quiet {
-        limits.iter().for_each(term::notice);
-    }
-    let exit = runtime.block_on(run_sweep(&mut cli, config, roots, checks, asked));
+    let exit = runtime.block_on(run_until_stopped(cli));
     // Nobody waits for a thread that is stuck in a read or a write.
     runtime.shutdown_background();
     exit
 }
 
-async fn run_sweep(
-    cli: &mut Cli,
-    config: Config,
-    mut roots: Roots,
-    checks: Checks,
-    asked: Signal,
-) -> Result<Exit> {
-    let reports = cli.operator.reports()?;
-    let (targets, files) = match demo::start(cli, &mut roots).await? {
-        Some(targets) => (targets, Vec::new()),
-        None => cli.targets.inputs()?,
+/// Listens for signals before anything else is done that could take long.
+async fn run_until_stopped(cli: Cli) -> Result<Exit> {
+    let mut signals = Signals::listen()?;
+    let asked = listen_for_status()?;
+    let runtime = Handle::current();
+    let planned = threads::run_apart("plan", move || Mode::plan(cli, &runtime))?;
+    let mode = tokio::select! {
+        planned = planned => planned.context("a defect of tlsweep in reading the command line")??,
+        stopped = signals.next() => return Ok(stopped),
     };
+    match mode {
+        Mode::Sweep(plan) => run_sweep(*plan, signals, asked).await,
+        Mode::DryRun(plan) => print(move || plan.run(), signals).await,
+        Mode::Schema => print(|| Ok(serde_json::to_string_pretty(&schema())?), signals).await,
+    }
+}
+
+/// Prints what `text` comes to.
+async fn print(
+    text: impl FnOnce() -> Result<String> + Send + 'static,
+    mut signals: Signals,
+) -> Result<Exit> {
+    let printed = threads::run_apart("print", move || {
+        let mut text = text()?;
+        text.push('\n');
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            // Whoever closes the pipe has read enough.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(error).context("cannot write to stdout")
+            }
+            _ => Ok(Exit::Complete),
+        }
+    })?;
+    tokio::select! {
+        printed = printed => printed.context("a defect of tlsweep in what was to be printed")?,
+        stopped = signals.next() => Ok(stopped),
+    }
+}
+
+async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<Exit> {
+    let Sweep { config, roots, checks, status, progress, reports, max_time, quiet, .. } = plan;
+    let Sweep { input, selection, shuffle, mut done, mut format, mut sink, .. } = plan;
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     let clock = Clock::start(SystemTime::now());
-    let open = || Input::open(targets.clone(), &files, || Box::new(io::stdin()));
-    let input = open()?;
-    let status = Arc::new(Status::new(input.position(), input.size()));
-    let progress = Progress::new(cli.output.quiet, Arc::clone(&status));
     let settings = Settings {
         concurrency: config.concurrency,
         grace: config.grace,
         status: Arc::clone(&status),
     };
-    let mut signals = Signals::new()?;
-    let several = config.all_addresses;
     let prober = Prober::new(config, roots, checks, clock);
     let prober = Arc::new(prober.context("the TLS settings make no hello")?);
-    let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
-    let stdout = progress.around(File::from(stdout));
-    let Destination { sink, format, mut done } = Destination::open(&cli.output, several, stdout)?;
-    let selection = cli.targets.selection(cli.output.quiet);
-    if done.count() > 0 {
-        // What can be read twice is compared with the output before the first dial.
-        if input.size().is_some() {
-            selection.compare(open()?, &mut done)?;
-        }
-        if !cli.output.quiet {
-            term::notice(format_args!("going on: {} targets are done already", done.count()));
-        }
-    }
     let watched = (Arc::clone(&status), Arc::clone(&prober), clock);
-    let mut watch = Watch::new(reports, asked, watched, &progress)?;
+    let mut watch = Watch::new(reports, asked, watched)?;
 
-    let (lines, line_queue) = mpsc::channel(config::LINE_QUEUE);
+    let (lines, line_queue) = queue(config::LINE_QUEUE, shuffle);
     let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
     let (stop, stopping) = watch::channel(Stop::No);
-    let input_ended = read_input(input, selection, done, lines, (stop.clone(), status.clone()));
-    let written = write_output(record_queue, format, sink, Arc::clone(&status));
+    let (ended, input_ended) = oneshot::channel();
+    let (counted, stop_other_list) = (Arc::clone(&status), stop.clone());
+    threads::spawn("input", move || {
+        let mut lines = Counted { lines, status: counted };
+        let result = selection.send_all(input, &mut done, &mut lines);
+        let is_other_list = matches!(result, Err(SelectionError::OtherList(_)));
+        // Before the queue's end is seen, so that whoever sees it finds the result. After a stop
+        // nobody asks.
+        let _asked = ended.send(result);
+        if is_other_list {
+            stop_other_list.send_replace(Stop::Gently);
+        }
+        drop(lines);
+    })?;
+    let counted = Arc::clone(&status);
+    let written = threads::run_apart("output", move || {
+        write_all(record_queue, format.as_mut(), sink.as_mut(), |target| counted.count(target))
+    })?;
 
     // A task of its own runs where its tasks do; this one would be woken on another thread.
     let sweep = tokio::spawn(sweep(prober, settings, line_queue, records, stopping));
@@ -144,13 +132,13 @@ async fn run_sweep(
         written.await.map(|written| written.and(ended))
     };
     let (written, signal) = tokio::select! {
-        ended = until_the_end(engine, &mut signals, &stop, cli) => ended,
+        ended = until_the_end(engine, &mut signals, &stop, (max_time, &status, quiet)) => ended,
         () = progress.show() => (None, None),
         () = watch.keep_up() => (None, None),
     };
     progress.clear();
     watch.last_line().await;
-    let last_words = (!cli.output.quiet).then(|| status.summary().line(clock.elapsed()));
+    let last_words = (!quiet).then(|| status.summary().line(clock.elapsed()));
     let exit = conclude(written, signal, input_ended, &status, last_words);
     Ok(watch.end(exit))
 }
@@ -163,27 +151,28 @@ async fn until_the_end(
     engine: impl Future<Output = Result<io::Result<()>, oneshot::error::RecvError>>,
     signals: &mut Signals,
     stop: &watch::Sender<Stop>,
-    cli: &Cli,
+    (max_time, status, quiet): (Option<Duration>, &Status, bool),
 ) -> (Option<io::Result<()>>, Option<Exit>) {
     tokio::pin!(engine);
     let time_is_up = async {
-        match cli.targets.max_time {
+        match max_time {
             Some(limit) => _ = within(limit, pending::<()>()).await,
             None => pending().await,
         }
     };
     let signal = tokio::select! {
+        // An error here means that the output's thread has panicked, which was reported.
         written = &mut engine => return (written.ok(), None),
         signal = signals.next() => signal,
         () = time_is_up => Exit::Interrupted,
     };
-    if !cli.output.quiet {
+    stop.send_replace(Stop::Gently);
+    if !quiet {
         let grace = humantime::format_duration(config::GRACE);
         term::notice(format_args!("stopping: {grace} for what is in flight; again: at once"));
     }
-    stop.send_replace(Stop::Gently);
     let gently = tokio::select! {
-        written = within(config::GRACE + LAST_LINES, &mut engine) => Some(written),
+        written = while_lines_are_written(&mut engine, status) => Some(written),
         _second = signals.next() => None,
     };
     let written = match gently {
@@ -197,6 +186,25 @@ async fn until_the_end(
         }
     };
     (written.and_then(Result::ok), Some(signal))
+}
+
+/// Waits for the engine during the grace, and after that for as long as lines are being written:
+/// there may be a million in the window of a shuffle. `None`: nobody reads them.
+async fn while_lines_are_written<T>(
+    mut engine: impl Future<Output = T> + Unpin,
+    status: &Status,
+) -> Option<T> {
+    let mut limit = config::GRACE + LAST_LINES;
+    loop {
+        let before = status.counts();
+        if let Some(ended) = within(limit, &mut engine).await {
+            return Some(ended);
+        }
+        if status.counts() == before {
+            return None;
+        }
+        limit = LAST_LINES;
+    }
 }
 
 /// The exit code, and the last words on stderr.
@@ -214,7 +222,7 @@ fn conclude(
         term::notice(line);
     }
     if let Err(error) = result {
-        if error.kind() == io::ErrorKind::BrokenPipe {
+        if error.kind() == ErrorKind::BrokenPipe {
             return signal.unwrap_or(Exit::Complete);
         }
         let error = anyhow::Error::new(error);
@@ -243,120 +251,27 @@ fn conclude(
     }
 }
 
-fn read_input(
-    input: Input,
-    selection: Selection,
-    mut done: Done,
-    lines: mpsc::Sender<Line>,
-    (stop, status): (watch::Sender<Stop>, Arc<Status>),
-) -> oneshot::Receiver<Result<(), SelectionError>> {
-    let (ended, receiver) = oneshot::channel();
-    thread::spawn(move || {
-        let result = selection.send_all(input, &mut done, |line| {
-            status.read(&line);
-            send(&lines, line)
-        });
-        let is_other_list = matches!(result, Err(SelectionError::OtherList(_)));
-        // Before the queue's end is seen, so that whoever sees it finds the result.
-        let _nobody_asks = ended.send(result);
-        if is_other_list {
-            stop.send_replace(Stop::Gently);
-        }
-        drop(lines);
-    });
-    receiver
-}
-
-/// Sends a line; false when nobody receives any more. While the queue is full it looks again now
-/// and then: being woken for every line that is taken out costs both sides a system call.
-#[expect(clippy::disallowed_methods, reason = "no peer is waited for")]
-fn send(lines: &mpsc::Sender<Line>, mut line: Line) -> bool {
-    loop {
-        line = match lines.try_send(line) {
-            Ok(()) => return true,
-            Err(TrySendError::Closed(_)) => return false,
-            Err(TrySendError::Full(line)) => line,
-        };
-        thread::sleep(FULL_QUEUE_PAUSE);
-    }
-}
-
-fn write_output(
-    records: mpsc::Receiver<Vec<Record>>,
-    mut format: Box<dyn Format>,
-    mut sink: Box<dyn Sink>,
+/// Counts the lines that are read.
+struct Counted {
+    lines: LineSender,
     status: Arc<Status>,
-) -> oneshot::Receiver<io::Result<()>> {
-    let (ended, receiver) = oneshot::channel();
-    thread::spawn(move || {
-        let result =
-            write_all(records, format.as_mut(), sink.as_mut(), |target| status.count(target));
-        let _nobody_asks = ended.send(result);
-    });
-    receiver
 }
 
-fn print(mut text: String) -> Result<Exit> {
-    text.push('\n');
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to stdout")
-        }
-        _ => Ok(Exit::Complete),
-    }
-}
-
-/// SIGINT and SIGTERM.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        // Heard once, it no longer kills: the write fails instead, as on a full disk.
-        let _unread = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
+impl Targets for &mut Counted {
+    fn take(&mut self, line: Line) -> bool {
+        self.status.read(&line);
+        self.lines.take(line)
     }
 
-    async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Terminated,
-        }
-    }
-}
-
-impl Exit {
-    /// The exit code.
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Complete => 0,
-            Self::Met => 1,
-            Self::Unusable => 2,
-            Self::Incomplete => 3,
-            Self::Interrupted => 130,
-            Self::Terminated => 143,
-        }
+    fn goes_on(&self) -> bool {
+        self.lines.goes_on()
     }
 
-    /// The same, unless a report on a sweep that is complete could not be written.
-    pub(crate) fn unless_failed(self, report: Result<()>) -> Self {
-        let Err(error) = report else { return self };
-        term::error(&error);
-        match self {
-            Self::Complete | Self::Met => Self::Incomplete,
-            other => other,
-        }
+    fn before_wait(&mut self) -> bool {
+        self.lines.before_wait()
     }
-}
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        exit.code().into()
+    fn after_wait(&mut self) -> bool {
+        self.lines.after_wait()
     }
 }

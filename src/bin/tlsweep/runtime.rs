@@ -3,11 +3,14 @@
 use std::cell::Cell;
 use std::io;
 use std::num::NonZero;
+use std::panic;
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Instant;
+
+use crate::threads::can_spawn;
 
 /// With fewer tasks than this, each answer is taken when it comes.
 const CROWD: usize = 200;
@@ -23,13 +26,28 @@ thread_local! {
     static LAST_WAIT: Cell<Option<Duration>> = const { Cell::new(None) };
 }
 
-/// On one core, or for one target, threads would only hand work to each other.
+/// Threads that a sweep needs besides those of the runtime: for stderr, the plan, the input, the
+/// output and the reports.
+const OTHERS: usize = 5;
+
+/// A runtime with a thread per core, or with this thread alone: on one core and for one target
+/// threads would only hand work to each other, and some machines have no threads to give.
+///
+/// # Errors
+/// The system does not let us wait for events.
 pub(crate) fn start(is_for_one: bool) -> io::Result<Runtime> {
-    let mut builder = match thread::available_parallelism().map_or(1, NonZero::get) {
-        cores if is_for_one || cores == 1 => on_this_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    builder.enable_all().build()
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    if !is_for_one && cores > 1 && can_spawn(cores + OTHERS) {
+        // tokio panics when it gets no thread. It was possible a moment ago, so this is rare.
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(|_panic| {}));
+        let runtime = panic::catch_unwind(|| Builder::new_multi_thread().enable_all().build());
+        panic::set_hook(report);
+        if let Ok(runtime) = runtime {
+            return runtime;
+        }
+    }
+    on_this_thread().enable_all().build()
 }
 
 /// A thread alone lets a crowd's answers gather. Beside others it did not matter: they are awake.

@@ -1,13 +1,80 @@
 //! What is said to people, on stderr.
+//!
+//! Nobody waits for stderr to be read. A pipe that is full would otherwise hold up the sweep, and
+//! the signal that should end it. So everything goes through a queue that one thread writes: the
+//! messages, the progress line, the logs, the status lines and what a panic has to say. What does
+//! not fit into the queue is counted and left out.
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::os::fd::AsFd;
 use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use crate::run::Exit;
+use rustix::event::{PollFd, PollFlags, poll};
+use tlsweep::escape::escaped;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, Registry, fmt};
+
+use crate::exit::Exit;
+
+/// Bytes that wait to be written, at most.
+const QUEUE: usize = 64 * 1024;
+
+/// Bytes that wait to be written when changes of the progress line are left out.
+const DRAWN: usize = 4 * 1024;
+
+/// Goes before a message that would otherwise be appended to the progress line.
+const CLEAR_LINE: &[u8] = b"\r\x1b[2K";
+
+/// How long the end waits for somebody to read what was said.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long a panic waits for its report to be written, for it may end the process.
+const LAST_BREATH: Duration = Duration::from_millis(200);
+
+static STDERR: Stderr = Stderr {
+    state: Mutex::new(State {
+        queue: Vec::new(),
+        has_line: false,
+        left_out: 0,
+        writer: Writer::NotStarted,
+        is_writing: false,
+        is_stuck: false,
+    }),
+    changed: Condvar::new(),
+};
+
+struct Stderr {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    queue: Vec<u8>,
+    /// Whether the cursor is in the progress line.
+    has_line: bool,
+    /// Lines that did not fit since the last one that did.
+    left_out: u64,
+    writer: Writer,
+    is_writing: bool,
+    /// Whether somebody has waited in vain since the last write ended.
+    is_stuck: bool,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Writer {
+    NotStarted,
+    Running,
+    /// This machine gives us no thread.
+    Impossible,
+}
 
 /// Something that stops the sweep, with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
@@ -16,40 +83,203 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// Something worth knowing.
 pub(crate) fn notice(text: impl Display) {
-    // A sweep goes on though nobody listens.
-    let _unheard = writeln!(io::stderr(), "tlsweep: {text}");
+    say(format!("tlsweep: {text}\n").as_bytes());
+}
+
+/// Queues `text`, which is whole lines, for stderr. Never waits.
+pub(crate) fn say(text: &[u8]) {
+    let has_line = std::mem::take(&mut STDERR.lock().has_line);
+    match has_line {
+        true => STDERR.push(&[CLEAR_LINE, text].concat()),
+        false => STDERR.push(text),
+    }
+}
+
+/// Queues a change of the progress line. The next one makes it obsolete, so it is left out while
+/// nobody reads.
+pub(crate) fn draw(text: &[u8]) {
+    if STDERR.lock().queue.len() < DRAWN {
+        STDERR.push(text);
+        STDERR.lock().has_line = true;
+    }
+}
+
+/// Waits until everything that was said is written, but not for longer than `limit`, and not again
+/// for a reader that was waited for in vain and has read nothing since.
+pub(crate) fn settle(limit: Duration) {
+    STDERR.settle(limit);
+}
+
+/// Waits, for a moment only, until the last words are written.
+pub(crate) fn flush() {
+    STDERR.lock().is_stuck = false;
+    STDERR.settle(LAST_WORDS);
+}
+
+impl Stderr {
+    fn push(&'static self, text: &[u8]) {
+        let mut state = self.lock();
+        if state.writer == Writer::NotStarted {
+            let writer = thread::Builder::new().name("stderr".to_owned());
+            state.writer = match writer.spawn(|| self.write_for_ever()) {
+                Ok(_detached) => Writer::Running,
+                Err(_no_thread) => Writer::Impossible,
+            };
+        }
+        if state.writer == Writer::Impossible {
+            drop(state);
+            return write_if_it_does_not_block(text);
+        }
+        if state.queue.len() + text.len() > QUEUE {
+            state.left_out += text.iter().filter(|byte| **byte == b'\n').count() as u64;
+            return;
+        }
+        if state.left_out > 0 {
+            let lines = std::mem::take(&mut state.left_out);
+            let notice = format!("tlsweep: {lines} lines were left out here: nobody read them\n");
+            state.queue.extend_from_slice(notice.as_bytes());
+        }
+        state.queue.extend_from_slice(text);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn settle(&self, limit: Duration) {
+        let state = self.lock();
+        if state.is_stuck || state.is_idle() {
+            return;
+        }
+        let waited = self.changed.wait_timeout_while(state, limit, |state| !state.is_idle());
+        let (mut state, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.is_stuck = outcome.timed_out();
+    }
+
+    fn write_for_ever(&self) {
+        loop {
+            let state = self.lock();
+            let state = self.changed.wait_while(state, |state| state.queue.is_empty());
+            let mut state = state.unwrap_or_else(PoisonError::into_inner);
+            let text = std::mem::take(&mut state.queue);
+            state.is_writing = true;
+            drop(state);
+            write_patiently(&mut io::stderr(), &text);
+            let mut state = self.lock();
+            state.is_writing = false;
+            state.is_stuck = false;
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && !self.is_writing
+    }
+}
+
+/// Writes all of `text`, also to a pipe or terminal that somebody has set to non-blocking.
+fn write_patiently(stderr: &mut (impl Write + AsFd), mut text: &[u8]) {
+    while !text.is_empty() {
+        match stderr.write(text) {
+            Ok(0) => return,
+            Ok(written) => text = text.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock && wait_for_room(stderr) => {}
+            // A closed pipe or a full disk: a sweep goes on though nobody listens.
+            Err(_) => return,
+        }
+    }
+}
+
+fn wait_for_room(out: &impl AsFd) -> bool {
+    poll(&mut [PollFd::new(out, PollFlags::OUT)], None).is_ok()
+}
+
+/// For a machine that gives us no thread: there is no sweep then, but perhaps somebody who reads why.
+fn write_if_it_does_not_block(text: &[u8]) {
+    let mut stderr = io::stderr();
+    let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
+    let has_room = poll(&mut ready, Some(&rustix::event::Timespec::default()));
+    if has_room.is_ok_and(|count| count > 0) {
+        // A closed pipe or a full disk: there is nobody to tell.
+        let _heard = stderr.write_all(text);
+    }
 }
 
 /// What clap has to say: help and version on stdout, mistakes on stderr.
+///
+/// Nobody listens for signals yet, so they end the process even if this waits for a reader.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // A reader that is gone needs no help text.
-    let _unread = error.print();
+    let printed = error.print();
     match error.exit_code() {
+        // A reader that is gone needs no help text, but on a full disk it is missing.
+        0 if printed.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) => {
+            Exit::Incomplete.into()
+        }
         0 => Exit::Complete.into(),
         _ => Exit::Unusable.into(),
     }
 }
 
-/// Logs on stderr: warnings, or nothing with `quiet`, or more with each `verbose`.
+/// Logs on stderr. What the libraries have to say about a peer can be as much as the peer wants, so
+/// it is shown only on demand: our own warnings, with `-v` what happens to each target, with `-vv`
+/// also the warnings of libraries, with `-vvv` everything.
 pub(crate) fn start_logs(quiet: bool, verbose: u8) {
-    use tracing::level_filters::LevelFilter;
-    let level = match verbose {
-        _ if quiet => LevelFilter::ERROR,
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::INFO,
-        _ => LevelFilter::DEBUG,
+    let (own, libraries) = match verbose {
+        _ if quiet => (LevelFilter::ERROR, LevelFilter::OFF),
+        0 => (LevelFilter::WARN, LevelFilter::OFF),
+        1 => (LevelFilter::INFO, LevelFilter::OFF),
+        2 => (LevelFilter::DEBUG, LevelFilter::WARN),
+        _ => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .init();
+    let targets = Targets::new().with_target("tlsweep", own).with_default(libraries);
+    let lines = fmt::layer()
+        .with_writer(|| LogLine)
+        .with_ansi(false)
+        .with_target(verbose > 1)
+        .with_level(verbose > 1)
+        .without_time();
+    Registry::default().with(lines.with_filter(targets)).init();
+}
+
+/// One event of a log. What peers have sent may be in it, so it stays one line.
+struct LogLine;
+
+impl Write for LogLine {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        notice(escaped(text.trim_ascii()));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Has each place that panics reported once: what a panic costs is in the target's record, and a
 /// certificate that provokes one may be on every target.
 pub(crate) fn bound_panic_reports() {
-    panic::set_hook(once_a_place(panic::take_hook()));
+    panic::set_hook(once_a_place(Box::new(|panic| {
+        let thread = thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("no text");
+        notice(format_args!(
+            "error: a defect of tlsweep: thread {thread} panicked at {place}: {}",
+            escaped(text)
+        ));
+        let backtrace = std::backtrace::Backtrace::capture();
+        if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+            say(format!("{backtrace}\n").as_bytes());
+        }
+        settle(LAST_BREATH);
+    })));
 }
 
 type PanicHook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
@@ -62,6 +292,11 @@ fn once_a_place(report: PanicHook) -> PanicHook {
             report(panic);
         }
     })
+}
+
+/// Whether somebody looks at stderr.
+pub(crate) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What the operator sees of a sweep besides its results: status lines, metrics, the summary.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,29 +14,69 @@ use tlsweep::probe::Prober;
 use tlsweep::report::metrics::exposition;
 use tlsweep::report::status::{Moment, Process, Status};
 use tlsweep::report::summary::Document;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::signal::unix::Signal;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::preflight::open_descriptors;
-use crate::progress::Progress;
+use crate::exit::Exit;
+use crate::preflight::{memory, open_descriptors};
 use crate::replaced::Replaced;
-use crate::run::Exit;
-use crate::term;
+use crate::{term, threads};
 
 /// How long the end waits for a report that nobody takes.
 const LAST_REPORT: Duration = Duration::from_secs(1);
+/// Between two status lines in a file, unless told otherwise.
+const FILE_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two updates of the metrics, unless told otherwise: that of Prometheus' own scrapes.
+const METRICS_INTERVAL: Duration = Duration::from_secs(15);
+
+/// What to report, and where.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Between two status lines.
+    pub(crate) status: Option<Duration>,
+    /// Where they go; `None`: stderr.
+    pub(crate) status_file: Option<PathBuf>,
+    pub(crate) metrics: Option<PathBuf>,
+    pub(crate) summary: Option<PathBuf>,
+}
 
 /// Where to write what, and how often.
 pub(crate) struct Reports {
-    /// Where status lines go; nothing: stderr.
-    pub(crate) lines: Option<File>,
+    /// Where status lines go; `None`: stderr.
+    lines: Option<File>,
     /// Whether there are any that nobody asks for by a signal.
-    pub(crate) has_lines: bool,
+    has_lines: bool,
     /// Between two reports.
-    pub(crate) interval: Option<Duration>,
-    pub(crate) metrics: Option<Replaced>,
-    pub(crate) summary: Option<Replaced>,
+    interval: Option<Duration>,
+    metrics: Option<Replaced>,
+    summary: Option<Replaced>,
+}
+
+impl Reports {
+    /// Opens what `settings` name.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(crate) fn open(settings: Settings) -> Result<Self> {
+        let Settings { status, status_file, metrics, summary } = settings;
+        let append = |path: &PathBuf| {
+            let file = File::options().append(true).create(true).open(path);
+            file.with_context(|| format!("cannot write {}", path.display()))
+        };
+        Ok(Self {
+            lines: status_file.as_ref().map(append).transpose()?,
+            interval: match (status, &status_file, &metrics) {
+                (Some(every), ..) => Some(every),
+                (None, Some(_), _) => Some(FILE_INTERVAL),
+                (None, None, Some(_)) => Some(METRICS_INTERVAL),
+                (None, None, None) => None,
+            },
+            has_lines: status.is_some() || status_file.is_some(),
+            metrics: metrics.map(Replaced::at).transpose()?,
+            summary: summary.map(Replaced::at).transpose()?,
+        })
+    }
 }
 
 /// Reports on a sweep for as long as it goes on.
@@ -43,58 +85,72 @@ pub(crate) struct Watch {
     ticks: Option<Interval>,
     has_lines: bool,
     summary: Option<Replaced>,
-    desk: Arc<Desk>,
-    /// What could not be awaited.
-    writing: Option<JoinHandle<()>>,
+    sources: Arc<Sources>,
+    /// To the thread that writes.
+    reports: SyncSender<Due>,
+    /// Resolves when what was last given to that thread is written.
+    writing: Option<oneshot::Receiver<()>>,
 }
 
-/// What is shared with the threads that write: nobody else waits for a reader that does not read.
-struct Desk {
+/// What is to be written now.
+struct Due {
+    line: bool,
+    metrics: bool,
+    written: oneshot::Sender<()>,
+}
+
+/// What a report is made of, and where it goes. A thread of its own writes: nobody else waits for a
+/// status file that is a pipe and is not read.
+struct Sources {
     status: Arc<Status>,
     prober: Arc<Prober>,
     clock: Clock,
-    lines: Mutex<Box<dyn Write + Send>>,
+    /// `None`: stderr.
+    lines: Option<Mutex<File>>,
     metrics: Option<Replaced>,
     has_failed: AtomicBool,
 }
 
 impl Watch {
-    /// Listens for SIGUSR1, which from now on does not end the process.
+    /// Reports on what `status` counts, and whenever it is `asked` to.
     ///
     /// # Errors
-    /// The system does not let us.
-    pub(crate) fn listen() -> Result<Signal> {
-        signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")
-    }
-
-    /// Reports on what `status` counts.
-    ///
-    /// # Errors
-    /// The metrics cannot be written.
+    /// The metrics cannot be written, or there is no thread to write on.
     pub(crate) fn new(
         reports: Reports,
         asked: Signal,
         (status, prober, clock): (Arc<Status>, Arc<Prober>, Clock),
-        progress: &Progress,
     ) -> Result<Self> {
-        let lines: Box<dyn Write + Send> = match reports.lines {
-            Some(file) => Box::new(file),
-            None => Box::new(progress.around(io::stderr())),
-        };
-        let (lines, metrics, has_failed) = (Mutex::new(lines), reports.metrics, false.into());
-        let desk = Desk { status, prober, clock, lines, metrics, has_failed };
-        desk.write_metrics(None)?;
+        let lines = reports.lines.map(Mutex::new);
+        let (metrics, has_failed) = (reports.metrics, false.into());
+        let sources = Arc::new(Sources { status, prober, clock, lines, metrics, has_failed });
+        sources.write_metrics(None)?;
         let ticks = reports.interval.map(|interval| {
             let mut ticks = interval_at(Instant::now() + interval, interval);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         });
+        let (due, all_due) = sync_channel::<Due>(1);
+        let writer = Arc::clone(&sources);
+        threads::spawn("reports", move || {
+            for Due { line, metrics, written } in all_due {
+                if line {
+                    writer.say_once(writer.write_line());
+                }
+                if metrics {
+                    writer.say_once(writer.write_metrics(None));
+                }
+                // The sweep may have ended without waiting for this.
+                let _awaited = written.send(());
+            }
+        })?;
         Ok(Self {
             asked,
             ticks,
             has_lines: reports.has_lines,
             summary: reports.summary,
-            desk: Arc::new(desk),
+            sources,
+            reports: due,
             writing: None,
         })
     }
@@ -132,7 +188,7 @@ impl Watch {
     pub(crate) fn end(self, exit: Exit) -> Exit {
         let summarized = self.summary.map_or(Ok(()), |file| {
             let arguments = std::env::args_os();
-            let moment = self.desk.moment();
+            let moment = self.sources.moment();
             let document = Document {
                 version: env!("CARGO_PKG_VERSION"),
                 arguments: arguments.map(|text| text.to_string_lossy().into_owned()).collect(),
@@ -140,38 +196,48 @@ impl Watch {
                 end: moment.time.into(),
                 elapsed: moment.elapsed.as_secs_f64(),
                 exit_code: exit.code(),
-                summary: &self.desk.status.summary(),
+                summary: &self.sources.status.summary(),
                 peak_rss: memory("VmHWM:"),
             };
             let mut text = serde_json::to_vec_pretty(&document)?;
             text.push(b'\n');
             file.replace(&text)
         });
-        let exit = exit.unless_failed(summarized);
-        exit.unless_failed(self.desk.write_metrics(Some(exit.code())))
+        [summarized, self.sources.write_metrics(Some(exit.code()))].into_iter().fold(
+            exit,
+            |exit, report| match report {
+                Ok(()) => exit,
+                Err(error) => {
+                    term::error(&error);
+                    exit.without_report()
+                }
+            },
+        )
     }
 
     async fn write(&mut self, line: bool, metrics: bool) {
-        let desk = Arc::clone(&self.desk);
-        let writing = self.writing.insert(spawn_blocking(move || {
-            if line {
-                desk.say_once(desk.write_line());
-            }
-            if metrics {
-                desk.say_once(desk.write_metrics(None));
-            }
-        }));
-        let _ended = writing.await;
+        let (written, writing) = oneshot::channel();
+        // There is room: the report before was awaited, or this is the last line and that was free.
+        if self.reports.try_send(Due { line, metrics, written }).is_ok() {
+            // Its sender is dropped unused only if the thread panicked, which was reported.
+            let _written = self.writing.insert(writing).await;
+        }
         self.writing = None;
     }
 }
 
-impl Desk {
+impl Sources {
     fn write_line(&self) -> Result<()> {
         let mut line = serde_json::to_vec(&self.status.line(&self.moment()))?;
         line.push(b'\n');
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.write_all(&line).context("cannot write a status line")
+        match &self.lines {
+            None => term::say(&line),
+            Some(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.write_all(&line).context("cannot write a status line")?;
+            }
+        }
+        Ok(())
     }
 
     fn write_metrics(&self, ended: Option<u8>) -> Result<()> {
@@ -199,12 +265,4 @@ impl Desk {
             term::error(&error);
         }
     }
-}
-
-/// Bytes that the kernel counts under this name, where it does.
-fn memory(name: &str) -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib * 1024)
 }

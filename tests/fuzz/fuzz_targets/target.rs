@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
 use tlsweep::failure::{Failure, Kind, Stage};
-use tlsweep::feed::input::{ECHO_LIMIT, Input, LINE_LIMIT, Line, Place};
+use tlsweep::feed::input::{BadLine, ECHO_LIMIT, Input, LINE_LIMIT, Line, Place};
 use tlsweep::feed::target::{Host, Sni, Target};
 use tlsweep::report::record::Record;
 use tlsweep_fuzz::text::assert_harmless;
@@ -60,7 +60,7 @@ fn read(input: &[u8], step: usize) -> Vec<Line> {
 
 fn drained(input: Input) -> Vec<Line> {
     let mut lines = Vec::new();
-    let taken = input.send_to(|line, text| {
+    let taken = input.send_to(|line: u64, text: Result<&str, BadLine>| {
         let place = Place { line, number: lines.len() as u64 + 1 };
         lines.push(Line { place, text: text.map(str::to_owned) });
         true

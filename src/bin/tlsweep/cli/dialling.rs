@@ -54,7 +54,7 @@ pub(crate) struct Dialling {
 
     /// Address of this machine to dial from [default: as the routes say]
     #[arg(long, value_name = "ADDR")]
-    source: Option<IpAddr>,
+    pub(crate) source: Option<IpAddr>,
 }
 
 impl Dialling {
@@ -71,18 +71,6 @@ impl Dialling {
             (false, true) => Families::V6,
             (false, false) => Families::Both,
         }
-    }
-
-    /// The address to dial from.
-    ///
-    /// # Errors
-    /// It is not one of this machine's.
-    pub(super) fn source(&self) -> Result<Option<IpAddr>> {
-        if let Some(source) = self.source {
-            std::net::UdpSocket::bind((source, 0))
-                .with_context(|| format!("cannot dial from --source {source}"))?;
-        }
-        Ok(self.source)
     }
 }
 

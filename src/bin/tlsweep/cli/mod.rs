@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use clap::{ArgMatches, Parser};
 use tlsweep::cert::Wanted;
 use tlsweep::config::{self, Config};
+use tlsweep::feed::exclude::Exclusions;
 
 pub(crate) use self::output::Output;
 use crate::help::after_help;
@@ -78,11 +79,11 @@ impl Cli {
         }
     }
 
-    /// What the sweep is to do.
+    /// What the sweep is to do, except for the targets of `exclude`.
     ///
     /// # Errors
-    /// What no single flag could know: an unusable source address, `--fields` for text.
-    pub(crate) fn config(&self) -> Result<Config> {
+    /// What no single flag could know, such as `--fields` for text.
+    pub(crate) fn config(&self, exclude: Exclusions) -> Result<Config> {
         if self.output.fields.is_some() && self.output.format() == "text" {
             bail!("--fields goes with --format json or csv; the columns of text are fixed");
         }
@@ -91,7 +92,7 @@ impl Cli {
             lookups: config::LOOKUPS,
             limits: self.deadlines.limits(),
             port: self.targets.port,
-            exclude: self.targets.exclusions()?,
+            exclude,
             sni: self.targets.sni.clone().unwrap_or_default(),
             offer: self.tls.offer()?,
             starttls: self.tls.starttls(),
@@ -102,7 +103,7 @@ impl Cli {
             pem: self.certificates.pem,
             goodbye: self.tls.goodbye(),
             read_limit: self.tls.read_limit.0,
-            source: self.dialling.source()?,
+            source: self.dialling.source,
             dial_limits: self.dialling.limits(),
             retries: self.dialling.retries,
             all_addresses: self.dialling.all_addresses,

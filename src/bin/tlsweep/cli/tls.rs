@@ -125,9 +125,15 @@ fn group(name: &str) -> Result<u16> {
     })
 }
 
+/// Bytes of the list of `--alpn`: with more, the extensions might not fit into a hello.
+const ALPN_LIMIT: usize = 32 * 1024;
+
 fn alpn(list: &str) -> Result<Vec<Vec<u8>>> {
     if matches!(list, "" | "-") {
         return Ok(Vec::new());
+    }
+    if list.len() > ALPN_LIMIT {
+        bail!("--alpn: the list has {} bytes, and {ALPN_LIMIT} is the limit", list.len());
     }
     list.split(',')
         .map(|protocol| match protocol.trim() {

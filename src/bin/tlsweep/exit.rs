@@ -1,0 +1,48 @@
+//! How a run ends.
+
+use std::process::ExitCode;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// Every target has its line.
+    Complete,
+    /// Every target has its line, and some met a condition of `--fail-on`.
+    Met,
+    /// A flag, an input or an output file cannot be used.
+    Unusable,
+    /// The output could not be written, or our own machine failed some target.
+    Incomplete,
+    /// SIGINT, or `--max-time`.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Exit {
+    /// The exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Met => 1,
+            Self::Unusable => 2,
+            Self::Incomplete => 3,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// The same, unless a sweep that was complete could not be reported on.
+    pub(crate) fn without_report(self) -> Self {
+        match self {
+            Self::Complete | Self::Met => Self::Incomplete,
+            other => other,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}

@@ -1,0 +1,203 @@
+//! What the command line means: everything that it names is opened, loaded and checked.
+//!
+//! Any of this may take long or for ever: a FIFO that nobody writes, a large output to go on with, a
+//! network file system. So it happens on a thread of its own, and signals end the run meanwhile.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::net::UdpSocket;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tlsweep::cert::Roots;
+use tlsweep::config::Config;
+use tlsweep::feed::exclude::{Exclusions, SPECIAL};
+use tlsweep::feed::input::Input;
+use tlsweep::feed::resume::Done;
+use tlsweep::feed::selection::Selection;
+use tlsweep::feed::shuffle::Shuffle;
+use tlsweep::report::check::Checks;
+use tlsweep::report::output::{Format, Sink};
+use tlsweep::report::status::Status;
+use tokio::runtime::Handle;
+
+use crate::cli::Cli;
+use crate::destination::Destination;
+use crate::dry_run::DryRun;
+use crate::progress::Progress;
+use crate::watch::{self, Reports};
+use crate::{demo, preflight, roots, stdio, term};
+
+/// What is to be done. A mode is a variant here, a way to plan it, and an arm in `run`.
+pub(crate) enum Mode {
+    /// Dial the targets.
+    Sweep(Box<Sweep>),
+    /// Read and count the targets.
+    DryRun(Box<DryRun>),
+    /// Print the schema of the record.
+    Schema,
+}
+
+/// A sweep that can begin.
+pub(crate) struct Sweep {
+    pub(crate) config: Config,
+    pub(crate) roots: Roots,
+    pub(crate) checks: Checks,
+    pub(crate) input: Input,
+    pub(crate) selection: Selection,
+    pub(crate) shuffle: Option<Shuffle>,
+    /// The targets that an earlier run has finished.
+    pub(crate) done: Done,
+    pub(crate) format: Box<dyn Format>,
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) progress: Progress,
+    pub(crate) reports: Reports,
+    pub(crate) max_time: Option<Duration>,
+    pub(crate) quiet: bool,
+}
+
+impl Mode {
+    /// Works out what `cli` asks for, and makes sure that it can be done.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible.
+    pub(crate) fn plan(mut cli: Cli, runtime: &Handle) -> Result<Self> {
+        if cli.output.print_schema {
+            stdio::check_stdout()?;
+            return Ok(Self::Schema);
+        }
+        let mut config = cli.config(exclusions(&cli)?)?;
+        check_source(&config)?;
+        let checks = cli.certificates.checks()?;
+        let roots =
+            roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
+        let limits = preflight::fit(&mut config);
+        let selection = cli.targets.selection();
+        if cli.targets.dry_run {
+            stdio::check_stdout()?;
+            let (targets, files) = inputs(&mut cli)?;
+            let input = Input::open(targets, &files, || Box::new(io::stdin()))?;
+            let as_json = cli.output.format() == "json";
+            let dry_run = DryRun { config, input, selection, limits, as_json };
+            return Ok(Self::DryRun(Box::new(dry_run)));
+        }
+        if !cli.output.quiet {
+            limits.iter().for_each(term::notice);
+        }
+        Sweep::plan(cli, (config, roots, checks), selection, runtime).map(Box::new).map(Self::Sweep)
+    }
+}
+
+impl Sweep {
+    fn plan(
+        mut cli: Cli,
+        (config, mut roots, checks): (Config, Roots, Checks),
+        selection: Selection,
+        runtime: &Handle,
+    ) -> Result<Self> {
+        let quiet = cli.output.quiet;
+        if cli.output.file().is_none() {
+            stdio::check_stdout()?;
+        }
+        let reports = Reports::open(watch::Settings {
+            status: cli.operator.status_interval(),
+            status_file: cli.operator.status_file.take(),
+            metrics: cli.operator.metrics.take(),
+            summary: cli.operator.summary.take(),
+        })?;
+        let (targets, files) = match cli.is_demo() {
+            true => (runtime.block_on(demo::start(&mut roots))?, Vec::new()),
+            false => inputs(&mut cli)?,
+        };
+        let open = || Input::open(targets.clone(), &files, || Box::new(io::stdin()));
+        let input = open()?;
+        let status = Arc::new(Status::new(input.position(), input.size()));
+        let progress = Progress::new(quiet, Arc::clone(&status));
+        let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
+        let stdout = progress.around(std::fs::File::from(stdout));
+        let Destination { sink, format, mut done } =
+            Destination::open(&cli.output, config.all_addresses, stdout)?;
+        if done.count() > 0 {
+            // What can be read twice is compared with the output before the first dial.
+            if input.size().is_some() {
+                selection.compare(open()?, &mut done)?;
+            }
+            if !quiet {
+                term::notice(format_args!("going on: {} targets are done already", done.count()));
+            }
+        }
+        let shuffle = shuffle(&cli);
+        let max_time = cli.targets.max_time;
+        Ok(Self {
+            config,
+            roots,
+            checks,
+            input,
+            selection,
+            shuffle,
+            done,
+            format,
+            sink,
+            status,
+            progress,
+            reports,
+            max_time,
+            quiet,
+        })
+    }
+}
+
+/// What must not be dialled.
+fn exclusions(cli: &Cli) -> Result<Exclusions> {
+    let mut exclusions = Exclusions::default();
+    if cli.targets.exclude_special {
+        exclusions.add_list(SPECIAL)?;
+    }
+    for path in &cli.targets.exclude {
+        let context = || format!("cannot use --exclude {}", path.display());
+        let list = std::fs::read_to_string(path).with_context(context)?;
+        exclusions.add_list(&list).with_context(context)?;
+    }
+    Ok(exclusions)
+}
+
+/// Makes sure that the address to dial from is one of this machine's.
+fn check_source(config: &Config) -> Result<()> {
+    if let Some(source) = config.source {
+        UdpSocket::bind((source, 0))
+            .with_context(|| format!("cannot dial from --source {source}"))?;
+    }
+    Ok(())
+}
+
+/// The arguments and files to read, in order.
+fn inputs(cli: &mut Cli) -> Result<(Vec<OsString>, Vec<PathBuf>)> {
+    let targets = std::mem::take(&mut cli.targets.targets);
+    let mut files = std::mem::take(&mut cli.targets.files);
+    if targets.is_empty() && files.is_empty() {
+        if io::stdin().is_terminal() {
+            bail!(
+                "there are no targets: name some, or a file with -f, or pipe them in (see --help)"
+            );
+        }
+        files.push("-".into());
+    }
+    if files.iter().any(|path| path == Path::new("-")) {
+        stdio::check_stdin()?;
+    }
+    Ok((targets, files))
+}
+
+/// The window to shuffle in; says the seed when it was left to chance.
+fn shuffle(cli: &Cli) -> Option<Shuffle> {
+    let (size, given) = cli.targets.shuffle()?;
+    let seed = given.unwrap_or_else(|| fastrand::u64(..));
+    if given.is_none() && !cli.output.quiet {
+        term::notice(format_args!("shuffled; for this order again: --seed {seed}"));
+    }
+    Some(Shuffle::new(size, seed))
+}

@@ -1,0 +1,75 @@
+//! Which of stdin, stdout and stderr were open when the process began.
+//!
+//! Rust opens `/dev/null` in place of those that were closed before `main` begins, and what is
+//! written there is lost without an error. Programs that hand us `/dev/null` on purpose look the
+//! same from then on, so the question is asked before Rust's runtime starts.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use anyhow::{Result, bail};
+use rustix::fs::{OFlags, fcntl_getfl};
+
+/// A bit for each descriptor that was closed.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+const STDIN: u8 = 0;
+const STDOUT: u8 = 1;
+
+#[cfg(target_os = "linux")]
+#[used]
+#[expect(unsafe_code, reason = "the loader calls what stands in this section before main")]
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = look;
+
+/// Runs before Rust's runtime does: uses nothing of it but an atomic.
+#[cfg(target_os = "linux")]
+extern "C" fn look() {
+    for descriptor in [STDIN, STDOUT] {
+        #[expect(unsafe_code, reason = "a question about a number, which need not be open")]
+        let flags = unsafe { libc::fcntl(descriptor.into(), libc::F_GETFD) };
+        if flags == -1 {
+            CLOSED.fetch_or(1 << descriptor, Ordering::Relaxed);
+        }
+    }
+}
+
+fn was_closed(descriptor: u8) -> bool {
+    CLOSED.load(Ordering::Relaxed) & (1 << descriptor) != 0
+}
+
+/// What kind of access `file` was opened for.
+fn access(file: impl AsFd) -> Result<OFlags> {
+    Ok(fcntl_getfl(file)? & OFlags::RWMODE)
+}
+
+/// Makes sure that what is written to stdout can arrive.
+///
+/// # Errors
+/// It was closed, or not opened for writing.
+pub(crate) fn check_stdout() -> Result<()> {
+    if was_closed(STDOUT) {
+        bail!(
+            "stdout is closed, so the output would be lost; redirect it, or name a file with --output"
+        );
+    }
+    if access(io::stdout())? == OFlags::RDONLY {
+        bail!("stdout is not open for writing; redirect it, or name a file with --output");
+    }
+    Ok(())
+}
+
+/// Makes sure that stdin can be read.
+///
+/// # Errors
+/// It was closed, or not opened for reading.
+pub(crate) fn check_stdin() -> Result<()> {
+    if was_closed(STDIN) {
+        bail!("stdin is closed, so there are no targets to read; name some, or a file with -f");
+    }
+    if access(io::stdin())? == OFlags::WRONLY {
+        bail!("stdin is not open for reading; name targets, or a file with -f");
+    }
+    Ok(())
+}
