@@ -41,6 +41,7 @@ mod name_files;
 mod names;
 mod operator;
 mod output;
+mod packages;
 mod politeness;
 mod process;
 mod real;

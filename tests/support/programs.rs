@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rlimit::Resource;
@@ -18,11 +19,26 @@ pub(crate) fn skip(why: &str) {
     eprintln!("SKIPPED: {why}");
 }
 
+/// The list in `.ci/run`: a program and its Debian package in each line.
+pub(crate) static PACKAGES: LazyLock<&str> = LazyLock::new(|| {
+    let (_, list) = include_str!("../../.ci/run").split_once("<<'LIST'\n").unwrap();
+    list.split_once("LIST\n").unwrap().0
+});
+
+/// Whether `.ci/run` installs a package for this program, given by its name or its path. The folder
+/// of PostgreSQL's programs has a version in its name: the list has their names alone.
+pub(crate) fn is_packaged(program: &str) -> bool {
+    let name = Path::new(program).file_name().and_then(OsStr::to_str);
+    let mut programs = PACKAGES.lines().filter_map(|line| line.split_once(' '));
+    programs.any(|(known, _package)| known == program || name == Some(known))
+}
+
 pub(crate) struct Program(PathBuf);
 
 impl Program {
     /// None, after `skip`, when it is not installed.
     pub(crate) fn find(name: &str) -> Option<Self> {
+        assert!(is_packaged(name), "{name} has no line in the list of packages in .ci/run");
         // What is started inherits this: nobody wants the memory of a stranger who crashes.
         Resource::CORE.set(0, 0).unwrap();
         let path = std::env::var_os("PATH").unwrap_or_default();
