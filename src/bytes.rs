@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         let header = Header::read(self.rest)?;
         let wanted = header.wanted()?;
         let Some((whole, rest)) = self.rest.split_at_checked(wanted) else {
-            return Err(Unread::Incomplete { wanted: Some(wanted) });
+            return Err(Unread::Incomplete { length: Some(header.length) });
         };
         let value = whole.get(header.size..).ok_or(Unread::Malformed)?;
         self.rest = rest;
@@ -154,8 +154,8 @@ pub(crate) struct Entered<'a> {
 pub(crate) enum Unread {
     /// Its end is missing.
     Incomplete {
-        /// How long the whole element is, when its header is there.
-        wanted: Option<usize>,
+        /// How long its value is, when its header is there.
+        length: Option<usize>,
     },
     /// No bytes that may follow make it an element.
     Malformed,
@@ -172,7 +172,7 @@ impl Header {
     /// certificate has. Lengths may be longer than they need to be: Active Directory writes all of
     /// them in four bytes.
     fn read(bytes: &[u8]) -> Result<Self, Unread> {
-        let incomplete = Unread::Incomplete { wanted: None };
+        let incomplete = Unread::Incomplete { length: None };
         let Some((&[tag, first], rest)) = bytes.split_first_chunk::<2>() else {
             return Err(incomplete);
         };
@@ -249,12 +249,12 @@ mod tests {
     #[test]
     fn an_element_may_be_unread_for_two_reasons() {
         let unread = |bytes: &[u8]| Reader::new(bytes).try_element().unwrap_err();
-        let incomplete = |wanted| Unread::Incomplete { wanted };
+        let incomplete = |length| Unread::Incomplete { length };
         assert_eq!(unread(&[]), incomplete(None));
         assert_eq!(unread(&[0x30]), incomplete(None));
         assert_eq!(unread(&[0x30, 0x82, 1]), incomplete(None));
-        assert_eq!(unread(&[0x30, 3, 0, 0]), incomplete(Some(5)));
-        assert_eq!(unread(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), incomplete(Some(0x1_0000_0005)));
+        assert_eq!(unread(&[0x30, 3, 0, 0]), incomplete(Some(3)));
+        assert_eq!(unread(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), incomplete(Some(0xffff_ffff)));
         assert_eq!(unread(&[0x30, 0x80]), Unread::Malformed);
         assert_eq!(unread(&[0x30, 0x85, 0, 0, 0, 0, 0]), Unread::Malformed);
         assert_eq!(unread(&[0x1f, 0x81, 0x01, 0]), Unread::Malformed);

@@ -27,7 +27,7 @@ impl Dialogue for Ldap {
         }
         let message = match Reader::new(input).try_element() {
             Ok(message) => message,
-            Err(Unread::Incomplete { wanted }) if wanted <= Some(PLAINTEXT_LIMIT) => {
+            Err(Unread::Incomplete { length }) if length <= Some(PLAINTEXT_LIMIT) => {
                 return Ok(None);
             }
             Err(_) => return Err(malformed()),
