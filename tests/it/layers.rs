@@ -10,6 +10,7 @@ const LIBRARY: &[&str] = &[
     "escape",
     "limits",
     "names",
+    "bytes",
     "signature",
     "manual",
     "failure",

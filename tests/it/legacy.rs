@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tlsweep::cert::Certificate;
 
 use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::peer::Spec;
@@ -360,6 +361,26 @@ fn check_ssl3(steps: &[Step], attempts: u64) {
 #[test]
 fn ssl_3_0_by_hand() {
     check_ssl3(&[ReadHello, ssl3_flight(), Hold], 2);
+}
+
+/// The server never uses the key of its certificate, so anybody could be it.
+#[test]
+fn a_legacy_server_that_shows_somebody_elses_certificate() {
+    let dir = TempDir::new().unwrap();
+    let root = CA.write_to(&dir);
+    let peer = Spec::script([ReadHello, ssl3_flight(), Hold]).start();
+    let pin = Certificate::new(&GOOD.chain[0]).spki_sha256.unwrap();
+    let conditions = format!("untrusted,pin={pin}");
+    let outcome = Tlsweep::json()
+        .args(["--roots", root.to_str().unwrap(), "--fail-on", &conditions])
+        .sweep([peer.target()]);
+    assert_eq!(outcome.records.len(), 1);
+    let record = &outcome.records[0];
+    SSL3.check_session(record);
+    assert_eq!(record["cert"]["spki_sha256"], pin, "{record:#}");
+    assert_eq!(record["tls"]["signature_unchecked"], "the handshake was not finished");
+    assert_eq!(record["trust"]["verdict"], "unproven", "{record:#}");
+    assert_eq!(record["failed_checks"], json!(["untrusted", "pin"]), "{record:#}");
 }
 
 #[test]

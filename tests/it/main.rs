@@ -44,6 +44,7 @@ mod output;
 mod packages;
 mod politeness;
 mod process;
+mod proof;
 mod real;
 mod reference;
 mod resume;

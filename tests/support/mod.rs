@@ -4,6 +4,7 @@ pub(crate) mod certs;
 pub(crate) mod cmd;
 pub(crate) mod dns;
 pub(crate) mod exposition;
+pub(crate) mod keys;
 pub(crate) mod ocsp;
 pub(crate) mod openssl;
 pub(crate) mod peer;

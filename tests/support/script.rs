@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::tls::{
-    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, Chain, HANDSHAKE, Msg, Session, plain_record,
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, Chain, HANDSHAKE, Msg, Session, Signer,
+    plain_record,
 };
 
 pub(crate) const CLOSE_NOTIFY: u8 = 0;
@@ -47,6 +48,8 @@ pub(crate) enum Step {
 
     /// Reads a whole ClientHello, without which there is no TLS.
     ReadHello,
+    /// From here on this signer's certificate is shown, and its signatures are.
+    SignAs(&'static Signer),
     /// Sends the ClientHello back.
     Echo,
     /// From here on handshake messages are cut into records of at most so many bytes.
@@ -209,6 +212,10 @@ impl Stage {
                 serve(Arc::clone(config), &mut self.stream).await
             }
             Step::ReadHello => self.read_hello().await,
+            Step::SignAs(signer) => {
+                self.session().sign_as(signer);
+                Ok(())
+            }
             Step::Echo => {
                 let hello = self.hello.clone();
                 self.send(&hello).await

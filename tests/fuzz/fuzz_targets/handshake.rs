@@ -66,7 +66,7 @@ async fn client(stream: tokio::net::TcpStream, hello: Hello) {
     };
     if let Some(agreed) = &agreed {
         assert!(agreed.version.is_some() && agreed.cipher.is_some());
-        assert!(!seen.chain.is_empty() && seen.signature.is_some());
+        assert!(!seen.chain.is_empty() && seen.signature_scheme.is_some());
     }
     // Either would panic on what it was not prepared for.
     let _facts = Tls::observed(agreed.as_ref(), &seen);

@@ -1,5 +1,6 @@
 //! The few things in a ClientHello that a server needs.
 
+const SIGNATURE_ALGORITHMS: u16 = 13;
 const KEY_SHARE: u16 = 51;
 const X25519: u16 = 0x001d;
 
@@ -8,6 +9,8 @@ pub(crate) struct ClientHello {
     pub(crate) session_id: Vec<u8>,
     /// By the numbers of the groups.
     pub(crate) key_shares: Vec<(u16, Vec<u8>)>,
+    /// In the order of the hello.
+    pub(crate) signature_schemes: Vec<u16>,
 }
 
 impl ClientHello {
@@ -23,14 +26,19 @@ impl ClientHello {
         // SSL 3.0 has none.
         let mut extensions = Reader(if rest.0.is_empty() { &[] } else { rest.vec16() });
         let mut key_shares = Vec::new();
+        let mut signature_schemes = Vec::new();
         while !extensions.0.is_empty() {
             let kind = extensions.u16();
             let body = extensions.vec16();
             if kind == KEY_SHARE {
                 key_shares = read_shares(Reader(body).vec16());
             }
+            if kind == SIGNATURE_ALGORITHMS {
+                let numbers = Reader(body).vec16().chunks(2);
+                signature_schemes = numbers.map(|n| u16::from_be_bytes([n[0], n[1]])).collect();
+            }
         }
-        Self { random, session_id, key_shares }
+        Self { random, session_id, key_shares, signature_schemes }
     }
 
     pub(crate) fn x25519_share(&self) -> Option<&[u8]> {

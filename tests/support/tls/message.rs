@@ -6,6 +6,7 @@ use rustls::{SignatureScheme, crypto};
 
 use super::Session;
 use super::keys::{Keys12, Keys13, hash};
+use super::signer::ECDHE_ECDSA;
 use crate::support::pki::{GOOD, STRANGER};
 
 /// Where things stand in the messages below, for a client that sends a session id of 32 bytes.
@@ -74,11 +75,11 @@ impl Session {
             }
             Msg::HelloRetry(group) => framed(2, &self.hello13(&RETRY, &group.to_be_bytes())),
             Msg::Extensions(list) => framed(8, &vec16(list)),
-            Msg::Certificate(chain) => framed(11, &certificate13(chain)),
+            Msg::Certificate(chain) => framed(11, &self.certificate13(chain)),
             Msg::Verify => {
                 let context = b"TLS 1.3, server CertificateVerify\0";
                 let text = [&[0x20; 64][..], context, &hash(&self.transcript)].concat();
-                framed(15, &signed(&text))
+                framed(15, &self.signed(&text))
             }
             Msg::Finished => {
                 let keys = self.keys13.as_ref().expect("ServerHello was said");
@@ -94,13 +95,14 @@ impl Session {
                 let random = random();
                 self.keys12 = Some(Keys12::new(self.client.random, random));
                 // No session id, the suite, no compression, no extensions.
-                framed(2, &[&[3, 3][..], &random, &[0, 0xcc, 0xa9, 0]].concat())
+                let suite = self.signer.map_or(ECDHE_ECDSA, |signer| signer.suite);
+                framed(2, &[&[3, 3][..], &random, &[0], &suite, &[0]].concat())
             }
-            Msg::Certificate12(chain) => framed(11, &certificate12(chain)),
+            Msg::Certificate12(chain) => framed(11, &self.certificate12(chain)),
             Msg::KeyExchange12 => {
                 let keys = self.keys12.as_ref().expect("ServerHello12 was said");
                 let share = [&[3, 0x00, 0x1d][..], &vec8(keys.share())].concat();
-                let signature = signed(&[keys.randoms(), &share].concat());
+                let signature = self.signed(&[keys.randoms(), &share].concat());
                 framed(12, &[share, signature].concat())
             }
             Msg::HelloDone12 => framed(14, &[]),
@@ -120,6 +122,48 @@ impl Session {
     }
 }
 
+impl Session {
+    fn certificate13(&self, chain: Chain) -> Vec<u8> {
+        // An empty context, three bytes of list length, and of each entry three of length and two
+        // of extensions stand around the certificates.
+        const AROUND: usize = 1 + 3 + 3 + 2;
+        let ders = self.ders(chain, AROUND);
+        let entries: Vec<_> = ders.iter().map(|der| [vec24(der), vec![0, 0]].concat()).collect();
+        [vec![0], vec24(&entries.concat())].concat()
+    }
+
+    fn certificate12(&self, chain: Chain) -> Vec<u8> {
+        const AROUND: usize = 3 + 3;
+        let entries: Vec<_> = self.ders(chain, AROUND).iter().map(|der| vec24(der)).collect();
+        vec24(&entries.concat())
+    }
+
+    fn ders(&self, chain: Chain, around: usize) -> Vec<Vec<u8>> {
+        let identity = match (chain, self.signer) {
+            (Chain::Good, Some(signer)) => return vec![signer.certificate.clone()],
+            (Chain::Good, None) => &GOOD,
+            (Chain::Stranger, _) => &STRANGER,
+            (Chain::Empty, _) => return Vec::new(),
+            (Chain::Filling(size), _) => return vec![vec![0x30; size - around]],
+        };
+        identity.chain.iter().map(|der| der.to_vec()).collect()
+    }
+
+    /// The scheme and the signature: the good key's, unless somebody else signs.
+    fn signed(&self, text: &[u8]) -> Vec<u8> {
+        if let Some(signer) = self.signer {
+            let signature = (signer.sign)(text);
+            return [&signer.scheme.to_be_bytes()[..], &vec16(&signature)].concat();
+        }
+        let key: &PrivateKeyDer<'static> = &GOOD.key;
+        let signer = any_supported_type(key)
+            .unwrap()
+            .choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256])
+            .expect("a P-256 key");
+        [vec![0x04, 0x03], vec16(&signer.sign(text).unwrap())].concat()
+    }
+}
+
 /// The random that makes a ServerHello a HelloRetryRequest.
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
@@ -130,41 +174,6 @@ fn random() -> [u8; 32] {
     let mut random = [0; 32];
     crypto::aws_lc_rs::default_provider().secure_random.fill(&mut random).unwrap();
     random
-}
-
-fn certificate13(chain: Chain) -> Vec<u8> {
-    // An empty context, three bytes of list length, and of each entry three of length and two of
-    // extensions stand around the certificates.
-    const AROUND: usize = 1 + 3 + 3 + 2;
-    let entries: Vec<_> =
-        ders(chain, AROUND).iter().map(|der| [vec24(der), vec![0, 0]].concat()).collect();
-    [vec![0], vec24(&entries.concat())].concat()
-}
-
-fn certificate12(chain: Chain) -> Vec<u8> {
-    const AROUND: usize = 3 + 3;
-    let entries: Vec<_> = ders(chain, AROUND).iter().map(|der| vec24(der)).collect();
-    vec24(&entries.concat())
-}
-
-fn ders(chain: Chain, around: usize) -> Vec<Vec<u8>> {
-    let identity = match chain {
-        Chain::Good => &GOOD,
-        Chain::Stranger => &STRANGER,
-        Chain::Empty => return Vec::new(),
-        Chain::Filling(size) => return vec![vec![0x30; size - around]],
-    };
-    identity.chain.iter().map(|der| der.to_vec()).collect()
-}
-
-/// The scheme and the good key's signature.
-fn signed(text: &[u8]) -> Vec<u8> {
-    let key: &PrivateKeyDer<'static> = &GOOD.key;
-    let signer = any_supported_type(key)
-        .unwrap()
-        .choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256])
-        .expect("a P-256 key");
-    [vec![0x04, 0x03], vec16(&signer.sign(text).unwrap())].concat()
 }
 
 /// A handshake message: its type and its body behind three bytes of length.

@@ -1,14 +1,17 @@
 //! A small TLS server that can break the rules: it says whatever message it is told to, as it is
 //! told to, and keeps the keys and the transcript right as long as nobody tells it otherwise.
 //!
-//! It speaks TLS 1.3 (ChaCha20-Poly1305, x25519) and TLS 1.2 (ECDHE-ECDSA, the same cipher).
+//! It speaks TLS 1.3 (ChaCha20-Poly1305, x25519) and TLS 1.2 (ECDHE with ECDSA, or with RSA if a
+//! signer wants that, and the same cipher).
 
 mod hello;
 mod keys;
 mod message;
+mod signer;
 
 pub(crate) use hello::ClientHello;
 pub(crate) use message::{Chain, Msg, at};
+pub(crate) use signer::{ECDHE_ECDSA, ECDHE_RSA, Sign, Signer};
 
 use rustls::crypto::cipher::{MessageEncrypter, OutboundChunks, OutboundPlainMessage};
 use rustls::{ContentType, ProtocolVersion};
@@ -30,6 +33,8 @@ pub(crate) struct Session {
     keys12: Option<Keys12>,
     seal: Option<Seal>,
     fragment: usize,
+    /// Who signs instead of the good key.
+    signer: Option<&'static Signer>,
 }
 
 impl Session {
@@ -42,12 +47,18 @@ impl Session {
             keys12: None,
             seal: None,
             fragment: LARGEST_FRAGMENT,
+            signer: None,
         }
     }
 
     /// From here on handshake messages are cut into records of at most `size` bytes.
     pub(crate) fn cut_into(&mut self, size: usize) {
         self.fragment = size;
+    }
+
+    /// From here on the good chain is this signer's, and so are the signatures.
+    pub(crate) fn sign_as(&mut self, signer: &'static Signer) {
+        self.signer = Some(signer);
     }
 
     /// The records that carry a message, `spoil` having had its way with the message's bytes.
