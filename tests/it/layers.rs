@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms and files of the library, in order: each may import only what stands above it.
 const LIBRARY: &[&str] = &[
+    "bytes",
     "escape",
     "limits",
     "names",
@@ -74,6 +75,8 @@ const COMMAND: &[&str] = &[
     "help",
     "cli::values",
     "cli",
+    "man",
+    "generate",
     "threads",
     "signals",
     "preflight",

@@ -24,7 +24,7 @@ use tlsweep::report::output::{Format, Sink};
 use tlsweep::report::status::Status;
 use tokio::runtime::Handle;
 
-use crate::cli::Cli;
+use crate::cli::{Artifact, Cli};
 use crate::destination::Destination;
 use crate::dry_run::DryRun;
 use crate::progress::Progress;
@@ -37,6 +37,8 @@ pub(crate) enum Mode {
     Sweep(Box<Sweep>),
     /// Read and count the targets.
     DryRun(Box<DryRun>),
+    /// Print the man page or a completion script.
+    Generate(Artifact),
     /// Print the schema of the record.
     Schema,
 }
@@ -66,6 +68,10 @@ impl Mode {
     /// # Errors
     /// Whatever makes it impossible.
     pub(crate) fn plan(mut cli: Cli, runtime: &Handle) -> Result<Self> {
+        if let Some(artifact) = cli.output.generate {
+            stdio::check_stdout()?;
+            return Ok(Self::Generate(artifact));
+        }
         if cli.output.print_schema {
             stdio::check_stdout()?;
             return Ok(Self::Schema);

@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::plan::{Mode, Sweep};
 use crate::signals::{Signals, listen_for_status};
 use crate::watch::Watch;
-use crate::{preflight, runtime, term, threads};
+use crate::{generate, preflight, runtime, term, threads};
 
 /// How long the output may take for each line once the grace is over.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -60,6 +60,7 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
     match mode {
         Mode::Sweep(plan) => run_sweep(*plan, signals, asked).await,
         Mode::DryRun(plan) => print(move || plan.run(), signals).await,
+        Mode::Generate(artifact) => print(move || generate::text(artifact), signals).await,
         Mode::Schema => print(|| Ok(serde_json::to_string_pretty(&schema())?), signals).await,
     }
 }

@@ -15,7 +15,7 @@ use tlsweep::cert::Wanted;
 use tlsweep::config::{self, Config};
 use tlsweep::feed::exclude::Exclusions;
 
-pub(crate) use self::output::Output;
+pub(crate) use self::output::{Artifact, Output};
 use crate::help::after_help;
 
 /// A mass TLS handshake scanner: one line in, one line out.

@@ -3,8 +3,8 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::schema::Fields;
 
@@ -39,6 +39,10 @@ pub(crate) struct Output {
     #[arg(long)]
     pub(crate) print_schema: bool,
 
+    /// Print the man page or a shell's completion script and exit
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) generate: Option<Artifact>,
+
     /// Say nothing on stderr but errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -46,6 +50,17 @@ pub(crate) struct Output {
     /// Say more on stderr; twice for more
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// What `--generate` prints.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Artifact {
+    Man,
+    CompleteBash,
+    CompleteElvish,
+    CompleteFish,
+    CompletePowershell,
+    CompleteZsh,
 }
 
 impl Output {
