@@ -1,8 +1,14 @@
-//! Stands in for the certificate verifier: accepts every chain, keeps what passes by.
+//! Stands in for the certificate verifier: accepts every chain, checks the signature over the
+//! handshake, and records both.
 //!
-//! rustls calls the recorder from inside the poll of the handshake, on the polling thread, and
-//! tells it nothing of the connection. So [`Recorded`] lays out a slot on that thread for the time
-//! of each poll, and the callbacks write into it.
+//! rustls calls the recorder while the handshake is polled, on the thread that polls it, and does not
+//! say for which connection. So [`Recorded`] puts its own [`Seen`] into a thread-local slot for the
+//! time of each poll, and the callbacks write there. Outside of a poll nothing of a connection is in
+//! the slot, so no connection can see what another one recorded.
+//!
+//! A recorder for each connection would need a `ClientConfig` for each. Measured with rustls 0.23.46,
+//! that is 0.3 to 0.5 µs of CPU, less than 0.2 % of a handshake, but 575 bytes of heap (7,955 instead
+//! of 7,380) for each dial that waits for a ServerHello: 6 % of all the memory that it takes.
 
 use std::cell::RefCell;
 use std::fmt;
