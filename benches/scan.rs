@@ -38,8 +38,8 @@ use tlsweep::names;
 use tlsweep::pace::limiter::DialLimits;
 use tlsweep::probe::Prober;
 use tlsweep::report::check::Checks;
+use tlsweep::report::output::stream::Stream;
 use tlsweep::report::output::{FORMATS, Layout, write_all};
-use tlsweep::report::record::Record;
 use tlsweep::report::status::Status;
 use tlsweep::sweep::{Settings, Stop, sweep};
 use tlsweep::tls::drain::Goodbye;
@@ -108,8 +108,8 @@ fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
     let (_, json) = FORMATS.into_iter().find(|(name, _)| *name == "json").unwrap();
     let writer = thread::spawn(move || {
         let mut format = json(&Layout::default());
-        let each = |of_target: &[Record]| status.count(of_target);
-        write_all(record_queue, format.as_mut(), &mut io::sink(), each).unwrap();
+        let mut sink = Stream::new(io::sink());
+        write_all(record_queue, format.as_mut(), &mut sink, &status).unwrap();
         status.counts()
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -1,6 +1,8 @@
 //! Making strings from strangers safe to print.
 
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// `text` with every character escaped that could move a cursor, end a line, break a column or
 /// change the direction of what follows.
@@ -13,6 +15,27 @@ pub fn escaped(text: &str) -> String {
         push_escaped(&mut out, c);
     }
     out
+}
+
+/// `text`, which is [`escaped`], with its first character escaped when a spreadsheet would take the text
+/// for a formula and run it.
+pub fn without_formula(text: String) -> String {
+    match text.chars().next() {
+        Some(first @ ('=' | '+' | '-' | '@')) => {
+            format!("\\x{:02x}{}", u32::from(first), text.get(1..).unwrap_or_default())
+        }
+        // The same in full width, as an East Asian spreadsheet reads them.
+        Some(first @ ('\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}')) => {
+            let rest = text.get(first.len_utf8()..).unwrap_or_default();
+            format!("\\u{{{:x}}}{rest}", u32::from(first))
+        }
+        _ => text,
+    }
+}
+
+/// The name of a file, as it can be shown to people.
+pub fn shown(path: &Path) -> String {
+    escaped_lossy(path.as_os_str().as_bytes(), usize::MAX)
 }
 
 /// At most `limit` characters of `bytes`, escaped; what is not UTF-8 becomes `\xNN`.
@@ -110,6 +133,23 @@ mod tests {
             escaped("a\0b\x1b[31m\u{202e}c\n\u{85}"),
             "a\\x00b\\x1b[31m\\u{202e}c\\n\\u{85}"
         );
+    }
+
+    #[test]
+    fn what_begins_like_a_formula_is_escaped_and_nothing_else() {
+        for (text, expected) in [
+            ("=1+1", "\\x3d1+1"),
+            ("+1", "\\x2b1"),
+            ("-3", "\\x2d3"),
+            ("@SUM(A1)", "\\x40SUM(A1)"),
+            ("\u{ff1d}1", "\\u{ff1d}1"),
+            (&escaped("\t=1"), "\\t=1"),
+            (&escaped("\r=1"), "\\r=1"),
+            ("a=1", "a=1"),
+            ("", ""),
+        ] {
+            assert_eq!(without_formula(text.to_owned()), expected);
+        }
     }
 
     #[test]

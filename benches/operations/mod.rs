@@ -13,6 +13,7 @@ use tlsweep::feed::target::Target;
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::record::{Milliseconds, Record, Tls};
 use tlsweep::report::status::Status;
+use tlsweep::report::summary::Tally;
 use tlsweep::signature::{Proof, Unproven};
 use tlsweep::tls::drain::{End, ReadEnd};
 
@@ -110,7 +111,7 @@ fn encode(format: &str) -> Box<dyn FnMut()> {
 fn count() -> Box<dyn FnMut()> {
     let records = [full_record()];
     let status = Status::default();
-    Box::new(move || status.count(black_box(&records)))
+    Box::new(move || status.count(&Tally::of(black_box(&records))))
 }
 
 /// What a good server leaves behind.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::escape::escaped_lossy;
+use crate::escape::{escaped_lossy, shown};
 pub use crate::limits::{ECHO_LIMIT, LINE_LIMIT};
 
 /// Where a target stands in everything that is read.
@@ -160,7 +160,7 @@ impl Input {
                     if !lines.consumer.after_wait() {
                         return Ok(());
                     }
-                    (path.display().to_string(), Box::new(file))
+                    (shown(&path), Box::new(file))
                 }
             };
             let ended = read_lines(&mut reader, &self.position, &mut lines);
@@ -183,7 +183,7 @@ fn open(path: &Path) -> io::Result<(Source, Option<u64>)> {
     }
     let file = File::open(path)?;
     let length = metadata.is_file().then_some(metadata.len());
-    Ok((Source::Opened(path.display().to_string(), Box::new(file)), length))
+    Ok((Source::Opened(shown(path), Box::new(file)), length))
 }
 
 /// True at the end of `reader`, false when nobody wants any more.
@@ -257,7 +257,7 @@ pub fn echo(line: &[u8]) -> String {
 
 impl InputError {
     fn of(path: &Path, error: io::Error) -> Self {
-        Self { name: path.display().to_string(), error }
+        Self { name: shown(path), error }
     }
 }
 

@@ -7,8 +7,9 @@ use std::hash::{DefaultHasher, Hasher};
 
 use roaring::RoaringTreemap;
 
-use crate::escape::{escaped_lossy, is_plain};
+use crate::escape::{escaped_lossy, is_plain, without_formula};
 use crate::feed::input::Line;
+use crate::feed::shard::Shard;
 use crate::limits::ECHO_LIMIT;
 
 /// Targets whose echoes are compared together, by the sum of their hashes.
@@ -18,10 +19,14 @@ const BLOCK: u64 = 1024;
 /// [`ECHO_LIMIT`], so that it does not matter where a format cuts.
 const COMPARED: usize = ECHO_LIMIT - 16;
 
-/// The targets that an earlier run has finished: a bit each.
+/// The targets that an earlier run has finished: a bit for each target of the shard.
 #[derive(Debug, Default)]
 pub struct Done {
-    numbers: RoaringTreemap,
+    shard: Shard,
+    /// Positions within the shard.
+    positions: RoaringTreemap,
+    /// A finished target that is not in the shard.
+    stray: Option<u64>,
     /// Until the input has been found to be the list that the targets are of.
     check: Option<Check>,
 }
@@ -29,9 +34,9 @@ pub struct Done {
 /// How far the comparison with the input has come.
 #[derive(Debug, Default)]
 struct Check {
-    /// The hashes of the finished targets, added up by block.
+    /// The hashes of the finished targets, added up by block of positions.
     sums: HashMap<u64, u64>,
-    /// The first number beyond the block that the input is in.
+    /// The first position beyond the block that the input is in.
     next: u64,
     /// Finished targets of that block that the input has not come by yet.
     left: u64,
@@ -51,6 +56,11 @@ pub enum OtherList {
         /// The last.
         last: u64,
     },
+    /// A finished target is of another shard.
+    OtherShard {
+        /// Its number.
+        number: u64,
+    },
     /// The input ends before it has come by so many finished targets.
     Ends {
         /// How many.
@@ -59,24 +69,33 @@ pub enum OtherList {
 }
 
 impl Done {
-    /// Takes note of a finished target; more than once is as good as once.
+    /// Nothing is finished yet of this part of the list.
+    pub fn of(shard: Shard) -> Self {
+        Self { shard, ..Self::default() }
+    }
+
+    /// Takes note of a finished target. Idempotent.
     pub fn add(&mut self, number: u64, target: &str) {
-        if self.numbers.insert(number) {
+        let Some(position) = self.shard.position(number) else {
+            self.stray.get_or_insert(number);
+            return;
+        };
+        if self.positions.insert(position) {
             let sums = &mut self.check.get_or_insert_default().sums;
-            let sum = sums.entry(number / BLOCK).or_default();
+            let sum = sums.entry(position / BLOCK).or_default();
             *sum = sum.wrapping_add(hash(number, target));
         }
     }
 
     /// How many targets are finished.
     pub fn count(&self) -> u64 {
-        self.numbers.len()
+        self.positions.len() + u64::from(self.stray.is_some())
     }
 
     /// Hands `line` on to `take` unless it is finished; false when nobody wants any more.
     ///
-    /// Lines come in order of their numbers. As long as their list is not known to be the right one,
-    /// those of the same 1,024 numbers wait for each other.
+    /// Lines are of the shard and come in order of their numbers. As long as their list is not known to
+    /// be the right one, those of the same 1,024 positions wait for each other.
     ///
     /// # Errors
     /// The line belongs to another list; nothing is handed on from where that begins.
@@ -86,12 +105,14 @@ impl Done {
         take: &mut dyn FnMut(Line) -> bool,
     ) -> Result<bool, OtherList> {
         let number = line.place.number;
-        let is_done = self.numbers.contains(number);
+        self.check_shard()?;
+        let position = self.shard.position(number).ok_or(OtherList::OtherShard { number })?;
+        let is_done = self.positions.contains(position);
         let Some(check) = &mut self.check else {
             return Ok(is_done || take(line));
         };
-        if number >= check.next {
-            check.enter(number / BLOCK, &self.numbers)?;
+        if position >= check.next {
+            check.enter(position / BLOCK, &self.positions, self.shard)?;
         }
         match (is_done, check.left) {
             (false, 0) => Ok(take(line)),
@@ -104,7 +125,7 @@ impl Done {
                 check.sum = check.sum.wrapping_sub(hash(number, line.first_field()));
                 match (check.left, check.sum) {
                     (0, 0) => Ok(check.held.drain(..).all(&mut *take)),
-                    (0, _) => Err(check.differs_before(check.next)),
+                    (0, _) => Err(check.differs_before(check.next, self.shard)),
                     _ => Ok(true),
                 }
             }
@@ -116,8 +137,9 @@ impl Done {
     /// # Errors
     /// The input has not come by all that is finished.
     pub fn finish(&mut self) -> Result<(), OtherList> {
+        self.check_shard()?;
         if let Some(check) = &self.check {
-            let missing = check.left + self.numbers.range_cardinality(check.next..);
+            let missing = check.left + self.positions.range_cardinality(check.next..);
             if missing > 0 {
                 return Err(OtherList::Ends { missing });
             }
@@ -125,22 +147,32 @@ impl Done {
         self.check = None;
         Ok(())
     }
+
+    fn check_shard(&self) -> Result<(), OtherList> {
+        self.stray.map_or(Ok(()), |number| Err(OtherList::OtherShard { number }))
+    }
 }
 
 impl Check {
-    fn enter(&mut self, block: u64, numbers: &RoaringTreemap) -> Result<(), OtherList> {
+    fn enter(
+        &mut self,
+        block: u64,
+        positions: &RoaringTreemap,
+        shard: Shard,
+    ) -> Result<(), OtherList> {
         let start = block * BLOCK;
-        if self.left > 0 || numbers.range_cardinality(self.next..start) > 0 {
-            return Err(self.differs_before(start));
+        if self.left > 0 || positions.range_cardinality(self.next..start) > 0 {
+            return Err(self.differs_before(start, shard));
         }
         self.next = start + BLOCK;
-        self.left = numbers.range_cardinality(start..self.next);
+        self.left = positions.range_cardinality(start..self.next);
         self.sum = self.sums.remove(&block).unwrap_or_default();
         Ok(())
     }
 
-    fn differs_before(&self, end: u64) -> OtherList {
-        OtherList::Differs { first: self.next.saturating_sub(BLOCK).max(1), last: end - 1 }
+    fn differs_before(&self, end: u64, shard: Shard) -> OtherList {
+        let first = shard.number(self.next.saturating_sub(BLOCK));
+        OtherList::Differs { first, last: shard.number(end - 1) }
     }
 }
 
@@ -152,12 +184,14 @@ fn hash(number: u64, target: &str) -> u64 {
 }
 
 /// What is the same of a target in the input, where it is not escaped yet, and in a record, where it
-/// may be, and cut.
+/// may be, as text or as a cell of CSV, and cut.
 fn compared(target: &str) -> Cow<'_, str> {
-    if target.len() <= COMPARED && target.chars().all(is_plain) {
+    let is_formula = target.starts_with(|c: char| !c.is_alphanumeric());
+    if target.len() <= COMPARED && !is_formula && target.chars().all(is_plain) {
         return Cow::Borrowed(target);
     }
-    Cow::Owned(escaped_lossy(target.as_bytes(), ECHO_LIMIT).chars().take(COMPARED).collect())
+    let escaped = without_formula(escaped_lossy(target.as_bytes(), ECHO_LIMIT));
+    Cow::Owned(escaped.chars().take(COMPARED).collect())
 }
 
 impl fmt::Display for OtherList {
@@ -165,6 +199,9 @@ impl fmt::Display for OtherList {
         match self {
             Self::Differs { first, last } => {
                 write!(f, "targets {first} to {last} of the output are not those of the input")
+            }
+            Self::OtherShard { number } => {
+                write!(f, "target {number} of the output is of another --shard")
             }
             Self::Ends { missing } => {
                 write!(f, "{missing} targets of the output are not in the input")
@@ -224,14 +261,13 @@ mod tests {
 
     #[test]
     fn of_another_list_nothing_is_handed_on_from_its_first_block() {
-        for wrong in [1, 1023, 1024, 1500, 2047] {
+        for wrong in [1, 1024, 1025, 1500, 2048] {
             let mut done = done((1..3000).filter(|number| number % 3 != 0).chain([wrong]));
             let lines =
                 (1..3000).map(|number| (number, target(number + u64::from(number == wrong))));
             let (taken, end) = passed(&mut done, lines);
-            let block = wrong / BLOCK;
-            let first = (block * BLOCK).max(1);
-            assert_eq!(end, Err(OtherList::Differs { first, last: (block + 1) * BLOCK - 1 }));
+            let first = (wrong - 1) / BLOCK * BLOCK + 1;
+            assert_eq!(end, Err(OtherList::Differs { first, last: first + BLOCK - 1 }));
             assert!(taken.iter().all(|number| *number < first), "{wrong}: {taken:?}");
             assert_eq!(taken.len() as u64, (first - 1) / 3);
         }
@@ -260,6 +296,37 @@ mod tests {
     }
 
     #[test]
+    fn positions_are_counted_within_the_shard() {
+        let shard: Shard = "3/1000".parse().unwrap();
+        let numbers = |count| (0..count).map(|position| position * 1000 + 4);
+        let mut done = Done::of(shard);
+        numbers(3000).for_each(|number| done.add(number, &target(number)));
+        assert_eq!((done.count(), done.positions.max()), (3000, Some(2999)));
+        assert_eq!(done.check.as_ref().unwrap().sums.len(), 3);
+        let other = list(numbers(3000)).map(|(number, text)| match number {
+            2_000_004 => (number, "other.test".to_owned()),
+            _ => (number, text),
+        });
+        let end = passed(&mut done, other).1;
+        assert_eq!(end, Err(OtherList::Differs { first: 1_024_004, last: 2_047_004 }));
+
+        let mut done = Done::of(shard);
+        numbers(3000).for_each(|number| done.add(number, &target(number)));
+        let (taken, end) = passed(&mut done, list(numbers(3002)));
+        assert_eq!((taken, end), (vec![3_000_004, 3_001_004], Ok(())));
+    }
+
+    #[test]
+    fn a_finished_target_of_another_shard_is_an_error_at_once() {
+        let mut done = Done::of("3/1000".parse().unwrap());
+        done.add(5, "a.test");
+        let stray = Err(OtherList::OtherShard { number: 5 });
+        assert_eq!(done.count(), 1, "there is something to compare");
+        assert_eq!(passed(&mut done, list([4])), (vec![], stray));
+        assert_eq!(done.finish(), stray);
+    }
+
+    #[test]
     fn nothing_waits_that_need_not() {
         let mut done = done([3, 2050]);
         let mut taken = |number| {
@@ -272,7 +339,7 @@ mod tests {
             taken
         };
         assert_eq!([taken(1), taken(2)], [[0; 0]; 2]);
-        assert_eq!([taken(3), taken(4), taken(1024)], [vec![1, 2], vec![4], vec![1024]]);
+        assert_eq!([taken(3), taken(4), taken(1025)], [vec![1, 2], vec![4], vec![1025]]);
         assert_eq!([taken(2049), taken(2050)], [vec![], vec![2049]]);
     }
 
@@ -310,11 +377,18 @@ mod tests {
         }
 
         #[test]
-        fn escaping_and_cutting_do_not_matter(text in "\\PC{0,40}|[\0-\u{2fff}]{0,300}") {
+        fn escaping_and_cutting_do_not_matter(
+            text in "\\PC{0,40}|[\0-\u{2fff}]{0,300}|[=+@\u{ff1d}-][\0-\u{2fff}]{220,300}",
+        ) {
             let cut = escaped_lossy(text.as_bytes(), ECHO_LIMIT);
             let escaped = escaped(&text);
             prop_assert_eq!(compared(&text), compared(&cut));
             prop_assert_eq!(compared(&text), compared(&escaped));
+            let cells = [cut, escaped].map(without_formula);
+            cells.iter().try_for_each(|cell| {
+                prop_assert_eq!(compared(&text), compared(cell));
+                Ok(())
+            })?;
         }
     }
 }

@@ -22,6 +22,22 @@ impl Shard {
     pub fn has(self, number: u64) -> bool {
         number.wrapping_sub(1) % self.count == self.index
     }
+
+    /// The place, from 0, of a target among those of this shard, if it is one of them.
+    pub fn position(self, number: u64) -> Option<u64> {
+        self.has(number).then(|| number.saturating_sub(1) / self.count)
+    }
+
+    /// The number of the target at that place.
+    pub fn number(self, position: u64) -> u64 {
+        position.saturating_mul(self.count).saturating_add(self.index + 1)
+    }
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self::WHOLE
+    }
 }
 
 /// A text that names no shard.
@@ -74,5 +90,11 @@ mod tests {
             }
         }
         assert!(Shard { index: 0, count: 64 }.has(1));
+        for shard in [Shard::WHOLE, Shard { index: 3, count: 7 }] {
+            for position in 0..100 {
+                assert_eq!(shard.position(shard.number(position)), Some(position));
+            }
+        }
+        assert_eq!(Shard { index: 3, count: 7 }.position(3), None);
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::failure::{Kind, Stage};
 use crate::feed::input::Line;
-use crate::report::summary::{Summary, by_words};
+use crate::report::summary::{Summary, Tally, by_words};
 use crate::report::timestamp::Timestamp;
 
 /// Counters that any thread may read at any time.
@@ -22,6 +22,10 @@ pub struct Status {
     first: OnceLock<(Instant, u64)>,
     read: AtomicU64,
     taken_in: AtomicU64,
+    /// Targets that were handed to the output, whether or not it has written them yet.
+    finished: AtomicU64,
+    /// Of those, the ones that are left to a later run.
+    left: AtomicU64,
     summary: Mutex<Summary>,
     last_line: Mutex<(Duration, u64)>,
 }
@@ -29,13 +33,13 @@ pub struct Status {
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Counts {
-    /// Targets whose records were written.
+    /// Targets whose records are written: with zstd, whose frame is.
     pub done: u64,
     /// Those with a finished handshake.
     pub ok: u64,
     /// Those without.
     pub failed: u64,
-    /// Targets on which work has begun and not ended.
+    /// Targets on which work has begun and not ended; those that wait to be written are not among them.
     pub in_flight: u64,
 }
 
@@ -106,9 +110,29 @@ impl Status {
         self.taken_in.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts the records of a target, which are being written.
-    pub fn count(&self, of_target: &[crate::report::record::Record]) {
-        self.summary().count(of_target);
+    /// Counts a target whose work has ended and whose records are handed to the output.
+    pub fn finish(&self) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a finished target that is not written, because a later run can do it again.
+    pub fn leave(&self) {
+        self.left.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a target whose records are written.
+    pub fn count(&self, tally: &Tally) {
+        self.summary().add(tally);
+    }
+
+    /// One line for people on a sweep that is over.
+    pub fn last_line(&self, elapsed: Duration) -> String {
+        let mut line = self.summary().line(elapsed);
+        let left = self.left.load(Ordering::Relaxed);
+        if left > 0 {
+            line.push_str(&format!("; {left} interrupted, left for --resume"));
+        }
+        line
     }
 
     /// What the records came to so far. Nobody can count any while this is held.
@@ -123,8 +147,9 @@ impl Status {
 
     pub(super) fn counts_of(&self, summary: &Summary) -> Counts {
         let Summary { targets: done, ok, failed, .. } = *summary;
+        let finished = self.finished.load(Ordering::Relaxed);
         let taken_in = self.taken_in.load(Ordering::Relaxed);
-        Counts { done, ok, failed, in_flight: taken_in.saturating_sub(done) }
+        Counts { done, ok, failed, in_flight: taken_in.saturating_sub(finished) }
     }
 
     /// How the sweep goes; the rate is that since this was last asked.

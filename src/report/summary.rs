@@ -68,47 +68,93 @@ pub struct Document<'a> {
     pub peak_rss: Option<u64>,
 }
 
-impl Summary {
-    /// Counts all records of a target.
-    pub fn count(&mut self, of_target: &[Record]) {
-        self.targets += 1;
-        match of_target.iter().any(|record| record.ok) {
-            true => self.ok += 1,
-            false => self.failed += 1,
-        }
-        of_target.iter().for_each(|record| self.count_record(record));
-    }
+/// What one target adds to a [`Summary`]: it outlives the target's records until they are written.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    is_ok: bool,
+    records: Vec<Counted>,
+}
 
-    fn count_record(&mut self, record: &Record) {
+/// What is counted of one record.
+#[derive(Clone, Debug)]
+struct Counted {
+    failure: Option<(Stage, Kind)>,
+    version: Option<String>,
+    group: Option<String>,
+    is_legacy: bool,
+    verdict: Option<&'static str>,
+    failed_checks: Vec<String>,
+    connect: Option<f64>,
+    handshake: Option<f64>,
+    total: Option<f64>,
+}
+
+impl Tally {
+    /// Of all records of a target.
+    pub fn of(of_target: &[Record]) -> Self {
+        Self {
+            is_ok: of_target.iter().any(|record| record.ok),
+            records: of_target.iter().map(Counted::of).collect(),
+        }
+    }
+}
+
+impl Counted {
+    fn of(record: &Record) -> Self {
         let failure = record.error.as_ref();
-        if let Some(failure) = failure {
-            *self.by.entry((failure.stage, failure.kind)).or_default() += 1;
-        }
-        if let Some(tls) = &record.tls {
-            self.legacy += u64::from(tls.legacy == Some(true));
-            if let Some(version) = &tls.version {
-                let group = tls.group.as_deref();
-                *entry(&mut self.versions, version) += 1;
-                let of_version = entry(&mut self.connections, version);
-                *entry(of_version, group.unwrap_or_default()) += 1;
-                if let Some(group) = group {
-                    *entry(&mut self.groups, group) += 1;
-                }
-            }
-        }
-        if let Some(trust) = &record.trust {
-            *self.verdicts.entry(trust.verdict.as_str()).or_default() += 1;
-        }
-        for check in record.failed_checks.iter().flatten() {
-            *self.failed_checks.entry(check.clone()).or_default() += 1;
-        }
+        let tls = record.tls.as_deref();
         let is_connected =
             failure.is_none_or(|f| matches!(f.stage, Stage::Starttls | Stage::Handshake));
         let ms = &record.ms;
+        Self {
+            failure: failure.map(|failure| (failure.stage, failure.kind)),
+            version: tls.and_then(|tls| tls.version.clone()),
+            group: tls.and_then(|tls| tls.group.clone()),
+            is_legacy: tls.is_some_and(|tls| tls.legacy == Some(true)),
+            verdict: record.trust.as_ref().map(|trust| trust.verdict.as_str()),
+            failed_checks: record.failed_checks.clone().unwrap_or_default(),
+            connect: ms.connect.filter(|_| is_connected),
+            handshake: ms.handshake.filter(|_| record.ok),
+            total: record.attempts.filter(|n| *n > 0).map(|_| ms.total),
+        }
+    }
+}
+
+impl Summary {
+    /// Counts a target.
+    pub fn add(&mut self, tally: &Tally) {
+        self.targets += 1;
+        match tally.is_ok {
+            true => self.ok += 1,
+            false => self.failed += 1,
+        }
+        tally.records.iter().for_each(|record| self.add_record(record));
+    }
+
+    fn add_record(&mut self, record: &Counted) {
+        if let Some(failure) = record.failure {
+            *self.by.entry(failure).or_default() += 1;
+        }
+        self.legacy += u64::from(record.is_legacy);
+        if let Some(version) = &record.version {
+            let group = record.group.as_deref();
+            *entry(&mut self.versions, version) += 1;
+            let of_version = entry(&mut self.connections, version);
+            *entry(of_version, group.unwrap_or_default()) += 1;
+            if let Some(group) = group {
+                *entry(&mut self.groups, group) += 1;
+            }
+        }
+        if let Some(verdict) = record.verdict {
+            *self.verdicts.entry(verdict).or_default() += 1;
+        }
+        for check in &record.failed_checks {
+            *self.failed_checks.entry(check.clone()).or_default() += 1;
+        }
         for (latency, took) in [
-            (&mut self.ms.connect, ms.connect.filter(|_| is_connected)),
-            (&mut self.ms.handshake, ms.handshake.filter(|_| record.ok)),
-            (&mut self.ms.total, record.attempts.filter(|n| *n > 0).map(|_| ms.total)),
+            (&mut self.ms.connect, record.connect),
+            (&mut self.ms.handshake, record.handshake),
+            (&mut self.ms.total, record.total),
         ] {
             took.into_iter().for_each(|took| latency.record(took));
         }
@@ -193,8 +239,8 @@ mod tests {
         let refused = Failure::new(Stage::Connect, Kind::Refused, "");
         let refused = Record { error: Some(refused), ..record() };
         let mut summary = Summary::default();
-        summary.count(&[refused.clone(), ok, refused.clone()]);
-        summary.count(&[refused.clone(), refused]);
+        summary.add(&Tally::of(&[refused.clone(), ok, refused.clone()]));
+        summary.add(&Tally::of(&[refused.clone(), refused]));
         assert_eq!(
             summary.line(Duration::from_secs(1)),
             "2 targets in 1.0 s: 1 ok, 1 failed (4 connect/refused)"
@@ -207,7 +253,7 @@ mod tests {
         for number in 0..1000 {
             let label = |n: u32| Some(n.to_string());
             let tls = Tls { version: label(number % 70), group: label(number), ..Tls::default() };
-            summary.count(&[Record { tls: Some(Box::new(tls)), ..record() }]);
+            summary.add(&Tally::of(&[Record { tls: Some(Box::new(tls)), ..record() }]));
         }
         for counts in [&summary.versions, &summary.groups] {
             assert_eq!((counts.len(), counts.values().sum::<u64>()), (LABELS + 1, 1000));

@@ -33,6 +33,7 @@ mod engine;
 mod engines;
 mod enumerate;
 mod feed;
+mod files;
 mod generate;
 mod input;
 mod layers;

@@ -91,6 +91,47 @@ fn csv_has_a_header_and_rows_of_its_length() {
     assert!(!bare.text().contains("tls.version"));
 }
 
+/// A spreadsheet runs a cell that begins like this.
+#[test]
+fn csv_has_no_formula_from_a_peer_or_a_line() {
+    let formula = "=HYPERLINK(\"http://x.test\")";
+    let peer = Spec::script([send(formula), Hold]).start();
+    let good = Spec::good().start();
+    let lines = ["=1+1", "-x.test", "@x.test", "+1.test"].map(str::to_owned);
+    let lines = lines.into_iter().chain([format!("smtp://{}", peer.target()), peer.target()]);
+    let lines: Vec<_> = lines.chain([format!("{},,+tag", good.target())]).collect();
+    let run = || Tlsweep::new().args(["--handshake-timeout", "1s", "-c1", "--format"]);
+    let csv = run().args(["csv"]).sweep(&lines);
+    let mut reader = csv::Reader::from_reader(csv.assert_complete().text().as_bytes());
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), lines.len());
+    for cell in rows.iter().flatten() {
+        let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        assert!(!is_formula || cell.parse::<f64>().is_ok(), "{cell:?} in {}", csv.text());
+    }
+    for (row, target) in
+        ["\\x3d1+1", "\\x2dx.test", "\\x40x.test", "\\x2b1.test"].iter().enumerate()
+    {
+        assert!(rows[row].iter().any(|cell| cell == *target), "{target} in {:?}", rows[row]);
+    }
+    assert!(rows[6].iter().any(|cell| cell == "\\x2btag"), "{:?}", rows[6]);
+    let evidence = rows.iter().flatten().any(|cell| cell.starts_with("\\x3dHYPERLINK("));
+    assert!(evidence, "{}", csv.text());
+    for format in ["json", "text"] {
+        let outcome = run().args([format]).sweep(&lines);
+        assert!(!outcome.assert_complete().text().contains("x3d"), "{}", outcome.text());
+    }
+}
+
+#[test]
+fn numbers_in_csv_stay_numbers() {
+    let record = Tlsweep::new()
+        .args(["--format", "csv", "--no-header", "--fields", "cert.days_left,ms.total", "--demo"])
+        .run("");
+    let days = record.assert_complete().text().lines().filter(|line| line.starts_with("-1,"));
+    assert_eq!(days.count(), 1, "{}", record.text());
+}
+
 #[test]
 fn csv_of_nothing_is_nothing_or_a_header() {
     let outcome = Tlsweep::new().args(["--format", "csv"]).run("");

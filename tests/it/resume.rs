@@ -1,5 +1,7 @@
 //! Records in a file, and sweeps that go on where another one ended.
 
+mod counts;
+mod crash;
 mod faults;
 mod kill;
 mod list;
@@ -296,7 +298,10 @@ fn interrupted_by(signals: &[&str], code: i32) {
         // The grace is 5 s.
         let outcome = run.ends_within(Duration::from_secs(5) + AT_ONCE);
         assert_eq!(outcome.code, Some(code), "{output}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains("100 local/interrupted"), "{output}: {}", outcome.stderr);
+        let left = "100 targets in";
+        assert!(outcome.stderr.contains(left), "{output}: {}", outcome.stderr);
+        let left = "; 100 interrupted, left for --resume";
+        assert!(outcome.stderr.contains(left), "{output}: {}", outcome.stderr);
         let good = format!(":{}", sweep._peers[0].addr.port());
         assert_eq!(sweep.targets().len(), 100, "{output}");
         assert!(sweep.targets().iter().all(|target| target.ends_with(&good)), "{output}");

@@ -2,12 +2,17 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind::{AlreadyExists, NotFound, Unsupported};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
+use tlsweep::escape::shown;
 use tlsweep::feed::resume::Done;
+use tlsweep::feed::shard::Shard;
 use tlsweep::report::output::checkpoint::Checkpoint;
 use tlsweep::report::output::file::{Kept, OutputFile};
+use tlsweep::report::output::stream::Stream;
 use tlsweep::report::output::{FORMATS, Format, Layout, Reader, Sink};
 
 use crate::cli::Output;
@@ -23,15 +28,16 @@ pub(crate) struct Destination {
 impl Destination {
     /// Opens what `output` asks for: `stdout` when it names no file.
     ///
-    /// A file is left as it is until the first record is written. With `several` lines to a target,
-    /// its last target is done again.
+    /// A file is left as it is until the first record is written. What it has already is of `shard`.
+    /// With `several` lines to a target, its last target is done again.
     ///
     /// # Errors
     /// The file is there already, or cannot be written to or, with `--resume`, gone on with.
     pub(crate) fn open(
         output: &Output,
         several: bool,
-        stdout: impl Sink + 'static,
+        shard: Shard,
+        stdout: impl Write + Send + 'static,
     ) -> Result<Self> {
         let mut layout = output.layout();
         let name = output.format();
@@ -41,7 +47,7 @@ impl Destination {
                 bail!("--resume needs a file to go on with: name one with --output");
             }
             let format = format(name, &layout);
-            return Ok(Self { sink: Box::new(stdout), format, done: Done::default() });
+            return Ok(Self { sink: Box::new(Stream::new(stdout)), format, done: Done::default() });
         };
         if output.resume && reader.is_none() {
             bail!(
@@ -49,7 +55,7 @@ impl Destination {
                  --format json or csv, and both among --fields if there are any"
             );
         }
-        let shown = path.display();
+        let shown = shown(path);
         let compressed = is_compressed(path);
         let is_stream = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
         if is_stream {
@@ -65,7 +71,7 @@ impl Destination {
         lock(&file, path)?;
         let is_resumable = reader.is_some();
         let found = match reader.filter(|_| output.resume) {
-            Some(mut reader) => read(&file, path, reader.as_mut(), several)?,
+            Some(mut reader) => read(&file, path, reader.as_mut(), several, Done::of(shard))?,
             None => Checkpoint::default(),
         };
         if !is_resumable && !output.quiet {
@@ -74,6 +80,12 @@ impl Destination {
             ));
         }
         layout.no_header |= found.whole > 0;
+        if output.resume && is_append_only(&file) && file.metadata()?.len() > found.whole {
+            bail!(
+                "{shown} ends with a torn line, which cannot be cut off: the file is append-only \
+                 (chattr -a lifts that)"
+            );
+        }
         let sink = OutputFile::new(file, Kept::Bytes(found.whole), is_resumable, compressed)?;
         Ok(Self { sink: Box::new(sink), format: format(name, &layout), done: found.done })
     }
@@ -86,7 +98,7 @@ fn format(name: &str, layout: &Layout) -> Box<dyn Format> {
 }
 
 fn open_file(path: &Path, resume: bool) -> Result<File> {
-    let shown = path.display();
+    let shown = shown(path);
     let mut options = OpenOptions::new();
     options.read(true).append(true);
     if resume {
@@ -97,6 +109,11 @@ fn open_file(path: &Path, resume: bool) -> Result<File> {
     }
     match options.create_new(true).open(path) {
         Err(error) if error.kind() == AlreadyExists => {
+            if path.is_symlink() && !path.exists() {
+                bail!(
+                    "{shown} is a link to a file that is not there: make it, or name another file"
+                );
+            }
             bail!("{shown} is there already; go on with it by --resume, or name another file")
         }
         opened => opened.with_context(|| format!("cannot create {shown}")),
@@ -106,20 +123,33 @@ fn open_file(path: &Path, resume: bool) -> Result<File> {
 /// Keeps other tlsweeps out, where the file system can.
 fn lock(file: &File, path: &Path) -> Result<()> {
     match file.try_lock() {
-        Err(TryLockError::WouldBlock) => bail!("another tlsweep writes to {}", path.display()),
+        Err(TryLockError::WouldBlock) => bail!("another tlsweep writes to {}", shown(path)),
         Err(TryLockError::Error(error)) if error.kind() != Unsupported => {
-            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            Err(error).with_context(|| format!("cannot lock {}", shown(path)))
         }
         _ => Ok(()),
     }
 }
 
-fn read(file: &File, path: &Path, lines: &mut dyn Reader, several: bool) -> Result<Checkpoint> {
+fn read(
+    file: &File,
+    path: &Path,
+    lines: &mut dyn Reader,
+    several: bool,
+    done: Done,
+) -> Result<Checkpoint> {
     let found = match is_compressed(path) {
-        true => Checkpoint::read_compressed(file, lines),
-        false => Checkpoint::read(file, lines, several),
+        true => Checkpoint::read_compressed(file, lines, done),
+        false => Checkpoint::read(file, lines, several, done),
     };
-    found.with_context(|| format!("cannot go on with {}", path.display()))
+    found.with_context(|| format!("cannot go on with {}", shown(path)))
+}
+
+/// Whether it can be added to, but nothing of it taken off (`chattr +a`).
+fn is_append_only(file: &File) -> bool {
+    // Where the kernel or the file system does not tell, the first cut does.
+    statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::APPEND))
 }
 
 fn is_compressed(path: &Path) -> bool {

@@ -8,6 +8,7 @@ mod demo;
 mod destination;
 mod dry_run;
 mod exit;
+mod files;
 mod generate;
 mod help;
 mod man;

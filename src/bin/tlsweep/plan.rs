@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tlsweep::cert::Roots;
 use tlsweep::config::Config;
+use tlsweep::escape::shown;
 use tlsweep::feed::exclude::{Exclusions, SPECIAL};
 use tlsweep::feed::input::Input;
 use tlsweep::feed::resume::Done;
@@ -29,7 +30,7 @@ use crate::destination::Destination;
 use crate::dry_run::DryRun;
 use crate::progress::Progress;
 use crate::watch::{self, Reports};
-use crate::{demo, preflight, roots, stdio, term};
+use crate::{demo, files, preflight, roots, stdio, term};
 
 /// What is to be done. A mode is a variant here, a way to plan it, and an arm in `run`.
 pub(crate) enum Mode {
@@ -76,6 +77,7 @@ impl Mode {
             stdio::check_stdout()?;
             return Ok(Self::Schema);
         }
+        files::check(&cli.files())?;
         let mut config = cli.config(exclusions(&cli)?)?;
         check_source(&config)?;
         let checks = cli.certificates.checks()?;
@@ -126,7 +128,7 @@ impl Sweep {
         let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
         let stdout = progress.around(std::fs::File::from(stdout));
         let Destination { sink, format, mut done } =
-            Destination::open(&cli.output, config.all_addresses, stdout)?;
+            Destination::open(&cli.output, config.all_addresses, selection.shard, stdout)?;
         if done.count() > 0 {
             // What can be read twice is compared with the output before the first dial.
             if input.size().is_some() {
@@ -164,7 +166,7 @@ fn exclusions(cli: &Cli) -> Result<Exclusions> {
         exclusions.add_list(SPECIAL)?;
     }
     for path in &cli.targets.exclude {
-        let context = || format!("cannot use --exclude {}", path.display());
+        let context = || format!("cannot use --exclude {}", shown(path));
         let list = std::fs::read_to_string(path).with_context(context)?;
         exclusions.add_list(&list).with_context(context)?;
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
+use tlsweep::escape::shown;
 
 pub(crate) struct Replaced(PathBuf);
 
@@ -16,7 +17,7 @@ impl Replaced {
     /// # Errors
     /// Something else is there, or nothing can be put there.
     pub(crate) fn at(path: PathBuf) -> Result<Self> {
-        let name = path.display();
+        let name = shown(&path);
         // Not even a link: what replaces /dev/stdout or /dev/null would be there to stay.
         if path.symlink_metadata().is_ok_and(|found| !found.is_file()) || path.file_name().is_none()
         {
@@ -37,11 +38,11 @@ impl Replaced {
             file.persist(&self.0)?;
             Ok(())
         };
-        replace().with_context(|| format!("cannot write {}", self.0.display()))
+        replace().with_context(|| format!("cannot write {}", shown(&self.0)))
     }
 }
 
-/// A file in the same directory that is gone when it is dropped; may be read by whom the umask lets.
+/// A file in the same directory that is gone when it is dropped, created with mode 0666 & !umask.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     tempfile::Builder::new()

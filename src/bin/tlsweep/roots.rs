@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use tlsweep::cert::Roots;
+use tlsweep::escape::shown;
 
 use crate::term;
 
@@ -18,7 +19,7 @@ pub(crate) fn load(files: &[PathBuf], system: bool, quiet: bool) -> Result<Roots
         _ => Roots::default(),
     };
     for path in files {
-        let name = path.display();
+        let name = shown(path);
         let pem = fs::read(path).with_context(|| format!("cannot read the roots file {name}"))?;
         let more = Roots::from_pem(&pem);
         roots.extend(more.with_context(|| format!("cannot use the roots file {name}"))?);

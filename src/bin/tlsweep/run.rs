@@ -122,7 +122,7 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     })?;
     let counted = Arc::clone(&status);
     let written = threads::run_apart("output", move || {
-        write_all(record_queue, format.as_mut(), sink.as_mut(), |target| counted.count(target))
+        write_all(record_queue, format.as_mut(), sink.as_mut(), &counted)
     })?;
 
     // A task of its own runs where its tasks do; this one would be woken on another thread.
@@ -139,7 +139,7 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     };
     progress.clear();
     watch.last_line().await;
-    let last_words = (!quiet).then(|| status.summary().line(clock.elapsed()));
+    let last_words = (!quiet).then(|| status.last_line(clock.elapsed()));
     let exit = conclude(written, signal, input_ended, &status, last_words);
     Ok(watch.end(exit))
 }

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use tlsweep::escape::escaped;
+use tlsweep::escape::{escaped, is_plain};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -81,9 +81,9 @@ pub(crate) fn error(error: &anyhow::Error) {
     notice(format_args!("error: {error:#}"));
 }
 
-/// Something worth knowing.
+/// Something worth knowing, on one line: names of files and arguments may hold anything.
 pub(crate) fn notice(text: impl Display) {
-    say(format!("tlsweep: {text}\n").as_bytes());
+    say(format!("tlsweep: {}\n", escaped(&text.to_string())).as_bytes());
 }
 
 /// Queues `text`, which is whole lines, for stderr. Never waits.
@@ -215,7 +215,12 @@ fn write_if_it_does_not_block(text: &[u8]) {
 ///
 /// Nobody listens for signals yet, so they end the process even if this waits for a reader.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
+    let text = error.render().to_string();
+    let printed = match text.lines().all(|line| line.chars().all(is_plain)) {
+        true => error.print(),
+        // It repeats an argument that would steer the terminal.
+        false => text.lines().try_for_each(|line| writeln!(io::stderr(), "{}", escaped(line))),
+    };
     match error.exit_code() {
         // A reader that is gone needs no help text, but on a full disk it is missing.
         0 if printed.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tlsweep::deadline::{Clock, within};
+use tlsweep::escape::shown;
 use tlsweep::probe::Prober;
 use tlsweep::report::metrics::exposition;
 use tlsweep::report::status::{Moment, Process, Status};
@@ -62,7 +63,7 @@ impl Reports {
         let Settings { status, status_file, metrics, summary } = settings;
         let append = |path: &PathBuf| {
             let file = File::options().append(true).create(true).open(path);
-            file.with_context(|| format!("cannot write {}", path.display()))
+            file.with_context(|| format!("cannot write {}", shown(path)))
         };
         Ok(Self {
             lines: status_file.as_ref().map(append).transpose()?,

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 
-use crate::escape::escaped_lossy;
+use crate::escape::{escaped_lossy, shown};
 use crate::limits::ECHO_LIMIT;
 
 /// The port of name servers that are written without one.
@@ -31,9 +31,9 @@ impl Conf {
     /// Reads a file. Where there is none, or none that can be read, the name server is on this
     /// machine.
     pub(super) fn open(path: &Path) -> Self {
-        let file = path.display();
+        let file = shown(path);
         let mut conf = match fs::read(path) {
-            Ok(text) => Self::parse(&text, &file.to_string()),
+            Ok(text) => Self::parse(&text, &file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::info!("there is no {file}; the name server {LOCAL} is asked");
                 return Self { servers: vec![LOCAL], notices: Vec::new() };

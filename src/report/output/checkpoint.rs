@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use crate::feed::resume::Done;
 use crate::report::output::Reader;
-use crate::report::output::zst::read_frames;
+use crate::report::output::zst::{is_only_zeros, text_of_frames, whole_frames};
 
 /// Bytes of a line that is read back.
 const LINE_LIMIT: u64 = 16 << 20;
@@ -20,25 +20,35 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads `file`, which is left as it is.
+    /// Reads `file`, which is left as it is, into `done`, which is empty.
     ///
-    /// A torn last line does not count; with `several` lines to a target neither do those before it
-    /// that are of the last target, for some of them may be missing.
+    /// A torn last line does not count, nor what a crash made zeros of at the end; with `several` lines
+    /// to a target neither do those before it that are of the last target, for some of them may be
+    /// missing.
     ///
     /// # Errors
-    /// The file cannot be read, or something else has written it.
-    pub fn read(file: &File, lines: &mut dyn Reader, several: bool) -> io::Result<Self> {
-        let mut reading = Reading::new(lines);
+    /// The file cannot be read, something else has written it, or it is damaged before good lines.
+    pub fn read(
+        file: &File,
+        lines: &mut dyn Reader,
+        several: bool,
+        done: Done,
+    ) -> io::Result<Self> {
+        let mut reading = Reading::new(lines, done);
         let mut file = BufReader::with_capacity(1 << 20, file);
         let mut line = Vec::new();
         loop {
             line.clear();
             let length = (&mut file).take(LINE_LIMIT).read_until(b'\n', &mut line)? as u64;
             if line.last() != Some(&b'\n') {
-                if reading.whole == 0 && !reading.lines.is_beginning(&line) || length == LINE_LIMIT
-                {
+                let is_endless = length == LINE_LIMIT;
+                if !reading.may_end_with(&line) || is_endless && !is_only_zeros(&mut file)? {
                     return Err(foreign(reading.count + 1, "not a line of this format"));
                 }
+                break;
+            }
+            if line.contains(&0) {
+                reading.refuse_good_lines(&line, &mut file)?;
                 break;
             }
             reading.add(&line, reading.whole)?;
@@ -50,23 +60,35 @@ impl Checkpoint {
         Ok(reading.end())
     }
 
-    /// The same of a file of zstd frames, each of which has whole targets; a torn last frame does
-    /// not count.
+    /// The same of a file of zstd frames, each of which has whole targets; a torn or damaged last frame
+    /// does not count.
     ///
     /// # Errors
-    /// The file cannot be read, or something else has written it.
-    pub fn read_compressed(file: &File, lines: &mut dyn Reader) -> io::Result<Self> {
-        let mut reading = Reading::new(lines);
-        read_frames(file, |text, length| {
-            for line in text.split_inclusive(|byte| *byte == b'\n') {
-                if line.last() != Some(&b'\n') {
-                    return Err(foreign(reading.count + 1, "torn off within a frame"));
-                }
-                reading.add(line, reading.whole)?;
+    /// The file cannot be read, something else has written it, or it is damaged before good frames.
+    pub fn read_compressed(
+        mut file: &File,
+        lines: &mut dyn Reader,
+        done: Done,
+    ) -> io::Result<Self> {
+        let mut reading = Reading::new(lines, done);
+        let whole = whole_frames(&mut file)?;
+        let mut text = match whole {
+            // The decoder takes no end for a frame that was torn off.
+            0 => Box::new(io::empty()) as Box<dyn BufRead>,
+            _ => Box::new(text_of_frames(&mut file, whole)?),
+        };
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if (&mut text).take(LINE_LIMIT).read_until(b'\n', &mut line)? == 0 {
+                break;
             }
-            reading.whole += length;
-            Ok(())
-        })?;
+            if line.last() != Some(&b'\n') {
+                return Err(foreign(reading.count + 1, "torn off within a frame, or endless"));
+            }
+            reading.add(&line, 0)?;
+        }
+        reading.whole = whole;
         Ok(reading.end())
     }
 }
@@ -89,8 +111,36 @@ struct Last {
 }
 
 impl<'a> Reading<'a> {
-    fn new(lines: &'a mut dyn Reader) -> Self {
-        Self { lines, done: Done::default(), whole: 0, count: 0, last: None }
+    fn new(lines: &'a mut dyn Reader, done: Done) -> Self {
+        Self { lines, done, whole: 0, count: 0, last: None }
+    }
+
+    /// Whether a file of this format may end with `torn`: behind good lines anything may have been torn
+    /// off, but a file without any must begin as one of ours, or have become nothing but zeros.
+    fn may_end_with(&mut self, torn: &[u8]) -> bool {
+        let zeros = torn.iter().position(|byte| *byte == 0).unwrap_or(torn.len());
+        let (start, rest) = torn.split_at(zeros);
+        self.whole > 0
+            || self.lines.is_beginning(start)
+                && (!start.is_empty() || rest.iter().all(|byte| *byte == 0))
+    }
+
+    /// Bytes of `damaged` became zeros: what comes behind it must be damaged too.
+    fn refuse_good_lines(&mut self, damaged: &[u8], file: &mut impl BufRead) -> io::Result<()> {
+        if !self.may_end_with(damaged) {
+            return Err(foreign(self.count + 1, "not a line of this format"));
+        }
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if file.take(LINE_LIMIT).read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            if !line.contains(&0) && self.lines.read(&line).is_ok() {
+                let reason = "bytes of it became zeros, and good lines follow";
+                return Err(foreign(self.count + 1, reason));
+            }
+        }
     }
 
     fn add(&mut self, line: &[u8], start: u64) -> io::Result<()> {
@@ -143,7 +193,7 @@ mod tests {
         file.write_all(text).unwrap();
         file.rewind().unwrap();
         let mut reader = make(&layout).reader().unwrap();
-        let checkpoint = Checkpoint::read(&file, reader.as_mut(), several)?;
+        let checkpoint = Checkpoint::read(&file, reader.as_mut(), several, Done::default())?;
         Ok((checkpoint.done.count(), checkpoint.whole))
     }
 
@@ -221,6 +271,39 @@ mod tests {
         {
             assert!(csv(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_a_crash_made_zeros_of_at_the_end_does_not_count() {
+        let zeros = |count: usize| "\0".repeat(count);
+        let good = [FIRST, SECOND].concat();
+        for tail in [
+            zeros(1),
+            zeros(5000),
+            zeros(LINE_LIMIT as usize + 1),
+            "{\"num".to_owned() + &zeros(3),
+            zeros(4000) + "ber\":3,\"target\":\"c\"}\n",
+            "{\"number\":3,".to_owned() + &zeros(9) + "}\n{\"nu\0\0\0\0\n",
+        ] {
+            let whole = (2, good.len() as u64);
+            assert_eq!(json(good.clone() + &tail, false).unwrap(), whole, "{tail:.20?}");
+        }
+        assert_eq!(json(zeros(4096), false).unwrap(), (0, 0));
+        assert_eq!(json("{\"\0\0\n", false).unwrap(), (0, 0));
+        let header = "tag,target,ok,number\n";
+        let text = header.to_owned() + "a,b,true,1\nc,d,\0\0\0\0,2\n";
+        assert_eq!(csv(text).unwrap(), (1, header.len() as u64 + 11));
+        // Zeros do not make everything ours.
+        for text in ["\0\0\0\x20ftypmp42", "\0\n", "\x7fELF\0\0\0\n"] {
+            assert!(json(text, false).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn zeros_before_good_lines_say_where() {
+        let text = [FIRST, "{\"number\":2,\0\0\0\0\"}\n", SECOND].concat();
+        let error = json(text, false).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("zeros"), "{error}");
     }
 
     #[test]

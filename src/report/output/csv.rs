@@ -6,7 +6,7 @@ use std::io;
 use csv_core::ReadRecordResult;
 use serde_json::Value;
 
-use crate::escape::escaped;
+use crate::escape::{escaped, without_formula};
 use crate::report::output::{Format, Layout, Reader, json};
 use crate::report::record::Record;
 use crate::report::schema::Fields;
@@ -110,12 +110,20 @@ impl Reader for CsvReader {
     }
 }
 
-/// Strings as they are but for what would break a line, arrays joined by blanks, the rest as JSON.
+/// Text as it is but for what would break a line or be run by a spreadsheet, arrays joined by blanks,
+/// the rest as JSON.
 fn cell(value: &Value) -> io::Result<String> {
+    match value {
+        Value::String(_) | Value::Array(_) => Ok(without_formula(text(value)?)),
+        other => json::text(other),
+    }
+}
+
+fn text(value: &Value) -> io::Result<String> {
     match value {
         Value::String(text) => Ok(escaped(text)),
         Value::Array(items) => {
-            Ok(items.iter().map(cell).collect::<io::Result<Vec<_>>>()?.join(" "))
+            Ok(items.iter().map(text).collect::<io::Result<Vec<_>>>()?.join(" "))
         }
         other => json::text(other),
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use crate::report::output::stream::write_most;
 use crate::report::output::zst::Frames;
 use crate::report::output::{Batch, Sink};
 use crate::report::record::Record;
@@ -25,6 +26,7 @@ pub struct OutputFile {
     /// Whether a later run may finish what this one does not.
     is_resumable: bool,
     frames: Option<Frames>,
+    written: u64,
 }
 
 impl OutputFile {
@@ -36,44 +38,56 @@ impl OutputFile {
     /// There is no memory to compress in.
     pub fn new(file: File, kept: Kept, is_resumable: bool, compressed: bool) -> io::Result<Self> {
         let frames = compressed.then(Frames::new).transpose()?;
-        Ok(Self { file, kept, has_rest: true, is_resumable, frames })
+        Ok(Self { file, kept, has_rest: true, is_resumable, frames, written: 0 })
     }
 
-    /// Appends `bytes`; of those that do not all fit, as many as some of `ends` allow.
-    fn append(&mut self, bytes: &[u8], ends: &[usize]) -> io::Result<()> {
+    /// Appends `bytes`; how many of them were written, and why not all. When not all of them fit, the
+    /// first bytes stay, as many as `keep` makes of the number that was written.
+    fn append(
+        &mut self,
+        bytes: &[u8],
+        keep: impl FnOnce(usize) -> usize,
+    ) -> (usize, io::Result<()>) {
         let Kept::Bytes(kept) = &mut self.kept else {
-            return self.file.write_all(bytes);
+            return write_most(&mut self.file, bytes);
         };
-        if std::mem::take(&mut self.has_rest) {
-            self.file.set_len(*kept)?;
+        if std::mem::take(&mut self.has_rest)
+            && let Err(error) = cut(&self.file, *kept)
+        {
+            return (0, Err(error));
         }
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let error = match self.file.write(rest) {
-                Ok(0) => io::ErrorKind::WriteZero.into(),
-                Ok(written) => {
-                    rest = rest.get(written..).unwrap_or_default();
-                    continue;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => error,
-            };
-            let written = bytes.len() - rest.len();
-            let whole = ends.iter().copied().rfind(|end| *end <= written).unwrap_or_default();
-            // That the write failed is what matters, also when this fails too.
-            let _cut = self.file.set_len(*kept + whole as u64);
-            return Err(error);
+        let (written, result) = write_most(&mut self.file, bytes);
+        match result {
+            Ok(()) => *kept += bytes.len() as u64,
+            // Harmless when this fails too: that the write failed is said, and --resume takes off a
+            // torn end.
+            Err(_) => _ = cut(&self.file, *kept + keep(written) as u64),
         }
-        *kept += bytes.len() as u64;
+        (written, result)
+    }
+
+    fn add_to_frame(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.frames.as_ref().is_some_and(|frames| !frames.has_room_for(text)) {
+            self.end_frame()?;
+        }
+        if let Some(frames) = &mut self.frames {
+            frames.add(text);
+        }
         Ok(())
     }
 
     fn end_frame(&mut self) -> io::Result<()> {
-        match self.frames.as_mut().map(Frames::end).transpose()? {
-            Some(frame) => self.append(&frame, &[]),
-            None => Ok(()),
-        }
+        let Some(frames) = &mut self.frames else { return Ok(()) };
+        let (frame, targets) = frames.end()?;
+        self.append(&frame, |_part_of_a_frame| 0).1?;
+        self.written += targets;
+        Ok(())
     }
+}
+
+/// Cuts `file` to `length` bytes if it is longer: an append-only file takes no cut that changes nothing.
+fn cut(file: &File, length: u64) -> io::Result<()> {
+    if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
 }
 
 impl Sink for OutputFile {
@@ -82,11 +96,14 @@ impl Sink for OutputFile {
     }
 
     fn take(&mut self, batch: &Batch) -> io::Result<()> {
-        let Some(frames) = &mut self.frames else {
-            return self.append(&batch.text, &batch.ends);
-        };
-        frames.add(&batch.text);
-        if frames.is_full() { self.end_frame() } else { Ok(()) }
+        if self.frames.is_none() {
+            let whole = |written| batch.last_end_within(written);
+            let (written, result) = self.append(&batch.text, whole);
+            self.written += batch.whole_targets(written);
+            return result;
+        }
+        batch.targets().try_for_each(|text| self.add_to_frame(text))?;
+        if self.frames.as_ref().is_some_and(Frames::is_full) { self.end_frame() } else { Ok(()) }
     }
 
     fn idle(&mut self) -> io::Result<()> {
@@ -104,5 +121,9 @@ impl Sink for OutputFile {
             Kept::Stream => self.file.flush(),
             Kept::Bytes(_) => self.file.sync_data(),
         }
+    }
+
+    fn written(&self) -> u64 {
+        self.written
     }
 }

@@ -4,11 +4,13 @@ pub mod checkpoint;
 mod csv;
 pub mod file;
 mod json;
+pub mod stream;
 mod text;
 mod zst;
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::collections::VecDeque;
+use std::io;
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use tokio::time::Instant;
 
 use crate::report::record::Record;
 use crate::report::schema::Fields;
+use crate::report::status::Status;
+use crate::report::summary::Tally;
 
 pub use text::COLUMNS;
 
@@ -69,12 +73,30 @@ pub trait Reader {
     fn is_beginning(&mut self, torn: &[u8]) -> bool;
 }
 
-/// The lines of whole targets.
+/// The lines of whole targets, in order.
 #[derive(Debug, Default)]
 pub struct Batch {
     text: Vec<u8>,
     /// Where the lines of each target end.
     ends: Vec<usize>,
+}
+
+impl Batch {
+    /// The lines of each target.
+    fn targets(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        starts.zip(&self.ends).map(|(start, end)| self.text.get(*start..*end).unwrap_or_default())
+    }
+
+    /// How many targets end within the first `written` bytes.
+    fn whole_targets(&self, written: usize) -> u64 {
+        self.ends.partition_point(|end| *end <= written) as u64
+    }
+
+    /// Where the last target ends that does so within the first `written` bytes.
+    fn last_end_within(&self, written: usize) -> usize {
+        self.ends.iter().copied().rfind(|end| *end <= written).unwrap_or_default()
+    }
 }
 
 /// Where lines go.
@@ -101,26 +123,16 @@ pub trait Sink: Send {
     /// # Errors
     /// What was taken cannot be written.
     fn finish(&mut self) -> io::Result<()>;
+
+    /// How many of the targets that were taken are written, also after an error: the first so many.
+    fn written(&self) -> u64;
 }
 
-impl<W: Write + Send> Sink for W {
-    fn take(&mut self, batch: &Batch) -> io::Result<()> {
-        self.write_all(&batch.text)
-    }
-
-    fn idle(&mut self) -> io::Result<()> {
-        self.flush()
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.flush()
-    }
-}
-
-/// Writes records as they come, until there are no more, telling `each` of all of a target; flushes
-/// whenever nobody waits to be written. Blocks: for a thread of its own.
+/// Writes records as they come, until there are no more; flushes whenever nobody waits to be written.
+/// Blocks: for a thread of its own.
 ///
-/// Only whole lines, and all of a target, are handed to `sink` at once.
+/// Only whole lines, and all of a target, are handed to `sink` at once. `status` counts a target when
+/// the sink has written it, so that the counts are those of the lines also after an error.
 ///
 /// # Errors
 /// The first error of `sink`; nothing is written after it, and the records' senders notice.
@@ -128,46 +140,73 @@ pub fn write_all(
     mut results: mpsc::Receiver<Vec<Record>>,
     format: &mut dyn Format,
     sink: &mut dyn Sink,
-    mut each: impl FnMut(&[Record]),
+    status: &Status,
 ) -> io::Result<()> {
-    let mut batch = Batch { text: Vec::with_capacity(BUFFER), ends: Vec::new() };
-    let mut written = None;
+    let mut writing = Writing { sink, status, batch: Batch::default(), waiting: VecDeque::new() };
+    let mut idle_since = None;
     while let Some(of_target) = results.blocking_recv() {
         // The sweep holds one sender and the target that this is of another: whoever sends a target
         // only when he has the answer to the last is not kept waiting.
         if results.sender_strong_count() > 2 {
-            gather(written);
+            gather(idle_since);
         }
         let mut next = Some(of_target);
         while let Some(of_target) = next {
-            let is_wanted = sink.wants(&of_target);
-            for record in &of_target {
-                if is_wanted {
-                    format.append(record, &mut batch.text)?;
-                }
-            }
-            batch.ends.push(batch.text.len());
-            each(&of_target);
-            if batch.text.len() >= BUFFER {
-                batch.hand_to(sink)?;
-            }
+            writing.add(&of_target, format)?;
             next = results.try_recv().ok();
         }
-        batch.hand_to(sink)?;
-        sink.idle()?;
-        written = Some(Instant::now());
+        writing.hand_over()?;
+        writing.step(|sink, _| sink.idle())?;
+        idle_since = Some(Instant::now());
     }
-    sink.finish()
+    writing.step(|sink, _| sink.finish())
 }
 
-impl Batch {
-    fn hand_to(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        if !self.text.is_empty() {
-            sink.take(self)?;
+/// Targets on their way into a sink.
+struct Writing<'a> {
+    sink: &'a mut dyn Sink,
+    status: &'a Status,
+    batch: Batch,
+    /// Of the targets that are not written yet, in order.
+    waiting: VecDeque<Tally>,
+}
+
+impl Writing<'_> {
+    fn add(&mut self, of_target: &[Record], format: &mut dyn Format) -> io::Result<()> {
+        self.status.finish();
+        if !self.sink.wants(of_target) {
+            self.status.leave();
+            return Ok(());
         }
-        self.text.clear();
-        self.ends.clear();
-        Ok(())
+        for record in of_target {
+            format.append(record, &mut self.batch.text)?;
+        }
+        self.batch.ends.push(self.batch.text.len());
+        self.waiting.push_back(Tally::of(of_target));
+        if self.batch.text.len() >= BUFFER { self.hand_over() } else { Ok(()) }
+    }
+
+    fn hand_over(&mut self) -> io::Result<()> {
+        if self.batch.ends.is_empty() {
+            return Ok(());
+        }
+        let taken = self.step(|sink, batch| sink.take(batch));
+        self.batch.text.clear();
+        self.batch.ends.clear();
+        taken
+    }
+
+    /// Lets the sink do something, and counts what it has written then.
+    fn step(
+        &mut self,
+        work: impl FnOnce(&mut dyn Sink, &Batch) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let before = self.sink.written();
+        let result = work(self.sink, &self.batch);
+        for _ in before..self.sink.written() {
+            self.waiting.pop_front().iter().for_each(|tally| self.status.count(tally));
+        }
+        result
     }
 }
 

@@ -3,6 +3,7 @@
 mod certificates;
 mod deadlines;
 mod dialling;
+pub(crate) mod files;
 mod operator;
 mod output;
 mod targets;

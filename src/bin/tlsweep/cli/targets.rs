@@ -1,7 +1,7 @@
 //! Which targets there are.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -12,6 +12,7 @@ use tlsweep::feed::shard::Shard;
 use tlsweep::feed::target::Sni;
 use tlsweep::limits::MAX_SHUFFLE;
 
+use super::files::Place;
 use super::values;
 
 #[derive(Args, Debug)]
@@ -72,6 +73,17 @@ impl Targets {
             ([line], []) => line.to_str().is_some_and(is_no_range),
             _ => false,
         }
+    }
+
+    /// Where lines are read, unless the `demo` brings its own.
+    pub(super) fn input_places(&self, demo: bool) -> Vec<Place<'_>> {
+        if self.targets.is_empty() && self.files.is_empty() && !demo {
+            return vec![Place::Stdin];
+        }
+        let files = self.files.iter().map(PathBuf::as_path);
+        files
+            .map(|path| if path == Path::new("-") { Place::Stdin } else { Place::Path(path) })
+            .collect()
     }
 
     /// Which targets to sweep.
