@@ -75,7 +75,6 @@ const COMMAND: &[&str] = &[
     "term",
     "help",
     "cli::values",
-    "cli::files",
     "cli",
     "man",
     "generate",
