@@ -1,6 +1,7 @@
 //! Nobody is believed without proof: 6.8 of the faults, signatures over the handshake.
 
 mod keys;
+mod tricks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex};

@@ -267,7 +267,9 @@ impl Stage {
     }
 
     async fn say(&mut self, msg: &Msg, spoil: impl FnOnce(&mut [u8])) -> io::Result<()> {
-        if matches!(msg, Msg::ServerHello) && !self.session().speaks_tls13() {
+        if matches!(msg, Msg::ServerHello | Msg::ServerHelloWith(..))
+            && !self.session().speaks_tls13()
+        {
             // A hello of old, which the client under test sends when it was turned down.
             return Err(io::ErrorKind::Unsupported.into());
         }

@@ -25,6 +25,8 @@ pub(crate) mod at {
 #[derive(Clone, Copy)]
 pub(crate) enum Msg {
     ServerHello,
+    /// The same with another extension: its number and its body.
+    ServerHelloWith(u16, &'static [u8]),
     /// Asks for another hello with a share of this group.
     HelloRetry(u16),
     /// EncryptedExtensions, with the list as it is to stand there.
@@ -39,6 +41,8 @@ pub(crate) enum Msg {
     },
     HelloRequest,
     ServerHello12,
+    /// Repeats the session id of the hello, as a server does that resumes the session.
+    ServerHello12Resuming,
     Certificate12(Chain),
     KeyExchange12,
     HelloDone12,
@@ -66,14 +70,11 @@ impl Msg {
 impl Session {
     pub(super) fn build(&mut self, msg: &Msg) -> Vec<u8> {
         match *msg {
-            Msg::ServerHello => {
-                let share = self.client.x25519_share().expect("a share of x25519");
-                let (keys, share) = Keys13::agree(share);
-                self.keys13 = Some(keys);
-                let share = [&[0x00, 0x1d][..], &vec16(&share)].concat();
-                framed(2, &self.hello13(&random(), &share))
+            Msg::ServerHello => self.server_hello(&[]),
+            Msg::ServerHelloWith(number, body) => {
+                self.server_hello(&[&number.to_be_bytes(), &vec16(body)[..]].concat())
             }
-            Msg::HelloRetry(group) => framed(2, &self.hello13(&RETRY, &group.to_be_bytes())),
+            Msg::HelloRetry(group) => framed(2, &self.hello13(&RETRY, &group.to_be_bytes(), &[])),
             Msg::Extensions(list) => framed(8, &vec16(list)),
             Msg::Certificate(chain) => framed(11, &self.certificate13(chain)),
             Msg::Verify => {
@@ -98,6 +99,12 @@ impl Session {
                 let suite = self.signer.map_or(ECDHE_ECDSA, |signer| signer.suite);
                 framed(2, &[&[3, 3][..], &random, &[0], &suite, &[0]].concat())
             }
+            Msg::ServerHello12Resuming => {
+                let random = random();
+                self.keys12 = Some(Keys12::new(self.client.random, random));
+                let session_id = vec8(&self.client.session_id);
+                framed(2, &[&[3, 3][..], &random, &session_id, &ECDHE_ECDSA, &[0]].concat())
+            }
             Msg::Certificate12(chain) => framed(11, &self.certificate12(chain)),
             Msg::KeyExchange12 => {
                 let keys = self.keys12.as_ref().expect("ServerHello12 was said");
@@ -113,10 +120,18 @@ impl Session {
         }
     }
 
-    fn hello13(&self, random: &[u8; 32], key_share: &[u8]) -> Vec<u8> {
+    fn server_hello(&mut self, extension: &[u8]) -> Vec<u8> {
+        let share = self.client.x25519_share().expect("a share of x25519");
+        let (keys, share) = Keys13::agree(share);
+        self.keys13 = Some(keys);
+        let share = [&[0x00, 0x1d][..], &vec16(&share)].concat();
+        framed(2, &self.hello13(&random(), &share, extension))
+    }
+
+    fn hello13(&self, random: &[u8; 32], key_share: &[u8], more: &[u8]) -> Vec<u8> {
         let supported_versions = [0x00, 0x2b, 0x00, 0x02, 0x03, 0x04];
         let key_share = [&[0x00, 0x33][..], &vec16(key_share)].concat();
-        let extensions = vec16(&[&supported_versions[..], &key_share].concat());
+        let extensions = vec16(&[&supported_versions[..], &key_share, more].concat());
         let session_id = vec8(&self.client.session_id);
         [&[3, 3][..], random, &session_id, &[0x13, 0x03, 0], &extensions].concat()
     }

@@ -107,7 +107,7 @@ impl Session {
             return;
         };
         match msg {
-            Msg::ServerHello => keys.enter_handshake(&self.transcript),
+            Msg::ServerHello | Msg::ServerHelloWith(..) => keys.enter_handshake(&self.transcript),
             Msg::Finished => keys.enter_traffic(&self.transcript),
             Msg::KeyUpdate { .. } => keys.update(),
             _ => return,
