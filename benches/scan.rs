@@ -138,7 +138,6 @@ fn configuration(offered: &[&str]) -> Config {
         enumerate: false,
         per_host: config::PER_HOST,
         wanted: Wanted::default(),
-        pem: false,
         goodbye: Goodbye::First,
         read_limit: config::READ_LIMIT,
         source: None,

@@ -73,8 +73,6 @@ pub struct Config {
     pub per_host: NonZero<usize>,
     /// What to work out of a chain.
     pub wanted: Wanted,
-    /// Whether the facts of a certificate contain its PEM.
-    pub pem: bool,
     /// When to say `close_notify`.
     pub goodbye: Goodbye,
     /// Bytes read off the wire after the handshake.

@@ -12,8 +12,6 @@ use crate::failure::{Failure, Kind, Stage};
 /// Between two tries when our own machine is short of something.
 pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
 
-const HOUR: Duration = Duration::from_secs(3600);
-
 /// The longest that each wait may last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -174,13 +172,6 @@ impl Clock {
     /// How long it has been running.
     pub fn elapsed(&self) -> Duration {
         self.start.elapsed()
-    }
-
-    /// The time of day by which certificates are judged: it moves on by the hour, so that verdicts
-    /// can be kept.
-    pub fn hour(&self) -> SystemTime {
-        let hours = self.start.elapsed().as_secs() / HOUR.as_secs();
-        self.time + HOUR * u32::try_from(hours).unwrap_or(u32::MAX)
     }
 }
 

@@ -73,6 +73,49 @@ fn push_within(out: &mut String, left: &mut usize, push: impl FnOnce(&mut String
     true
 }
 
+/// What stands at the end of a text, or of a list, that was cut.
+pub const CUT: char = '\u{2026}';
+
+/// `text`, cut so that it takes at most `limit` bytes in a line of any format; a text that was cut
+/// ends with [`CUT`].
+pub fn cut(mut text: String, limit: usize) -> String {
+    // Nearly every text is short enough even if all of it had to be escaped.
+    const WIDEST: usize = 6;
+    if text.len() * WIDEST <= limit || written_length(&text) <= limit {
+        return text;
+    }
+    let mut left = limit.saturating_sub(CUT.len_utf8());
+    let end = text.char_indices().find_map(|(at, c)| {
+        let rest = left.checked_sub(written_length_of(c));
+        left = rest.unwrap_or_default();
+        rest.is_none().then_some(at)
+    });
+    text.truncate(end.unwrap_or(text.len()));
+    text.push(CUT);
+    text
+}
+
+/// The most bytes that `text` takes in a line of any format.
+pub fn written_length(text: &str) -> usize {
+    text.chars().map(written_length_of).sum()
+}
+
+/// The most bytes that a character takes: in JSON, in a CSV cell, or in JSON inside a CSV cell,
+/// where a quotation mark becomes `\""`.
+fn written_length_of(c: char) -> usize {
+    match c {
+        '"' => 3,
+        '\\' => 2,
+        _ if is_plain(c) => c.len_utf8(),
+        // `\u0001`
+        '\0'..='\u{7f}' => 6,
+        // `\u{feff}`
+        '\u{80}'..='\u{ffff}' => 8,
+        // Two surrogates.
+        _ => 12,
+    }
+}
+
 fn push_escaped(out: &mut String, c: char) {
     match c {
         _ if is_plain(c) => out.push(c),
@@ -149,6 +192,38 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(without_formula(text.to_owned()), expected);
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_by_what_they_take_in_a_line() {
+        for (text, limit, expected) in [
+            ("abcdef", 6, "abcdef"),
+            ("abcdefg", 6, "abc\u{2026}"),
+            ("\u{1}\u{1}", 12, "\u{1}\u{1}"),
+            ("\u{1}\u{1}x", 12, "\u{1}\u{2026}"),
+            ("\"\"", 6, "\"\""),
+            ("\"\"\"", 8, "\"\u{2026}"),
+            ("\u{e9}\u{e9}\u{e9}\u{e9}", 7, "\u{e9}\u{e9}\u{2026}"),
+            ("\u{202e}abcdefgh", 12, "\u{202e}a\u{2026}"),
+            ("abc", 0, "\u{2026}"),
+        ] {
+            assert_eq!(cut(text.to_owned(), limit), expected, "{text:?} {limit}");
+        }
+    }
+
+    /// Against what the formats write: JSON's escapes, CSV's, and JSON's quoted by CSV.
+    #[test]
+    fn no_character_is_written_longer_than_it_counts() {
+        for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            let json = match c {
+                '"' | '\\' => 2,
+                _ if is_plain(c) => c.len_utf8(),
+                _ => 6 * c.len_utf16(),
+            };
+            let quoted = json + usize::from(c == '"');
+            let csv = escaped(&c.to_string()).len() + usize::from(c == '"');
+            assert!(written_length_of(c) >= quoted.max(csv), "{c:?}");
         }
     }
 

@@ -7,10 +7,13 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, InvalidMessage, OtherError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::certificate_count::TooManyCertificates;
+use crate::escape::cut;
+use crate::limits::DETAIL_LIMIT;
 pub use crate::limits::EVIDENCE_LIMIT;
 use crate::names;
 
@@ -118,6 +121,9 @@ impl Failure {
         if let Some(error) = tls_error(error) {
             return Self::from_tls(stage, error);
         }
+        if error.get_ref().is_some_and(|inner| inner.is::<TooManyCertificates>()) {
+            return Self::new(stage, Kind::TooLarge, error.to_string());
+        }
         if is_local(error) {
             return Self::new(Stage::Local, Kind::Resource, error.to_string());
         }
@@ -135,9 +141,10 @@ impl Failure {
             rustls::Error::AlertReceived(alert) => Some(alert_name(*alert)),
             _ => None,
         };
-        let detail = match &alert {
-            Some(alert) => format!("the peer sent the alert {alert}"),
-            None => error.to_string(),
+        let detail = match (&alert, error) {
+            (Some(alert), _) => format!("the peer sent the alert {alert}"),
+            (None, rustls::Error::Other(OtherError(ours))) => ours.to_string(),
+            (None, _) => error.to_string(),
         };
         Reason { stage, kind, alert, detail, evidence: None }.into()
     }
@@ -163,8 +170,9 @@ impl Failure {
 }
 
 impl From<Reason> for Failure {
+    /// A detail that quotes a peer at length is cut.
     fn from(reason: Reason) -> Self {
-        Self(Box::new(reason))
+        Self(Box::new(Reason { detail: cut(reason.detail, DETAIL_LIMIT), ..reason }))
     }
 }
 
@@ -298,6 +306,7 @@ fn kind_of_tls(error: &rustls::Error) -> Kind {
         E::InvalidMessage(
             InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
         ) => Kind::TooLarge,
+        E::Other(OtherError(error)) if error.is::<TooManyCertificates>() => Kind::TooLarge,
         E::InvalidMessage(InvalidMessage::InvalidContentType) => Kind::NotTls,
         E::InvalidCertificate(CertificateError::BadSignature) => Kind::BadSignature,
         E::PeerIncompatible(_) => Kind::Unsupported,

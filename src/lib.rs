@@ -32,6 +32,8 @@ pub mod signature;
 
 pub mod manual;
 
+pub mod certificate_count;
+
 pub mod failure;
 
 pub mod deadline;

@@ -44,11 +44,56 @@ pub const BANNER_LIMIT: usize = 256;
 /// Bytes off the wire that a flight in plain text may have.
 pub const FLIGHT_LIMIT: usize = 128 * 1024;
 
+/// Bytes of a handshake message; rustls has the same limit.
+pub const MESSAGE_LIMIT: usize = 64 * 1024;
+
+/// Certificates that a handshake may bring; more is `handshake/too_large`.
+pub const MAX_CERTIFICATES: usize = 256;
+
+/// Certificates of a chain whose hashes and facts are kept. `chain.length` counts all of them.
+pub const MAX_KEPT_CERTIFICATES: usize = 64;
+
 /// How many certificates besides the leaf a path is looked for in.
 pub const MAX_INTERMEDIATES: usize = 12;
 
+/// OCSP single responses of a staple that are looked at.
+pub const MAX_SINGLE_RESPONSES: usize = 16;
+
+/// Possible issuers that a staple is held against: as many as a path may have.
+pub const MAX_ISSUERS: usize = MAX_INTERMEDIATES + 1;
+
+/// Certificates of a staple among which its responder is looked for.
+pub const MAX_RESPONDERS: usize = 4;
+
+/// Bytes of an output line, its end included, unless it holds certificates in PEM.
+pub const OUTPUT_LINE_LIMIT: usize = 32 * 1024;
+
+/// Bytes of an output line with `--pem`.
+pub const PEM_LINE_LIMIT: usize = 384 * 1024;
+
+/// Bytes that target and tag may take in an output line; a longer one is an `invalid_target`.
+pub const TARGET_LIMIT: usize = 4 * 1024;
+
 /// How many alternative names of a certificate are kept.
 pub const MAX_NAMES: usize = 1_000;
+
+/// Bytes that the alternative names of a certificate may take in an output line.
+pub const NAMES_LIMIT: usize = 16 * 1024;
+
+/// The same for the certificates of `--chain`, whose leaf stands in the record already.
+pub const CHAIN_NAMES_LIMIT: usize = 2 * 1024;
+
+/// Bytes that a list of URLs may take in an output line.
+pub const URLS_LIMIT: usize = 1024;
+
+/// Bytes that a name by RFC 4514, or one alternative name, may take in an output line.
+pub const NAME_LIMIT: usize = 512;
+
+/// Bytes that any other text made of what a peer sent may take in an output line.
+pub const TEXT_LIMIT: usize = 128;
+
+/// Bytes that the sentence about a failure may take in an output line.
+pub const DETAIL_LIMIT: usize = 512;
 
 /// How many certificates' facts, and how many paths, are remembered.
 pub const MAX_CHAINS: usize = 4_096;

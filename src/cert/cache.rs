@@ -8,9 +8,10 @@ use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 
 use super::facts::Certificate;
+use super::ocsp::Staple;
 use super::path::Path;
 use super::text::sha256;
-use crate::limits::{MAX_CHAINS, MAX_FACTS_BYTES};
+use crate::limits::{MAX_CHAINS, MAX_FACTS_BYTES, MAX_KEPT_CERTIFICATES};
 
 /// The hashes of a chain: one for each certificate and one for all of them, in the order sent.
 pub(super) struct Hashes {
@@ -27,12 +28,23 @@ impl Hashes {
         }
         Self { certificates, chain: chain.finalize().into() }
     }
+
+    /// Those of the certificates that are kept.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.certificates.iter().take(MAX_KEPT_CERTIFICATES)
+    }
+
+    /// The hash of the chain together with its staple.
+    fn with(&self, staple: &[u8]) -> [u8; 32] {
+        Sha256::new().chain_update(self.chain).chain_update(staple).finalize().into()
+    }
 }
 
-/// Facts by certificate and paths by chain.
+/// Facts by certificate, paths by chain, and staples by chain and staple.
 pub(super) struct Memory {
     facts: Cache<[u8; 32], Arc<Certificate>, Bytes>,
     paths: Cache<[u8; 32], Arc<Path>>,
+    staples: Cache<[u8; 32], Arc<Staple>>,
 }
 
 impl Memory {
@@ -40,6 +52,7 @@ impl Memory {
         Self {
             facts: Cache::with_weighter(MAX_CHAINS, MAX_FACTS_BYTES, Bytes),
             paths: Cache::new(MAX_CHAINS),
+            staples: Cache::new(MAX_CHAINS),
         }
     }
 
@@ -58,6 +71,23 @@ impl Memory {
             let path = Arc::new(find());
             self.paths.insert(chain.chain, Arc::clone(&path));
             path
+        })
+    }
+
+    /// What the staple of this chain is remembered to say at this moment, or else is read to say.
+    pub(super) fn staple(
+        &self,
+        chain: &Hashes,
+        staple: &[u8],
+        now: i64,
+        read: impl FnOnce() -> Staple,
+    ) -> Arc<Staple> {
+        let hash = chain.with(staple);
+        let known = self.staples.get(&hash);
+        known.filter(|staple| staple.holds.contains(&now)).unwrap_or_else(|| {
+            let staple = Arc::new(read());
+            self.staples.insert(hash, Arc::clone(&staple));
+            staple
         })
     }
 }

@@ -7,13 +7,15 @@ use x509_parser::extensions::{
     DistributionPointName, ExtendedKeyUsage, GeneralName, ParsedExtension, X509Extension,
 };
 
+use super::bounded::Bounded;
 use super::contain::contain;
 use super::der::{Reader, tag};
 use super::name::{self, Alternative};
 use super::oid;
 use super::reading::{Extension, Reading, algorithm_oid, id};
-use super::text::{DAY, days_until, hex, rfc3339, sha256};
-use crate::limits::MAX_NAMES;
+use super::text::{DAY, bounded_hex, bounded_list, days_until, hex, list_length, rfc3339, sha256};
+use crate::escape::{cut, written_length};
+use crate::limits::{CHAIN_NAMES_LIMIT, NAME_LIMIT, NAMES_LIMIT, TEXT_LIMIT, URLS_LIMIT};
 use crate::signature::Key;
 
 /// The facts of one certificate. What could not be read is absent.
@@ -29,20 +31,20 @@ pub struct Certificate {
     /// The alternative names that are DNS names. A DNS name that looks like an address is here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
-    /// How many DNS names there are, when `names` has only the first 1,000.
+    /// How many DNS names there are, when they are not all in `names`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names_count: Option<usize>,
     /// The alternative names that are IP addresses; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
-    /// How many IP addresses there are, when `addresses` has only the first 1,000.
+    /// How many IP addresses there are, when they are not all in `addresses`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses_count: Option<usize>,
     /// The alternative names of other types, after their type (`email:`, `uri:`, `directory:`);
     /// absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other_names: Option<Vec<String>>,
-    /// How many of these there are, when `other_names` has only the first 1,000.
+    /// How many of these there are, when they are not all in `other_names`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other_names_count: Option<usize>,
     /// The first moment of validity, RFC 3339 in UTC.
@@ -152,6 +154,51 @@ impl Certificate {
         facts
     }
 
+    /// The same facts as a certificate of `--chain` has them: with fewer names.
+    pub(super) fn in_chain(mut self) -> Self {
+        let mut left = CHAIN_NAMES_LIMIT;
+        for (list, count) in [
+            (&mut self.names, &mut self.names_count),
+            (&mut self.addresses, &mut self.addresses_count),
+            (&mut self.other_names, &mut self.other_names_count),
+        ] {
+            let Some(names) = list else { continue };
+            let mut bounded = Bounded::default();
+            names.drain(..).for_each(|name| bounded.push(name, &mut left));
+            *count = count.or(bounded.whole_count());
+            *names = bounded.kept;
+        }
+        self
+    }
+
+    /// The most bytes that the facts take in a line of output.
+    pub(super) fn written_length(&self) -> usize {
+        /// The names of all fields and their values of bounded length: numbers, dates, hashes, key
+        /// usages; as JSON in a CSV cell.
+        const OTHER_FIELDS: usize = 1000;
+        let texts = [
+            &self.subject,
+            &self.issuer,
+            &self.serial,
+            &self.key,
+            &self.key_curve,
+            &self.signature_algorithm,
+            &self.pem,
+        ];
+        let lists = [
+            &self.names,
+            &self.addresses,
+            &self.other_names,
+            &self.extended_key_usage,
+            &self.ocsp_urls,
+            &self.crl_urls,
+            &self.issuer_urls,
+        ];
+        OTHER_FIELDS
+            + texts.into_iter().flatten().map(|text| written_length(text)).sum::<usize>()
+            + lists.into_iter().flatten().map(|list| list_length(list)).sum::<usize>()
+    }
+
     /// About how much memory it takes.
     pub(super) fn bytes(&self) -> usize {
         let lists = [
@@ -179,8 +226,8 @@ impl Certificate {
         let reading = Reading::new(der);
         let basic_constraints = reading.basic_constraints();
         let mut facts = Self {
-            subject: reading.subject.and_then(name::distinguished),
-            issuer: reading.issuer.and_then(name::distinguished),
+            subject: reading.subject.and_then(name::bounded),
+            issuer: reading.issuer.and_then(name::bounded),
             not_before: reading.not_before.and_then(|from| rfc3339(from.seconds)),
             not_after: reading.not_after.and_then(|until| rfc3339(until.seconds)),
             lifetime_days: lifetime_days(&reading),
@@ -190,7 +237,7 @@ impl Certificate {
                 .algorithm
                 .or(reading.inner_algorithm)
                 .and_then(algorithm_oid)
-                .map(|found| oid::signature_algorithm(found).into_owned()),
+                .map(|found| cut(oid::signature_algorithm(found).into_owned(), TEXT_LIMIT)),
             ca: basic_constraints.map(|(ca, _)| ca),
             path_length: basic_constraints.and_then(|(_, length)| length),
             key_usage: reading.key_usage().map(key_usages),
@@ -217,7 +264,7 @@ impl Certificate {
             Some(oid::KeyKind::Ec) => {
                 if let Some(curve) = algorithm.expect(tag::OID) {
                     let (curve, bits) = oid::curve(curve.value);
-                    self.key_curve = Some(curve.into_owned());
+                    self.key_curve = Some(cut(curve.into_owned(), TEXT_LIMIT));
                     self.key_bits = bits;
                 }
                 "EC".into()
@@ -228,7 +275,7 @@ impl Certificate {
             }
             None => oid::numbered(kind),
         };
-        self.key = Some(name.into_owned());
+        self.key = Some(cut(name.into_owned(), TEXT_LIMIT));
         Some(())
     }
 
@@ -241,15 +288,16 @@ impl Certificate {
         let mut names = Bounded::default();
         let mut addresses = Bounded::default();
         let mut others = Bounded::default();
+        let mut left = NAMES_LIMIT;
         let mut wildcard = false;
         while let Some(found) = list.element() {
             match name::alternative(found) {
                 Alternative::Dns(name) => {
                     wildcard |= name.starts_with("*.");
-                    names.push(name);
+                    names.push(name, &mut left);
                 }
-                Alternative::Address(address) => addresses.push(address),
-                Alternative::Other(other) => others.push(other),
+                Alternative::Address(address) => addresses.push(address, &mut left),
+                Alternative::Other(other) => others.push(other, &mut left),
             }
         }
         let some = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
@@ -297,53 +345,30 @@ impl Certificate {
                 const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1];
                 const CA_ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 2];
                 let of_method = |method: &[u8]| {
-                    access
+                    let urls = access
                         .iter()
                         .filter(|access| access.access_method.as_bytes() == method)
-                        .filter_map(|access| url(&access.access_location))
-                        .collect()
+                        .filter_map(|access| url(&access.access_location));
+                    bounded_list(urls, NAME_LIMIT, URLS_LIMIT)
                 };
                 self.ocsp_urls = Some(of_method(OCSP));
                 self.issuer_urls = Some(of_method(CA_ISSUERS));
             }
             Ok(ParsedExtension::CRLDistributionPoints(points)) => {
-                self.crl_urls = Some(
-                    points
-                        .iter()
-                        .filter_map(|point| match point.distribution_point.as_ref()? {
-                            DistributionPointName::FullName(names) => Some(names),
-                            DistributionPointName::NameRelativeToCRLIssuer(_) => None,
-                        })
-                        .flatten()
-                        .filter_map(url)
-                        .collect(),
-                );
+                let urls = points
+                    .iter()
+                    .filter_map(|point| match point.distribution_point.as_ref()? {
+                        DistributionPointName::FullName(names) => Some(names),
+                        DistributionPointName::NameRelativeToCRLIssuer(_) => None,
+                    })
+                    .flatten()
+                    .filter_map(url);
+                self.crl_urls = Some(bounded_list(urls, NAME_LIMIT, URLS_LIMIT));
             }
             Ok(ParsedExtension::SCT(timestamps)) => self.sct_count = Some(timestamps.len()),
             _ if extension.id == CERTIFICATE_TIMESTAMPS => self.sct_count = None,
             _ => {}
         }
-    }
-}
-
-/// The first names of one type, and how many there are.
-#[derive(Default)]
-struct Bounded {
-    kept: Vec<String>,
-    count: usize,
-}
-
-impl Bounded {
-    fn push(&mut self, name: String) {
-        self.count += 1;
-        if self.count <= MAX_NAMES {
-            self.kept.push(name);
-        }
-    }
-
-    /// How many there are, when not all are kept.
-    fn whole_count(&self) -> Option<usize> {
-        (self.count > self.kept.len()).then_some(self.count)
     }
 }
 
@@ -365,7 +390,7 @@ fn serial(value: &[u8]) -> String {
     }
     let zeros = magnitude.iter().take_while(|&&byte| byte == 0).count();
     let significant = magnitude.get(zeros..).filter(|rest| !rest.is_empty()).unwrap_or(&[0]);
-    format!("{}{}", if is_negative { "-" } else { "" }, hex(significant))
+    format!("{}{}", if is_negative { "-" } else { "" }, bounded_hex(significant))
 }
 
 fn key_usages(bits: u16) -> Vec<String> {
@@ -388,7 +413,7 @@ fn key_usages(bits: u16) -> Vec<String> {
 }
 
 fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
-    [
+    let purposes = [
         (usage.any, "anyExtendedKeyUsage"),
         (usage.server_auth, "serverAuth"),
         (usage.client_auth, "clientAuth"),
@@ -400,8 +425,8 @@ fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
     .into_iter()
     .filter(|&(is_set, _)| is_set)
     .map(|(_, purpose)| purpose.to_owned())
-    .chain(usage.other.iter().map(|other| oid::numbered(other.as_bytes()).into_owned()))
-    .collect()
+    .chain(usage.other.iter().map(|other| oid::numbered(other.as_bytes()).into_owned()));
+    bounded_list(purposes, TEXT_LIMIT, NAME_LIMIT)
 }
 
 /// Whether the TLS feature extension lists `status_request`.

@@ -8,13 +8,15 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use super::algorithms::Algorithms;
 use super::cache::{Hashes, Memory};
 use super::facts::Certificate;
-use super::ocsp::Ocsp;
+use super::ocsp::{Ocsp, Staple};
 use super::path::Path;
 use super::problem::Problem;
 use super::roots::Roots;
-use super::text::hex;
+use super::text::{hex, pem};
 use super::verdict::{Trust, is_for_name};
-use crate::limits::MAX_SIGNATURES;
+use crate::limits::{
+    MAX_CERTIFICATES, MAX_KEPT_CERTIFICATES, MAX_SIGNATURES, OUTPUT_LINE_LIMIT, PEM_LINE_LIMIT,
+};
 use crate::signature::Proof;
 
 /// Judges chains against the roots it was made with, and remembers. One serves all tasks.
@@ -43,29 +45,34 @@ pub struct Presented<'a> {
 pub struct Wanted {
     /// The facts of the leaf.
     pub cert: bool,
-    /// The facts of every certificate.
+    /// The facts of all certificates that are kept.
     pub chain: bool,
     /// The verdict.
     pub trust: bool,
     /// What the staple says. The verdict looks at it in any case.
     pub ocsp: bool,
+    /// The certificates themselves beside their facts, in PEM.
+    pub pem: bool,
 }
 
 impl Default for Wanted {
     /// What a record shows unless asked otherwise.
     fn default() -> Self {
-        Self { cert: true, chain: false, trust: true, ocsp: true }
+        Self { cert: true, chain: false, trust: true, ocsp: true, pem: false }
     }
 }
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examined {
-    /// SHA-256 of every certificate, in the order sent.
+    /// How many certificates were sent.
+    pub length: usize,
+    /// SHA-256 of the certificates, in the order sent;
+    /// [`MAX_KEPT_CERTIFICATES`](super::MAX_KEPT_CERTIFICATES) of them at most.
     pub sha256: Vec<String>,
     /// The facts of the leaf.
     pub cert: Option<Certificate>,
-    /// The facts of every certificate, in the order sent.
+    /// The facts of the same certificates, as many as a line of output has room for.
     pub chain: Option<Vec<Certificate>>,
     /// How many certificates besides the leaf a path was looked for in: all of them, or as many
     /// as webpki can try in a reasonable time, [`MAX_INTERMEDIATES`](super::MAX_INTERMEDIATES) at
@@ -86,15 +93,17 @@ impl Judge {
     /// Works out what is wanted, as of this moment.
     pub fn examine(&self, presented: Presented<'_>, now: SystemTime, wanted: Wanted) -> Examined {
         let now = seconds(now);
-        let chain = presented.chain;
+        let length = presented.chain.len();
+        let chain = presented.chain.get(..MAX_CERTIFICATES).unwrap_or(presented.chain);
         let Some(leaf) = chain.first() else {
             return Examined::default();
         };
         let hashes = Hashes::new(chain);
         let wanted = Wanted { trust: wanted.trust && *presented.proof != Proof::False, ..wanted };
+        // The verdict depends on the facts of the leaf, whoever wants to see them.
         let count = match wanted {
-            Wanted { chain: true, .. } => chain.len(),
-            Wanted { cert: true, .. } => 1,
+            Wanted { chain: true, .. } => MAX_KEPT_CERTIFICATES,
+            Wanted { cert: true, .. } | Wanted { trust: true, .. } => 1,
             _ => 0,
         };
         let facts = chain
@@ -105,30 +114,64 @@ impl Judge {
             .collect::<Vec<_>>();
 
         let looks_at_staple = !presented.ocsp.is_empty() && (wanted.ocsp || wanted.trust);
-        let ocsp = looks_at_staple
-            .then(|| Ocsp::new(presented.ocsp, chain, &self.roots, &self.algorithms, now));
+        let ocsp = looks_at_staple.then(|| {
+            self.memory.staple(&hashes, presented.ocsp, now, || {
+                Staple::read(presented.ocsp, chain, &self.roots, &self.algorithms, now)
+            })
+        });
         let path = wanted.trust.then(|| {
             self.memory.path(&hashes, now, || Path::find(chain, &self.roots, &self.algorithms, now))
         });
         let trust = path.as_ref().map(|path| {
             let name_ok = presented.name.and_then(|name| is_for_name(leaf, name));
-            let is_revoked = ocsp.as_ref().is_some_and(Ocsp::revokes);
+            let is_revoked = ocsp.as_ref().is_some_and(|staple| staple.ocsp.revokes());
             let is_unreadable = facts.first().is_some_and(|leaf| leaf.unreadable);
             let revoked = is_revoked.then_some(Problem::Revoked);
             let unreadable = is_unreadable.then_some(Problem::BadEncoding);
             let others = revoked.into_iter().chain(unreadable);
             Trust::new(path, name_ok, presented.proof, others, now)
         });
-        let as_of_now = |facts: &Arc<Certificate>| facts.as_of(now);
+        let shown = |facts: &Arc<Certificate>, der| {
+            let mut facts = facts.as_of(now);
+            facts.pem = wanted.pem.then(|| pem(der));
+            facts
+        };
+        let cert = facts.first().filter(|_| wanted.cert).map(|facts| shown(facts, leaf));
+        let sha256 = hashes.kept().map(|hash| hex(hash)).collect::<Vec<_>>();
+        let kept = facts.iter().zip(chain).map(|(facts, der)| shown(facts, der).in_chain());
         Examined {
-            sha256: hashes.certificates.iter().map(|hash| hex(hash)).collect(),
-            cert: facts.first().filter(|_| wanted.cert).map(as_of_now),
-            chain: wanted.chain.then(|| facts.iter().map(as_of_now).collect()),
+            length,
+            chain: wanted.chain.then(|| {
+                let limit = if wanted.pem { PEM_LINE_LIMIT } else { OUTPUT_LINE_LIMIT };
+                let taken = cert.as_ref().map_or(0, Certificate::written_length)
+                    + OTHER_FIELDS
+                    + sha256.len() * HASH_LENGTH;
+                fitting(kept, limit.saturating_sub(taken))
+            }),
+            sha256,
+            cert,
             considered: path.map(|path| path.considered),
             trust,
-            ocsp: ocsp.filter(|_| wanted.ocsp),
+            ocsp: ocsp.filter(|_| wanted.ocsp).map(|staple| staple.ocsp.clone()),
         }
     }
+}
+
+/// Bytes of a line that everything but certificates and hashes takes at most.
+const OTHER_FIELDS: usize = 9 * 1024;
+
+/// Bytes of a line that the SHA-256 of a certificate takes.
+const HASH_LENGTH: usize = 64 + 5;
+
+/// The first certificates that fit into `limit` bytes of a line.
+fn fitting(certificates: impl Iterator<Item = Certificate>, limit: usize) -> Vec<Certificate> {
+    let mut left = limit;
+    let fits = |facts: &Certificate| {
+        let rest = left.checked_sub(facts.written_length());
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    certificates.take_while(fits).collect()
 }
 
 /// Seconds since 1970.

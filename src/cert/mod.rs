@@ -14,6 +14,7 @@ mod canonical;
 mod name;
 mod reading;
 
+mod bounded;
 mod facts;
 mod problem;
 mod roots;
@@ -28,6 +29,7 @@ mod rewrite;
 mod rules;
 mod verdict;
 
+mod issuer;
 mod ocsp;
 
 mod cache;
@@ -41,4 +43,4 @@ pub use roots::{Roots, RootsError};
 pub use text::pem;
 pub use verdict::Trust;
 
-pub use crate::limits::{MAX_INTERMEDIATES, MAX_NAMES};
+pub use crate::limits::{MAX_CERTIFICATES, MAX_INTERMEDIATES, MAX_KEPT_CERTIFICATES, MAX_NAMES};

@@ -6,11 +6,18 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::der::{Element, Reader, tag};
 use super::oid;
 use super::text::hex;
+use crate::escape::cut;
+use crate::limits::NAME_LIMIT;
+
+/// A distinguished name (with its header) by RFC 4514, cut where it becomes too long for a line.
+pub(super) fn bounded(name: &[u8]) -> Option<String> {
+    Some(cut(distinguished(name)?, NAME_LIMIT))
+}
 
 /// A distinguished name (with its header) by RFC 4514, the most specific part first.
 ///
 /// What is no string is `#` and hex; a byte that is not UTF-8 is `\` and hex.
-pub(super) fn distinguished(name: &[u8]) -> Option<String> {
+fn distinguished(name: &[u8]) -> Option<String> {
     let mut parts = Vec::new();
     let mut sequence = Reader::new(Reader::new(name).expect(tag::SEQUENCE)?.value);
     while let Some(set) = sequence.element() {

@@ -1,5 +1,7 @@
 //! The stapled OCSP response: what it says, and whether it may be believed.
 
+use std::ops::Range;
+
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::CertificateDer;
 use schemars::JsonSchema;
@@ -9,11 +11,13 @@ use x509_parser::extensions::ExtendedKeyUsage;
 
 use super::algorithms::Algorithms;
 use super::contain::contain;
-use super::der::{Reader, tag, write};
+use super::der::{Reader, tag};
+use super::issuer::{Hashes, Issuer, issuers, key_bits};
 use super::name;
-use super::reading::{Moment, Reading, algorithm_oid, id, moment};
+use super::reading::{Moment, Reading, algorithm_oid, holds, id, moment};
 use super::roots::Roots;
-use super::text::{hex, rfc3339};
+use super::text::{bounded_hex, rfc3339};
+use crate::limits::{MAX_RESPONDERS, MAX_SINGLE_RESPONSES};
 use crate::signature::Checked;
 
 /// What the server stapled about its certificate.
@@ -34,6 +38,9 @@ pub struct Ocsp {
     /// Since when the certificate is revoked, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<String>,
+    /// How many single responses there are, where more than the 16 that are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responses_count: Option<usize>,
     /// Who says so: a name by RFC 4514, or the hash of a key in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responder: Option<String>,
@@ -83,9 +90,17 @@ pub enum Signature {
     Unchecked,
 }
 
-impl Ocsp {
+/// What a staple says, and for how long that holds.
+#[derive(Clone, Debug)]
+pub(super) struct Staple {
+    pub(super) ocsp: Ocsp,
+    /// The moments (seconds since 1970) for which this holds.
+    pub(super) holds: Range<i64>,
+}
+
+impl Staple {
     /// Reads a staple for the first certificate of the chain.
-    pub(super) fn new(
+    pub(super) fn read(
         staple: &[u8],
         chain: &[CertificateDer<'_>],
         roots: &Roots,
@@ -95,18 +110,30 @@ impl Ocsp {
         let read = || {
             let (leaf, others) = chain.split_first()?;
             Some(match Response::read(staple)? {
-                Response::Refused(status) => Self::of(status),
+                Response::Refused(status) => Ocsp::of(status).into(),
                 Response::Basic(basic) => {
                     let leaf = Reading::new(leaf);
                     let issuers = issuers(&leaf, others, roots);
-                    basic.judge(&leaf, &issuers, algorithms, now)
+                    Self {
+                        ocsp: basic.judge(&leaf, &issuers, algorithms, now),
+                        holds: basic.holds(now),
+                    }
                 }
             })
         };
         let read = contain(read).flatten();
-        read.unwrap_or_else(|| Self::of(Status::Malformed))
+        read.unwrap_or_else(|| Ocsp::of(Status::Malformed).into())
     }
+}
 
+impl From<Ocsp> for Staple {
+    /// What depends on no moment.
+    fn from(ocsp: Ocsp) -> Self {
+        Self { ocsp, holds: i64::MIN..i64::MAX }
+    }
+}
+
+impl Ocsp {
     /// Whether it proves that the leaf is revoked.
     pub(super) fn revokes(&self) -> bool {
         self.status == Status::Revoked
@@ -121,44 +148,12 @@ impl Ocsp {
             this_update: None,
             next_update: None,
             revoked_at: None,
+            responses_count: None,
             responder: None,
             current: None,
             signature: None,
         }
     }
-}
-
-/// A possible issuer of the leaf.
-struct Issuer {
-    /// With its header.
-    name: Vec<u8>,
-    /// With its header.
-    spki: Vec<u8>,
-}
-
-impl Issuer {
-    /// The bits of the key, which OCSP hashes.
-    fn key(&self) -> Option<&[u8]> {
-        let mut fields = Reader::new(Reader::new(&self.spki).expect(tag::SEQUENCE)?.value);
-        fields.expect(tag::SEQUENCE)?;
-        let (_unused_bits, key) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
-        Some(key)
-    }
-}
-
-/// Whoever bears the name that the leaf says it is issued by.
-fn issuers(leaf: &Reading<'_>, others: &[CertificateDer<'_>], roots: &Roots) -> Vec<Issuer> {
-    let Some(name) = leaf.issuer else {
-        return Vec::new();
-    };
-    let sent = others.iter().filter_map(|der| {
-        let reading = Reading::new(der);
-        (reading.subject == Some(name)).then_some(reading.spki?.to_vec())
-    });
-    let inside = Reader::new(name).element().map_or(&[][..], |name| name.value);
-    let trusted =
-        roots.named(inside).map(|anchor| write(tag::SEQUENCE, &[&anchor.subject_public_key_info]));
-    sent.chain(trusted).map(|spki| Issuer { name: name.to_vec(), spki }).collect()
 }
 
 enum Response<'a> {
@@ -172,7 +167,9 @@ struct Basic<'a> {
     data: &'a [u8],
     responder: Responder<'a>,
     produced_at: Option<Moment<'a>>,
+    /// As many as are looked at.
     answers: Vec<Answer<'a>>,
+    answers_count: usize,
     algorithm: &'a [u8],
     signature: &'a [u8],
     certificates: Vec<Reading<'a>>,
@@ -247,14 +244,19 @@ impl<'a> Basic<'a> {
         };
         let produced_at = moment(data.element()?);
         let mut list = Reader::new(data.expect(tag::SEQUENCE)?.value);
-        let answers = std::iter::from_fn(|| list.expect(tag::SEQUENCE))
+        let mut elements = std::iter::from_fn(|| list.expect(tag::SEQUENCE));
+        let answers = elements
+            .by_ref()
+            .take(MAX_SINGLE_RESPONSES)
             .map(|answer| Answer::read(answer.value))
             .collect::<Option<Vec<_>>>()?;
+        let answers_count = answers.len() + elements.count();
         Some(Self {
             data: signed.whole,
             responder,
             produced_at,
             answers,
+            answers_count,
             algorithm,
             signature,
             certificates,
@@ -264,24 +266,38 @@ impl<'a> Basic<'a> {
     fn judge(
         &self,
         leaf: &Reading<'_>,
-        issuers: &[Issuer],
+        issuers: &[Issuer<'_>],
         algorithms: &Algorithms,
         now: i64,
     ) -> Ocsp {
         let responder = match self.responder {
-            Responder::Name(name) => name::distinguished(name),
-            Responder::KeyHash(hash) => Some(hex(hash)),
+            Responder::Name(name) => name::bounded(name),
+            Responder::KeyHash(hash) => Some(bounded_hex(hash)),
         };
+        let is_cut = self.answers_count > self.answers.len();
         let ocsp = Ocsp {
+            responses_count: is_cut.then_some(self.answers_count),
             produced_at: self.produced_at.and_then(shown),
             responder,
             ..Ocsp::of(Status::Mismatch)
         };
         let of_leaf = |answer: &&Answer<'_>| Some(answer.serial) == leaf.serial;
+        // All of them bear the same name.
+        let mut name_hashes = Hashes::default();
+        let name = leaf.issuer.unwrap_or_default();
+        let named = self
+            .answers
+            .iter()
+            .filter(of_leaf)
+            .filter(|answer| {
+                answer
+                    .hash
+                    .is_some_and(|hash| name_hashes.of(hash, name) == answer.issuer_name_hash)
+            })
+            .collect::<Vec<_>>();
         let certified = issuers.iter().find_map(|issuer| {
-            let mut answers = self.answers.iter().filter(of_leaf);
-            let answer = answers.find(|answer| answer.is_of(issuer))?;
-            Some((answer, self.check(issuer, algorithms, now)))
+            let answer = named.iter().find(|answer| answer.is_of_key(issuer))?;
+            Some((*answer, self.check(issuer, algorithms, now)))
         });
         // Without the issuer, or its hash, there is the serial number to go by.
         let (answer, signature) = match certified {
@@ -306,9 +322,22 @@ impl<'a> Basic<'a> {
         }
     }
 
+    /// From the last to the next moment at which something of it begins or ends.
+    fn holds(&self, now: i64) -> Range<i64> {
+        let answers = self.answers.iter().map(|answer| (answer.this_update, answer.next_update));
+        let validities = self
+            .certificates
+            .iter()
+            .filter_map(|certificate| Some((certificate.not_before?, certificate.not_after)));
+        let moments = answers.chain(validities).flat_map(|(from, until)| {
+            [Some(from.seconds), until.map(|until| until.seconds.saturating_add(1))]
+        });
+        holds(moments.flatten(), now)
+    }
+
     /// Whether the issuer signed this, or one whom it authorised (RFC 6960 section 4.2.2.2).
-    fn check(&self, issuer: &Issuer, algorithms: &Algorithms, now: i64) -> Signature {
-        let checked = if self.is_responder(&issuer.name, issuer.key()) {
+    fn check(&self, issuer: &Issuer<'_>, algorithms: &Algorithms, now: i64) -> Signature {
+        let checked = if self.is_responder(issuer.name, issuer.key()) {
             Some(algorithms.check(&issuer.spki, self.algorithm, self.data, self.signature))
         } else {
             self.certificates
@@ -338,32 +367,29 @@ impl<'a> Basic<'a> {
     fn is_authorised(
         &self,
         certificate: &Reading<'_>,
-        issuer: &Issuer,
+        issuer: &Issuer<'_>,
         algorithms: &Algorithms,
         now: i64,
     ) -> bool {
-        let check = || {
-            let spki = certificate.spki?;
-            let own = Issuer { name: certificate.subject?.to_vec(), spki: spki.to_vec() };
+        let is_meant = || {
             let usage = certificate.extension(id::EXTENDED_KEY_USAGE)?;
             let (_, usage) = ExtendedKeyUsage::from_der(usage.value).ok()?;
             let is_valid =
                 certificate.not_before?.seconds <= now && now <= certificate.not_after?.seconds;
+            let is_responder = self.is_responder(certificate.subject?, key_bits(certificate.spki?));
+            let is_issued = certificate.issuer == Some(issuer.name);
+            Some(usage.ocsp_signing && is_valid && is_issued && is_responder)
+        };
+        let is_signed = || {
             let checked = algorithms.check(
                 &issuer.spki,
                 certificate.algorithm?,
                 certificate.tbs?,
                 certificate.signature?,
             );
-            Some(
-                usage.ocsp_signing
-                    && is_valid
-                    && certificate.issuer == Some(issuer.name.as_slice())
-                    && self.is_responder(&own.name, own.key())
-                    && checked == Checked::Valid,
-            )
+            Some(checked == Checked::Valid)
         };
-        check().unwrap_or(false)
+        is_meant() == Some(true) && is_signed() == Some(true)
     }
 }
 
@@ -397,20 +423,16 @@ impl<'a> Answer<'a> {
         })
     }
 
-    fn is_of(&self, issuer: &Issuer) -> bool {
-        self.hash.zip(issuer.key()).is_some_and(|(hash, key)| {
-            is_hash(hash, &issuer.name, self.issuer_name_hash)
-                && is_hash(hash, key, self.issuer_key_hash)
-        })
+    fn is_of_key(&self, issuer: &Issuer<'_>) -> bool {
+        self.hash.is_some_and(|hash| issuer.has_key_hash(hash, self.issuer_key_hash))
     }
 }
 
 /// As many as a response has any use for.
 fn certificates(list: &[u8]) -> Vec<Reading<'_>> {
-    const MAX_CERTIFICATES: usize = 4;
     let mut list = Reader::new(list);
     std::iter::from_fn(|| list.expect(tag::SEQUENCE))
-        .take(MAX_CERTIFICATES)
+        .take(MAX_RESPONDERS)
         .map(|certificate| Reading::new(certificate.whole))
         .collect()
 }

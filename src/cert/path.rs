@@ -156,9 +156,9 @@ impl<'a> Search<'a> {
         }
         Path {
             problems: faults,
-            anchor: root.filter(|_| !is_unrooted(faults)).map(|root| {
-                name::distinguished(&sequence(&root.anchor().subject)).unwrap_or_default()
-            }),
+            anchor: root
+                .filter(|_| !is_unrooted(faults))
+                .map(|root| name::bounded(&sequence(&root.anchor().subject)).unwrap_or_default()),
             ends: self.ends(&found),
             not_evaluated: not_evaluated(&links),
             considered: self.considered,
@@ -431,10 +431,7 @@ impl<'a> Search<'a> {
         let moments = links
             .chain(roots)
             .flat_map(|(begins, ends)| begins.into_iter().chain(ends.map(|until| until + 1)));
-        moments.fold(i64::MIN..i64::MAX, |holds, moment| match moment <= self.now {
-            true => holds.start.max(moment)..holds.end,
-            false => holds.start..holds.end.min(moment),
-        })
+        reading::holds(moments, self.now)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Facts and mending both start from this, so that one bad byte does not hide the rest.
 
+use std::ops::Range;
+
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::time::ASN1Time;
 
@@ -198,6 +200,14 @@ fn version(explicit: Element<'_>) -> Option<u8> {
         [number] => number.checked_add(1),
         _ => None,
     }
+}
+
+/// The span around `now` in which none of the moments lies: a moment begins a new span.
+pub(super) fn holds(moments: impl Iterator<Item = i64>, now: i64) -> Range<i64> {
+    moments.fold(i64::MIN..i64::MAX, |holds, moment| match moment <= now {
+        true => holds.start.max(moment)..holds.end,
+        false => holds.start..holds.end.min(moment),
+    })
 }
 
 /// A UTCTime or GeneralizedTime.

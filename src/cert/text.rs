@@ -4,12 +4,56 @@ use data_encoding::{BASE64, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 use x509_parser::time::ASN1Time;
 
+use crate::escape::{CUT, cut, written_length};
+use crate::limits::TEXT_LIMIT;
+
 /// What a line of 64 characters stands for (RFC 7468, section 2).
 const OCTETS_IN_A_LINE: usize = 48;
 
 /// Lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
+}
+
+/// Lower-case hex of bytes of any length, cut where it becomes too long for a line.
+pub(super) fn bounded_hex(bytes: &[u8]) -> String {
+    // One more than can be shown, so that the text is seen to be cut.
+    cut(hex(bytes.get(..=TEXT_LIMIT / 2).unwrap_or(bytes)), TEXT_LIMIT)
+}
+
+/// The bytes of a line that an element of a list takes besides its text: two quotation marks,
+/// which CSV doubles, and a comma.
+const ELEMENT: usize = 5;
+
+/// The bytes of a line that a text takes as an element of a list.
+pub(super) fn element_length(text: &str) -> usize {
+    written_length(text) + ELEMENT
+}
+
+/// As many of the texts as fit into `limit` bytes of a line, each of them cut at `each` bytes. A
+/// list that was cut ends with `…`.
+pub(super) fn bounded_list(
+    texts: impl IntoIterator<Item = String>,
+    each: usize,
+    limit: usize,
+) -> Vec<String> {
+    let mut left = limit;
+    let mut kept = Vec::new();
+    for text in texts {
+        let text = cut(text, each);
+        let Some(rest) = left.checked_sub(element_length(&text)) else {
+            kept.push(CUT.to_string());
+            break;
+        };
+        left = rest;
+        kept.push(text);
+    }
+    kept
+}
+
+/// The bytes of a line that a list takes.
+pub(super) fn list_length(list: &[String]) -> usize {
+    list.iter().map(|text| element_length(text)).sum()
 }
 
 /// SHA-256, which names certificates and keys.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::certificate_count::{PlaintextCounter, TooManyCertificates};
 use crate::failure::{EVIDENCE_LIMIT, is_shortage};
 
 /// A TCP connection under observation.
@@ -20,6 +21,7 @@ pub struct Tap {
     before_tls: u64,
     /// At most [`EVIDENCE_LIMIT`] bytes.
     first: Vec<u8>,
+    certificates: PlaintextCounter,
     /// Reading stops here, counted in bytes received.
     limit: u64,
     /// What is to be sent before anything is read.
@@ -42,6 +44,7 @@ impl Tap {
             received: 0,
             before_tls: 0,
             first: Vec::new(),
+            certificates: PlaintextCounter::new(),
             limit: u64::MAX,
             unsent: Vec::new(),
             gathers: false,
@@ -76,6 +79,7 @@ impl Tap {
     pub fn begin_tls(&mut self) -> io::Result<()> {
         self.before_tls = self.received;
         self.first.clear();
+        self.certificates = PlaintextCounter::new();
         self.unsendable.take().map_or(Ok(()), Err)
     }
 
@@ -149,10 +153,11 @@ impl Tap {
         Poll::Ready(Ok(()))
     }
 
-    fn count_read(&mut self, bytes: &[u8]) {
+    fn count_read(&mut self, bytes: &[u8]) -> Result<(), TooManyCertificates> {
         self.received += bytes.len() as u64;
         let room = EVIDENCE_LIMIT.saturating_sub(self.first.len());
         self.first.extend(bytes.iter().take(room));
+        self.certificates.receive(bytes)
     }
 }
 
@@ -187,7 +192,7 @@ impl AsyncRead for Tap {
         {
             return Poll::Ready(Err(error));
         }
-        this.count_read(within.filled());
+        this.count_read(within.filled()).map_err(io::Error::other)?;
         buf.advance(filled);
         Poll::Ready(Ok(()))
     }

@@ -7,6 +7,9 @@ use std::str::FromStr;
 
 use rustls_pki_types::{DnsName, ServerName};
 
+use crate::escape::written_length;
+use crate::limits::TARGET_LIMIT;
+
 /// Schemes of URLs that mean TLS from the first byte, with their default ports.
 ///
 /// `None`: the port of a target that names none.
@@ -127,6 +130,12 @@ impl Target {
         let sni = fields.next().unwrap_or_default().parse()?;
         let tag = fields.next().filter(|tag| !tag.is_empty());
         let Endpoint { scheme, host, port } = endpoint(text, starttls)?;
+        if written_length(text) + written_length(tag.unwrap_or_default()) > TARGET_LIMIT {
+            return Err(invalid(format!(
+                "target and tag are too long for a line of output, which has {TARGET_LIMIT} bytes \
+                 for them after escaping; shorten the tag or the path"
+            )));
+        }
         Ok(Self { text: text.to_owned(), scheme, host, port, sni, tag: tag.map(str::to_owned) })
     }
 }

@@ -1,7 +1,7 @@
 //! What the chain of a target is worth.
 
 use super::{Prober, Work};
-use crate::cert::{self, Presented, Problem};
+use crate::cert::{Presented, Problem};
 use crate::signature::Algorithm;
 use crate::tls::recorder::Seen;
 
@@ -17,18 +17,9 @@ impl Prober {
             ocsp: &seen.ocsp,
             proof: &seen.proof,
         };
-        let mut examined = self.judge.examine(presented, self.clock.hour(), self.config.wanted);
+        let mut examined = self.judge.examine(presented, self.clock.now(), self.config.wanted);
         if let Some(problem) = weak_handshake(seen) {
             examined.trust = examined.trust.map(|trust| trust.with(problem));
-        }
-        if self.config.pem {
-            let all = seen.chain.iter();
-            for (facts, der) in examined.cert.iter_mut().zip(all.clone()) {
-                facts.pem = Some(cert::pem(der));
-            }
-            for (facts, der) in examined.chain.iter_mut().flatten().zip(all) {
-                facts.pem = Some(cert::pem(der));
-            }
         }
         work.record.set_examined(examined);
     }

@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cert::{Certificate, Examined, Ocsp, Trust};
-use crate::escape::escaped_lossy;
+use crate::escape::{cut, escaped_lossy};
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
+use crate::limits::DETAIL_LIMIT;
 use crate::names;
 use crate::report::enumeration::Report;
 use crate::report::timestamp::Timestamp;
@@ -163,14 +164,14 @@ pub struct Starttls {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chain {
-    /// Certificates in it.
+    /// Certificates that were sent.
     pub length: usize,
     /// Certificates besides the leaf in which a path to a root was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub considered: Option<usize>,
-    /// Their SHA-256.
+    /// The SHA-256 of the first 64 of them.
     pub sha256: Vec<String>,
-    /// The facts of every one of them, when asked for.
+    /// The facts of as many of them as a line has room for, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificates: Option<Vec<Certificate>>,
 }
@@ -262,7 +263,7 @@ impl Record {
     pub fn set_examined(&mut self, examined: Examined) {
         self.cert = examined.cert.map(Box::new);
         self.chain = Some(Box::new(Chain {
-            length: examined.sha256.len(),
+            length: examined.length,
             considered: examined.considered,
             sha256: examined.sha256,
             certificates: examined.chain,
@@ -298,7 +299,7 @@ impl Tls {
                 Proof::Unproven(_) => None,
             },
             signature_unchecked: match &seen.proof {
-                Proof::Unproven(reason) if has_chain => Some(reason.to_string()),
+                Proof::Unproven(reason) if has_chain => Some(cut(reason.to_string(), DETAIL_LIMIT)),
                 _ => None,
             },
             client_cert_requested: seen.client_cert_requested.then_some(true),

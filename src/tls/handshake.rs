@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
@@ -18,12 +18,15 @@ use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Stage};
 use crate::feed::target::ServerIdentity;
+use crate::tls::counted::counted;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
 
 /// The suites that are offered, in the order of browsers: servers that let the client choose take
 /// the cheapest first.
-static SUITES: [SupportedCipherSuite; 9] = [
+static SUITES: LazyLock<[SupportedCipherSuite; 9]> = LazyLock::new(|| OFFERED.map(counted));
+
+const OFFERED: [SupportedCipherSuite; 9] = [
     cipher_suite::TLS13_AES_128_GCM_SHA256,
     cipher_suite::TLS13_AES_256_GCM_SHA384,
     cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,

@@ -8,8 +8,10 @@ mod message;
 
 pub use message::{KeyExchange, Parameters, ServerHello};
 
+use crate::certificate_count::CertificateCounter;
 use crate::failure::{Failure, Kind, Stage, evidence};
 pub use crate::limits::FLIGHT_LIMIT;
+use crate::limits::MESSAGE_LIMIT;
 use message::Malformed;
 
 /// The facts of a server's first flight. What is absent was not sent, or not yet.
@@ -61,6 +63,7 @@ pub struct Flight {
     owed: usize,
     /// The handshake message that is under way.
     message: Vec<u8>,
+    certificates: CertificateCounter,
     alert_level: Option<u8>,
     ended: bool,
 }
@@ -155,6 +158,9 @@ impl Flight {
     fn read_fragment(&mut self, fragment: &[u8]) -> Result<(), Failure> {
         match self.header.first() {
             Some(&HANDSHAKE) => {
+                self.certificates.receive(fragment).map_err(|too_many| {
+                    Failure::new(Stage::Handshake, Kind::TooLarge, too_many.to_string())
+                })?;
                 self.message.extend_from_slice(fragment);
                 self.read_messages()
             }
@@ -193,7 +199,7 @@ impl Flight {
             && !self.ended
         {
             let length = u32::from_be_bytes([0, high, middle, low]) as usize;
-            if length > FLIGHT_LIMIT {
+            if length > MESSAGE_LIMIT {
                 let detail = format!("the server's handshake message is of {length} bytes");
                 return Err(Failure::new(Stage::Handshake, Kind::TooLarge, detail));
             }

@@ -1,5 +1,7 @@
 //! From a byte stream to the facts of a session.
 
+mod counted;
+
 pub mod drain;
 pub mod handshake;
 pub mod key_share;

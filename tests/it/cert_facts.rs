@@ -130,12 +130,17 @@ fn a_lifetime_includes_both_of_its_ends() {
 
 #[test]
 fn names_are_bounded_and_counted() {
-    let names = (0..MAX_NAMES + 5).map(|number| format!("{number}.example")).collect::<Vec<_>>();
-    let names = names.iter().map(String::as_str).collect::<Vec<_>>();
-    let facts = Certificate::new(&Entity::self_signed(server(&names)).der);
-    assert_eq!(facts.names.unwrap().len(), MAX_NAMES);
-    assert_eq!(facts.names_count, Some(MAX_NAMES + 5));
-    assert_eq!(facts.addresses_count, None);
+    for (suffix, is_kept) in [("", MAX_NAMES..=MAX_NAMES), (".with-a-longer.example", 450..=600)] {
+        let names = (0..MAX_NAMES + 5).map(|number| format!("n{number}{suffix}"));
+        let names = names.collect::<Vec<_>>();
+        let names = names.iter().map(String::as_str).collect::<Vec<_>>();
+        let facts = Certificate::new(&Entity::self_signed(server(&names)).der);
+        let kept = facts.names.unwrap();
+        assert!(is_kept.contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept, names[..kept.len()]);
+        assert_eq!(facts.names_count, Some(MAX_NAMES + 5));
+        assert_eq!(facts.addresses_count, None);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn check(cases: Vec<Case>) {
         let trust = examined.trust.unwrap();
         assert_eq!(trust.problems, case.problems, "{}", case.name);
         assert_eq!(trust.name_ok, case.name_ok, "{}", case.name);
-        assert_eq!(examined.sha256.len(), case.chain.len(), "{}", case.name);
+        assert_eq!(examined.length, case.chain.len(), "{}", case.name);
     }
 }
 
@@ -129,10 +129,13 @@ fn only_what_is_wanted_is_worked_out() {
     let judge = judge(&[&pki.root.der]);
     let chain = [pki.leaf.der, pki.ca.der];
     let presented = Presented { chain: &chain, name: None, ocsp: &[1], proof: &HELD };
-    let nothing = Wanted { cert: false, chain: false, trust: false, ocsp: false };
+    let nothing = Wanted { cert: false, chain: false, trust: false, ocsp: false, pem: false };
     let examined = judge.examine(presented, now(), nothing);
     assert_eq!(examined.sha256.len(), 2);
-    assert_eq!(examined, Examined { sha256: examined.sha256.clone(), ..Examined::default() });
+    assert_eq!(
+        examined,
+        Examined { length: 2, sha256: examined.sha256.clone(), ..Examined::default() }
+    );
     let everything = Wanted { chain: true, ..Wanted::default() };
     let examined = judge.examine(presented, now(), everything);
     let facts = examined.chain.unwrap();

@@ -38,6 +38,7 @@ mod generate;
 mod input;
 mod layers;
 mod legacy;
+mod line_limits;
 mod local;
 mod name_files;
 mod names;

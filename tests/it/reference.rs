@@ -123,7 +123,23 @@ fn limits_in_force() {
         ("plain text before TLS", kib(limits::PLAINTEXT_LIMIT)),
         ("banner in a record", limits::BANNER_LIMIT.to_string()),
         ("plaintext flight", kib(limits::FLIGHT_LIMIT)),
+        ("certificates of a handshake", limits::MAX_CERTIFICATES.to_string()),
+        ("certificates of a chain whose hashes", limits::MAX_KEPT_CERTIFICATES.to_string()),
         ("certificates in which a path", limits::MAX_INTERMEDIATES.to_string()),
+        ("single responses of a stapled", limits::MAX_SINGLE_RESPONSES.to_string()),
+        ("possible issuers that a staple", limits::MAX_ISSUERS.to_string()),
+        ("bytes kept of a handshake message", kib(limits::MESSAGE_LIMIT)),
+        ("a line of output |", kib(limits::OUTPUT_LINE_LIMIT)),
+        ("a line of output with `--pem`", kib(limits::PEM_LINE_LIMIT)),
+        ("target and tag in a line", kib(limits::TARGET_LIMIT)),
+        ("alternative names in a record", limits::MAX_NAMES.to_string()),
+        ("alternative names in a record", kib(limits::NAMES_LIMIT)),
+        ("alternative names in a record", kib(limits::CHAIN_NAMES_LIMIT)),
+        ("subject, issuer, root, responder", limits::NAME_LIMIT.to_string()),
+        ("a list of URLs", kib(limits::URLS_LIMIT)),
+        ("other text that a certificate makes", limits::TEXT_LIMIT.to_string()),
+        ("the detail of a failure", limits::DETAIL_LIMIT.to_string()),
+        ("chains whose verdict is kept", limits::MAX_CHAINS.to_string()),
     ] {
         let row = reference.lines().find(|line| line.starts_with(&format!("| {what}")));
         assert!(row.is_some_and(|row| row.replace(',', "").contains(&limit)), "{what}: {limit}");

@@ -4,6 +4,7 @@
 //! and all rows together are swept once more, with good targets between them.
 
 mod after;
+mod costly;
 mod not_tls;
 mod rules;
 mod soak;
@@ -175,8 +176,10 @@ fn all_together_at_concurrency_256() {
 
 /// Good targets stand before, between and after the hostile ones, and every target twice.
 fn sweep_all_together(concurrency: &str) {
-    let cases: Vec<Case> =
-        [tcp::all(), not_tls::all(), rules::all(), after::all()].into_iter().flatten().collect();
+    let cases: Vec<Case> = [tcp::all(), not_tls::all(), rules::all(), after::all(), costly::all()]
+        .into_iter()
+        .flatten()
+        .collect();
     let good = Spec::good().on_all_of_loopback().start();
     let good_target =
         |number: usize| format!("127.1.{}.{}:{}", number / 250, number % 250 + 1, good.addr.port());

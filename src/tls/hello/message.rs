@@ -3,9 +3,6 @@
 use crate::bytes::Reader;
 use crate::names;
 
-/// Certificates that a chain may have; the flight's own limit would allow thousands of stubs.
-const MAX_CERTIFICATES: usize = 256;
-
 /// A message, by its name, that is not as its RFC says.
 #[derive(Debug)]
 pub(super) struct Malformed(pub(super) &'static str);
@@ -223,6 +220,8 @@ fn bits(number: &[u8]) -> usize {
 }
 
 /// Reads a Certificate of TLS 1.2 or before.
+///
+/// The caller has counted them with [`CertificateCounter`](crate::certificate_count).
 pub(super) fn certificates(body: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
     read_certificates(&mut Reader::new(body)).ok_or(Malformed("Certificate"))
 }
@@ -231,9 +230,6 @@ fn read_certificates(reader: &mut Reader<'_>) -> Option<Vec<Vec<u8>>> {
     let mut list = Reader::new(reader.vector24()?);
     let mut certificates = Vec::new();
     while !list.is_empty() {
-        if certificates.len() == MAX_CERTIFICATES {
-            return None;
-        }
         let certificate = list.vector24()?;
         certificates.push((!certificate.is_empty()).then(|| certificate.to_vec())?);
     }

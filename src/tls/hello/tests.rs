@@ -245,6 +245,27 @@ fn too_much_is_too_large() {
     }
 }
 
+#[test]
+fn too_many_certificates_are_too_large() {
+    let hello = |hex| messages(hex)[..4 + usize::from(messages(hex)[3])].to_vec();
+    let hello = record(22, &hello(captures::ECDHE_ECDSA));
+    let length = |length: usize| length.to_be_bytes()[5..].to_vec();
+    for (count, size, is_ok) in [(65, 1, true), (256, 200, true), (257, 1, false), (257, 0, false)]
+    {
+        let certificates = [length(size), vec![0x30; size]].concat().repeat(count);
+        let list = [length(certificates.len()), certificates].concat();
+        let message = [vec![11], length(list.len()), list].concat();
+        let flight = message.chunks(16_000).map(|part| record(22, part)).collect::<Vec<_>>();
+        match read(&[&hello, &flight.concat()]) {
+            Ok((_, answer)) => assert!(is_ok && answer.certificates.len() == count, "{count}"),
+            Err(failure) => {
+                assert!(!is_ok, "{count} of {size}: {failure}");
+                assert_eq!(failure.kind, Kind::TooLarge);
+            }
+        }
+    }
+}
+
 /// Bytes that a flight holds on to.
 fn held(flight: &Flight) -> usize {
     let answer = &flight.answer;

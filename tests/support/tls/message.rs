@@ -58,6 +58,11 @@ pub(crate) enum Chain {
     Empty,
     /// One entry that makes the message's body this long.
     Filling(usize),
+    /// The good one, and behind it as many others of this size as make it `count`.
+    Padded {
+        count: usize,
+        size: usize,
+    },
 }
 
 impl Msg {
@@ -160,6 +165,10 @@ impl Session {
             (Chain::Stranger, _) => &STRANGER,
             (Chain::Empty, _) => return Vec::new(),
             (Chain::Filling(size), _) => return vec![vec![0x30; size - around]],
+            (Chain::Padded { count, size }, _) => {
+                let good = GOOD.chain.iter().map(|der| der.to_vec());
+                return good.chain(std::iter::repeat(vec![0x30; size])).take(count).collect();
+            }
         };
         identity.chain.iter().map(|der| der.to_vec()).collect()
     }

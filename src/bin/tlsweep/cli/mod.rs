@@ -77,6 +77,7 @@ impl Cli {
             chain: self.certificates.chain && is_wanted("chain."),
             trust: is_wanted("trust.") || is_wanted("chain.considered") || is_checked || is_counted,
             ocsp: is_wanted("ocsp."),
+            pem: self.certificates.pem,
         }
     }
 
@@ -101,7 +102,6 @@ impl Cli {
             enumerate: self.tls.enumerate,
             per_host: self.tls.per_host,
             wanted: self.wanted(),
-            pem: self.certificates.pem,
             goodbye: self.tls.goodbye(),
             read_limit: self.tls.read_limit.0,
             source: self.dialling.source,
