@@ -42,6 +42,59 @@ fn a_memory_limit_is_kept() {
     peers.check(&outcome, 1000);
 }
 
+/// Whatever a machine withholds: an error that says so, or a sweep that works.
+#[test]
+fn a_machine_that_gives_too_little_is_an_error_or_a_smaller_sweep() {
+    let (Some(prlimit), Some(setpriv)) = (Program::find("prlimit"), Program::find("setpriv"))
+    else {
+        return;
+    };
+    let trial = setpriv.run(["--reuid=65534", "--regid=65534", "--clear-groups", "true"]);
+    let may_be_another = trial.status.success();
+    if !may_be_another {
+        skip(&format!("root has as many threads as it wants, and we stay it: {}", shown(&trial)));
+    }
+    // Another user may not be allowed to look into the folder where the binary was built.
+    let dir = TempDir::new().unwrap();
+    let binary = dir.path().join("tlsweep");
+    std::fs::copy(BINARY, &binary).unwrap();
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), everybody).unwrap();
+    let descriptors = (4..24).map(|most| format!("--nofile={most}:{most}"));
+    let memory = [64, 80, 96, 112, 128, 192].map(|mib| format!("--as={}", mib << 20));
+    let threads = (1..12).map(|most| format!("--nproc={most}")).filter(|_| may_be_another);
+    let peer = Spec::refusing().on_all_of_loopback().start();
+    let mut sizes = std::collections::BTreeSet::new();
+    for limit in descriptors.chain(memory).chain(threads) {
+        let other = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        let under = [&other[..], &[prlimit.path(), &limit]].concat();
+        let run = match may_be_another {
+            true => Tlsweep::under(setpriv.path(), under, &binary),
+            false => Tlsweep::under(prlimit.path(), [&*limit], &binary),
+        };
+        let targets =
+            (0..300).map(|n| format!("127.5.{}.{}:{}", n / 250, n % 250 + 1, peer.addr.port()));
+        let mut running = run.args(["-c", "100"]).start();
+        running.feed(targets.flat_map(|line| [line, "\n".to_owned()]).collect::<String>().into());
+        let outcome = running.ends_within(Duration::from_secs(60));
+        let lines = outcome.text().lines().count();
+        sizes.insert(lines);
+        match outcome.code {
+            Some(0) => assert_eq!(lines, 300, "{limit}: {}", outcome.stderr),
+            Some(2) => {
+                assert_eq!(lines, 0, "{limit}");
+                let error = outcome.stderr.lines().next().unwrap_or_default();
+                assert!(
+                    error.starts_with("tlsweep: error: ") && error.contains("ulimit"),
+                    "{limit}: {error}"
+                );
+            }
+            code => panic!("{limit}: {code:?}: {}", outcome.stderr),
+        }
+    }
+    assert_eq!(sizes.into_iter().collect::<Vec<_>>(), [0, 300], "both were tried");
+}
+
 #[test]
 fn descriptors_that_vanish_in_mid_sweep_are_waited_for() {
     let Some(prlimit) = Program::find("prlimit") else {

@@ -53,6 +53,7 @@ mod reference;
 mod resume;
 mod starttls;
 mod starttls_real;
+mod stops;
 mod volume;
 mod words;
 mod zoo;

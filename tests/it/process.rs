@@ -65,6 +65,99 @@ fn unusable_files_exit_2_and_nothing_is_dialled() {
 }
 
 #[test]
+fn what_could_not_arrive_is_an_error_before_the_first_dial() {
+    let peer = Spec::good().start();
+    let target = peer.target();
+    let cases: [(&str, &[&str], &str); 7] = [
+        (">&-", &[&target], "stdout is closed"),
+        (">&-", &["--dry-run", &target], "stdout is closed"),
+        (">&-", &["--print-schema"], "stdout is closed"),
+        ("1</dev/null", &[&target], "stdout is not open for writing"),
+        ("<&-", &[], "stdin is closed"),
+        ("<&-", &["-f", "-"], "stdin is closed"),
+        ("0>/dev/null", &[], "stdin is not open for reading"),
+    ];
+    for (redirected, args, message) in cases {
+        let script = format!("exec \"$@\" {redirected}");
+        let outcome = Tlsweep::json_under("sh", ["-c", &script, "sh"]).args(args).run("");
+        assert_eq!(outcome.code, Some(2), "{redirected} {args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(message), "{redirected} {args:?}: {}", outcome.stderr);
+    }
+    assert_eq!(peer.accepted(), 0);
+}
+
+#[test]
+fn what_is_not_needed_may_be_closed() {
+    let peer = Spec::good().start();
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("out.txt");
+    let file = file.to_str().unwrap();
+    for (redirected, args) in [
+        ("<&-", &[][..]),
+        ("2>&-", &[]),
+        ("<&- 2>&-", &[]),
+        (">/dev/null", &[]),
+        ("1<>/dev/null", &[]),
+        ("<&- >&- 2>&-", &["-o", file]),
+    ] {
+        let before = peer.accepted();
+        let script = format!("exec \"$@\" {redirected}");
+        let run = Tlsweep::json_under("sh", ["-c", &script, "sh"]).args(args);
+        let outcome = run.args([peer.target()]).run("");
+        assert_eq!(outcome.code, Some(0), "{redirected} {args:?}: {}", outcome.stderr);
+        assert!(peer.accepted() > before, "{redirected}");
+    }
+    assert!(std::fs::read_to_string(file).unwrap().contains(&peer.target()));
+}
+
+#[test]
+fn a_list_of_protocols_that_no_hello_has_room_for_is_an_error() {
+    let peer = Spec::good().start();
+    let list = vec!["a".repeat(250); 280].join(",");
+    let outcome = Tlsweep::new().args(["--alpn", &list, &peer.target()]).run("");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("--alpn") && outcome.stderr.len() < 200, "{}", outcome.stderr);
+    assert_eq!(peer.accepted(), 0);
+}
+
+#[test]
+fn a_name_server_that_forges_answers_is_not_heard_on_stderr() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let mut query = [0; 512];
+        while let Ok((length, client)) = socket.recv_from(&mut query) {
+            for forged in 1..=100 {
+                let mut answer = query[..length].to_vec();
+                answer[0] ^= forged;
+                answer[2] |= 0x80;
+                _ = socket.send_to(&answer, client);
+            }
+        }
+    });
+    let names: Vec<_> = (0..10).map(|n| format!("n{n}.test")).collect();
+    let sweep = |args: &[&str]| {
+        let limits = ["--resolver", &address, "--resolve-timeout", "300ms"];
+        Tlsweep::json().args(limits).args(args).sweep(&names)
+    };
+    let outcome = sweep(&[]);
+    assert_eq!(outcome.records.len(), names.len());
+    let lines: Vec<_> = outcome.stderr.lines().collect();
+    // The summary, and at most a warning that the name server does not answer.
+    assert!(
+        lines.len() <= 2 && lines.iter().all(|line| line.starts_with("tlsweep: ")),
+        "{lines:?}"
+    );
+    assert_eq!(sweep(&["-q"]).stderr, "");
+    let own = sweep(&["-v"]);
+    assert!(!own.stderr.contains("hickory"), "{}", own.stderr);
+    assert!(
+        sweep(&["-vv"]).stderr.contains("hickory"),
+        "the words of libraries are there on demand"
+    );
+}
+
+#[test]
 fn nothing_given_on_a_terminal_is_a_usage_error() {
     // `script` gives its command a terminal, and its exit code back.
     let Some(script) = Program::find("script") else {

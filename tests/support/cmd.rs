@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use jsonschema::Validator;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -49,6 +50,17 @@ impl Tlsweep {
         run
     }
 
+    /// A copy of the binary, started by another program, whose last argument it is.
+    pub(crate) fn under<S: AsRef<OsStr>>(
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = S>,
+        binary: impl AsRef<OsStr>,
+    ) -> Self {
+        let mut command = Command::new(program);
+        command.args(args).arg(binary);
+        Self::of(command)
+    }
+
     /// JSON narrowed to some fields: what is required of a record is then no longer there.
     pub(crate) fn json_fields(fields: &str) -> Self {
         let mut run = Self::json().args(["--fields", fields]);
@@ -76,6 +88,12 @@ impl Tlsweep {
         self
     }
 
+    /// What is said on stderr goes there, and is not in the outcome.
+    pub(crate) fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.command.stderr(stderr);
+        self
+    }
+
     /// Runs with these lines on stdin, to the end.
     pub(crate) fn sweep<S: AsRef<str>>(self, lines: impl IntoIterator<Item = S>) -> Outcome {
         let input: String =
@@ -97,11 +115,13 @@ impl Tlsweep {
         let pid = child.id();
         let stdin = child.stdin.take();
         let stdout = child.stdout.take();
-        let mut stderr = child.stderr.take().expect("a pipe");
+        let stderr = child.stderr.take();
         let (report_stderr, stderr_text) = mpsc::channel();
         thread::spawn(move || {
             let mut text = Vec::new();
-            stderr.read_to_end(&mut text).unwrap();
+            if let Some(mut stderr) = stderr {
+                stderr.read_to_end(&mut text).unwrap();
+            }
             _ = report_stderr.send(String::from_utf8_lossy(&text).into_owned());
         });
         let (report_exit, exit) = mpsc::channel();
@@ -203,8 +223,69 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.pid);
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+        assert!(self.signal_if_there(name), "kill -{name} {}", self.pid);
+    }
+
+    /// Whether it was still there.
+    pub(crate) fn signal_if_there(&self, name: &str) -> bool {
+        let kill = format!("kill -{name} {} 2>/dev/null", self.pid);
+        Command::new("sh").args(["-c", &kill]).status().unwrap().success()
+    }
+
+    /// Waits until SIGINT and SIGTERM no longer end the process by themselves.
+    pub(crate) fn listens_for_signals(&self) {
+        let caught = || -> Option<bool> {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+            let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+            Some([2, 15].iter().all(|signal| mask & (1 << (signal - 1)) != 0))
+        };
+        let deadline = Instant::now() + LIMIT;
+        while caught() != Some(true) {
+            assert!(Instant::now() < deadline, "nobody listens for signals");
+            thread::yield_now();
+        }
+    }
+
+    /// Writes `text` until the pipe of stdin is full and stays so; how many bytes that were.
+    pub(crate) fn fill(&mut self, text: &str) -> usize {
+        let stdin = self.stdin.as_mut().expect("stdin is still open");
+        rustix::io::ioctl_fionbio(&*stdin, true).unwrap();
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            match stdin.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(_full) => {
+                    let mut room = [PollFd::new(&*stdin, PollFlags::OUT)];
+                    let patience = Timespec { tv_sec: 1, tv_nsec: 0 };
+                    if poll(&mut room, Some(&patience)).unwrap() == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+        text.len() - rest.len()
+    }
+
+    /// Bytes that were written to stdin and have not been read.
+    pub(crate) fn unread(&self) -> usize {
+        let stdin = self.stdin.as_ref().expect("stdin is still open");
+        rustix::io::ioctl_fionread(stdin).unwrap().try_into().unwrap()
+    }
+
+    /// Closes stdin.
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits until everything that was written to stdin has been read.
+    pub(crate) fn has_read_everything(&self) {
+        let stdin = self.stdin.as_ref().expect("stdin is still open");
+        let deadline = Instant::now() + LIMIT;
+        while rustix::io::ioctl_fionread(stdin).unwrap() > 0 {
+            assert!(Instant::now() < deadline, "stdin is not read");
+            thread::yield_now();
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
