@@ -27,6 +27,7 @@ const LIBRARY: &[&str] = &[
     "feed::shuffle",
     "feed::queue",
     "feed",
+    "pace::gather",
     "pace::permit",
     "pace::limiter",
     "pace",

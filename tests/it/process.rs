@@ -68,7 +68,9 @@ fn unusable_files_exit_2_and_nothing_is_dialled() {
 fn what_could_not_arrive_is_an_error_before_the_first_dial() {
     let peer = Spec::good().start();
     let target = peer.target();
-    let cases: [(&str, &[&str], &str); 7] = [
+    let cases: [(&str, &[&str], &str); 9] = [
+        (">&-", &["--version"], "stdout is closed"),
+        (">&-", &["--help"], "stdout is closed"),
         (">&-", &[&target], "stdout is closed"),
         (">&-", &["--dry-run", &target], "stdout is closed"),
         (">&-", &["--print-schema"], "stdout is closed"),

@@ -17,6 +17,9 @@ const TRACKED: Duration = Duration::from_secs(120);
 /// Descriptors that it takes to sweep at all: for the runtime, its signals, the output and a dial.
 const LEAST_DESCRIPTORS: u64 = 10;
 
+/// Address space that a dial may take: a handshake, its chain and its record.
+const MEMORY_OF_A_DIAL: u64 = 128 << 10;
+
 /// Address space that it takes to sweep at all: most of it for the stacks of a few threads.
 const LEAST_MEMORY: u64 = 48 << 20;
 
@@ -45,6 +48,13 @@ pub(crate) fn check() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Address space that the limit of the process leaves for dials; everything where there is none.
+fn memory_for_dials() -> u64 {
+    // That the limit can be read was made sure of before.
+    let limit = rlimit::Resource::AS.get_soft().unwrap_or(u64::MAX);
+    limit.saturating_sub(memory("VmSize:").unwrap_or(0)).saturating_sub(LEAST_MEMORY)
 }
 
 fn raise_descriptor_limit() -> u64 {
@@ -78,6 +88,15 @@ pub(crate) fn fit(config: &mut Config) -> Vec<String> {
         let enough = own + (lookups.get() + config.concurrency.get() * each) as u64;
         limits.push(format!(
             "concurrency {fitting} instead of {}: the limit is {limit} open files (as root: ulimit -n {enough})",
+            config.concurrency,
+        ));
+        config.concurrency = fitting;
+    }
+    let most = memory_for_dials() / MEMORY_OF_A_DIAL / each as u64;
+    let fitting = at_least_one(usize::try_from(most).unwrap_or(usize::MAX));
+    if config.concurrency > fitting {
+        limits.push(format!(
+            "concurrency {fitting} instead of {}: the limit of memory leaves no room for more (ulimit -v)",
             config.concurrency,
         ));
         config.concurrency = fitting;

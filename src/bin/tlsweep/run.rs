@@ -52,10 +52,16 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
     let mut signals = Signals::listen()?;
     let asked = listen_for_status()?;
     let runtime = Handle::current();
+    let quiet = cli.output.quiet;
     let planned = threads::run_apart("plan", move || Mode::plan(cli, &runtime))?;
     let mode = tokio::select! {
         planned = planned => planned.context("a defect of tlsweep in reading the command line")??,
-        stopped = signals.next() => return Ok(stopped),
+        stopped = signals.next() => {
+            if !quiet {
+                term::notice("stopped before the first dial");
+            }
+            return Ok(stopped);
+        }
     };
     match mode {
         Mode::Sweep(plan) => run_sweep(*plan, signals, asked).await,

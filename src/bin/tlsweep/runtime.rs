@@ -7,23 +7,21 @@ use std::panic;
 use std::thread;
 use std::time::Duration;
 
+use tlsweep::pace::gather::Gathering;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Instant;
 
 use crate::threads::can_spawn;
 
 /// With fewer tasks than this, each answer is taken when it comes.
-const CROWD: usize = 200;
+const CROWD: u64 = 200;
 
 /// How long the answers to a crowd are let come together: so much later each of them may be seen.
 const NAP: Duration = Duration::from_micros(500);
 
-/// What takes no longer was no wait: the next answers lay there already.
-const LOOK: Duration = Duration::from_micros(20);
-
 thread_local! {
+    static GATHERING: Cell<Gathering> = const { Cell::new(Gathering::new(CROWD, NAP)) };
     static WAITS_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
-    static LAST_WAIT: Cell<Option<Duration>> = const { Cell::new(None) };
 }
 
 /// Threads that a sweep needs besides those of the runtime: for stderr, the plan, the input, the
@@ -61,20 +59,18 @@ fn on_this_thread() -> Builder {
 #[expect(clippy::disallowed_methods, reason = "no peer is waited for")]
 fn before_waiting() {
     let tasks = Handle::try_current().map_or(0, |handle| handle.metrics().num_alive_tasks());
-    if answers_throng(LAST_WAIT.get(), tasks) {
-        thread::sleep(NAP);
+    if let Some(nap) = GATHERING.get().nap(tasks as u64) {
+        thread::sleep(nap);
     }
     WAITS_SINCE.set(Some(Instant::now()));
 }
 
 fn after_waiting() {
-    LAST_WAIT.set(WAITS_SINCE.get().map(|since| since.elapsed()));
-}
-
-/// Whether more answers will come within a nap: many are waited for, and the last wait was short. If
-/// there was none, peers are faster than this thread, which must not be kept from its work.
-fn answers_throng(last_wait: Option<Duration>, tasks: usize) -> bool {
-    tasks >= CROWD && last_wait.is_some_and(|wait| (LOOK..NAP).contains(&wait))
+    if let Some(since) = WAITS_SINCE.take() {
+        let mut gathering = GATHERING.get();
+        gathering.waited(since.elapsed());
+        GATHERING.set(gathering);
+    }
 }
 
 #[cfg(test)]
@@ -82,20 +78,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_crowd_that_answers_at_once_is_let_gather() {
-        let soon = Some(NAP / 2);
-        assert!(answers_throng(soon, CROWD));
-        assert!(!answers_throng(soon, CROWD - 1), "few targets are timed to the microsecond");
-        assert!(!answers_throng(Some(NAP), CROWD), "a wake-up now and then costs nothing");
-        assert!(!answers_throng(Some(Duration::ZERO), CROWD), "there is no time to lose");
-        assert!(!answers_throng(None, CROWD), "nobody has answered yet");
-    }
-
-    #[test]
     fn a_thread_times_its_waits() {
+        let untouched = format!("{:?}", GATHERING.get());
         let runtime = start(true).expect("a runtime");
-        assert_eq!(LAST_WAIT.get(), None);
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
-        assert!(LAST_WAIT.get().is_some());
+        assert_ne!(format!("{:?}", GATHERING.get()), untouched);
     }
 }

@@ -23,6 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt};
 
 use crate::exit::Exit;
+use crate::stdio;
 
 /// Bytes that wait to be written, at most.
 const QUEUE: usize = 64 * 1024;
@@ -215,6 +216,13 @@ fn write_if_it_does_not_block(text: &[u8]) {
 ///
 /// Nobody listens for signals yet, so they end the process even if this waits for a reader.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    if error.exit_code() == 0
+        && let Err(closed) = stdio::check_stdout()
+    {
+        self::error(&closed);
+        flush();
+        return Exit::Unusable.into();
+    }
     let text = error.render().to_string();
     let printed = match text.lines().all(|line| line.chars().all(is_plain)) {
         true => error.print(),

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::pace::gather::Gathering;
 use crate::report::record::Record;
 use crate::report::schema::Fields;
 use crate::report::status::Status;
@@ -30,6 +31,13 @@ pub const FORMATS: [(&str, Make); 3] =
 
 /// Bytes that are gathered before they are written, while more records are waiting.
 const BUFFER: usize = 64 * 1024;
+
+/// With so many other targets in work, records may be let gather.
+const CROWD: u64 = 1;
+
+/// How long records are let gather: so much later each of them may be written. The queue holds more
+/// than come in this time.
+const NAP: Duration = Duration::from_millis(1);
 
 /// How lines are to look.
 #[derive(Clone, Debug, Default)]
@@ -143,21 +151,24 @@ pub fn write_all(
     status: &Status,
 ) -> io::Result<()> {
     let mut writing = Writing { sink, status, batch: Batch::default(), waiting: VecDeque::new() };
-    let mut idle_since = None;
-    while let Some(of_target) = results.blocking_recv() {
-        // The sweep holds one sender and the target that this is of another: whoever sends a target
-        // only when he has the answer to the last is not kept waiting.
-        if results.sender_strong_count() > 2 {
-            gather(idle_since);
+    let mut gathering = Gathering::new(CROWD, NAP);
+    loop {
+        if let Some(nap) = gathering.nap(status.counts().in_flight) {
+            #[expect(clippy::disallowed_methods, reason = "no peer is waited for")]
+            thread::sleep(nap);
         }
-        let mut next = Some(of_target);
+        let begun = Instant::now();
+        let mut next = results.blocking_recv();
+        gathering.waited(begun.elapsed());
+        if next.is_none() {
+            break;
+        }
         while let Some(of_target) = next {
             writing.add(&of_target, format)?;
             next = results.try_recv().ok();
         }
         writing.hand_over()?;
         writing.step(|sink, _| sink.idle())?;
-        idle_since = Some(Instant::now());
     }
     writing.step(|sink, _| sink.finish())
 }
@@ -207,15 +218,5 @@ impl Writing<'_> {
             self.waiting.pop_front().iter().for_each(|tally| self.status.count(tally));
         }
         result
-    }
-}
-
-/// When records come soon after those that were written, more are let come: to be woken for each
-/// would cost both sides a system call.
-#[expect(clippy::disallowed_methods, reason = "no peer is waited for")]
-fn gather(written: Option<Instant>) {
-    const SOON: Duration = Duration::from_millis(4);
-    if let Some(written) = written {
-        thread::sleep(SOON.saturating_sub(written.elapsed()));
     }
 }
