@@ -121,6 +121,9 @@ impl Failure {
         if let Some(error) = tls_error(error) {
             return Self::from_tls(stage, error);
         }
+        if let Some(Unpackable(reason)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return Self::new(stage, Kind::NotTls, *reason);
+        }
         if error.get_ref().is_some_and(|inner| inner.is::<TooManyCertificates>()) {
             return Self::new(stage, Kind::TooLarge, error.to_string());
         }
@@ -241,6 +244,18 @@ impl fmt::Display for Failure {
 pub fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
+
+/// What is wrong with the packets inside which a peer sends TLS, as an error of the stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Unpackable(pub &'static str);
+
+impl fmt::Display for Unpackable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Unpackable {}
 
 /// The IANA name of an alert.
 pub fn alert_name(alert: AlertDescription) -> String {

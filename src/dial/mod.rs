@@ -1,6 +1,7 @@
 //! From a target to a byte stream.
 
 pub mod connect;
+pub mod framing;
 pub mod resolve;
 pub mod tap;
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::certificate_count::{PlaintextCounter, TooManyCertificates};
+use crate::dial::framing::Framing;
 use crate::failure::{EVIDENCE_LIMIT, is_shortage};
 
 /// A TCP connection under observation.
@@ -29,6 +30,8 @@ pub struct Tap {
     gathers: bool,
     /// Why it could not be sent.
     unsendable: Option<io::Error>,
+    /// How TLS is packed.
+    framing: Option<Box<dyn Framing>>,
 }
 
 /// The error of a read beyond the limit that [`Tap::limit_reading`] set.
@@ -49,6 +52,7 @@ impl Tap {
             unsent: Vec::new(),
             gathers: false,
             unsendable: None,
+            framing: None,
         }
     }
 
@@ -72,15 +76,23 @@ impl Tap {
         &self.first
     }
 
-    /// What came so far was plain text; TLS begins here.
+    /// What came so far was plain text; TLS begins here, packed if need be.
     ///
     /// # Errors
     /// The peer has hung up, as a write was told.
-    pub fn begin_tls(&mut self) -> io::Result<()> {
+    pub fn begin_tls(&mut self, framing: Option<Box<dyn Framing>>) -> io::Result<()> {
+        self.framing = framing;
         self.before_tls = self.received;
         self.first.clear();
         self.certificates = PlaintextCounter::new();
         self.unsendable.take().map_or(Ok(()), Err)
+    }
+
+    /// The handshake is over, and with it the packing of what is sent.
+    pub fn end_handshake(&mut self) {
+        if let Some(framing) = &mut self.framing {
+            framing.end_handshake();
+        }
     }
 
     /// From now on, at most `bytes` more are read; the read after that fails with
@@ -119,7 +131,7 @@ impl Tap {
     /// # Errors
     /// The socket's.
     pub fn ask(&mut self, question: Vec<u8>) -> impl Future<Output = io::Result<()>> {
-        self.unsent.extend(question);
+        self.queue(&question);
         poll_fn(|cx| {
             ready!(self.poll_send(cx))?;
             self.stream.poll_read_ready(cx)
@@ -153,11 +165,38 @@ impl Tap {
         Poll::Ready(Ok(()))
     }
 
-    fn count_read(&mut self, bytes: &[u8]) -> Result<(), TooManyCertificates> {
-        self.received += bytes.len() as u64;
+    fn queue(&mut self, bytes: &[u8]) {
+        match &mut self.framing {
+            None => self.unsent.extend_from_slice(bytes),
+            Some(framing) => framing.pack(bytes, &mut self.unsent),
+        }
+    }
+
+    fn keep_first(&mut self, bytes: &[u8]) -> Result<(), TooManyCertificates> {
         let room = EVIDENCE_LIMIT.saturating_sub(self.first.len());
         self.first.extend(bytes.iter().take(room));
         self.certificates.receive(bytes)
+    }
+
+    /// Takes down what was read, and unpacks it; returns how much of it there is then.
+    fn take_in(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.received += bytes.len() as u64;
+        let Some(framing) = &mut self.framing else {
+            self.keep_first(bytes).map_err(io::Error::other)?;
+            return Ok(bytes.len());
+        };
+        match framing.unpack(bytes) {
+            Ok(length) => {
+                let unpacked = bytes.get(..length).unwrap_or_default();
+                self.keep_first(unpacked).map_err(io::Error::other)?;
+                Ok(length)
+            }
+            Err(error) => {
+                // What came is the evidence; there is no message in it that could be counted.
+                let _uncounted = self.keep_first(bytes);
+                Err(io::Error::new(io::ErrorKind::InvalidData, error))
+            }
+        }
     }
 }
 
@@ -176,25 +215,27 @@ impl AsyncRead for Tap {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_send(cx))?;
-        let left = this.limit - this.received;
-        if left == 0 {
-            return Poll::Ready(Err(io::Error::other(ReadLimitReached)));
+        loop {
+            let left = this.limit - this.received;
+            if left == 0 {
+                return Poll::Ready(Err(io::Error::other(ReadLimitReached)));
+            }
+            let room = buf.remaining().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let mut within = ReadBuf::new(buf.initialize_unfilled_to(room));
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut within))?;
+            // The kernel reports a reset only once: when a write has met it, the read sees a mere
+            // end. A broken pipe says no more than that: the end came before the reset.
+            let told = |error: &io::Error| error.kind() != io::ErrorKind::BrokenPipe;
+            if within.filled().is_empty() {
+                return Poll::Ready(this.unsendable.take().filter(told).map_or(Ok(()), Err));
+            }
+            let length = this.take_in(within.filled_mut())?;
+            if length > 0 {
+                buf.advance(length);
+                return Poll::Ready(Ok(()));
+            }
+            // No more than a packet's header came, which is not the end.
         }
-        let room = buf.remaining().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let mut within = ReadBuf::new(buf.initialize_unfilled_to(room));
-        ready!(Pin::new(&mut this.stream).poll_read(cx, &mut within))?;
-        let filled = within.filled().len();
-        // A reset is told once: when a write has met it, the read sees a mere end. A broken pipe
-        // says no more than that: the end came before the reset.
-        let told = |error: &io::Error| error.kind() != io::ErrorKind::BrokenPipe;
-        if filled == 0
-            && let Some(error) = this.unsendable.take().filter(told)
-        {
-            return Poll::Ready(Err(error));
-        }
-        this.count_read(within.filled()).map_err(io::Error::other)?;
-        buf.advance(filled);
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -205,7 +246,7 @@ impl AsyncWrite for Tap {
         _cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().unsent.extend_from_slice(buf);
+        self.get_mut().queue(buf);
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -216,7 +257,11 @@ impl AsyncWrite for Tap {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        bufs.iter().for_each(|buf| this.unsent.extend_from_slice(buf));
+        match this.framing {
+            None => bufs.iter().for_each(|buf| this.unsent.extend_from_slice(buf)),
+            // What is written together shares packets.
+            Some(_) => this.queue(&Vec::from_iter(bufs.iter().flat_map(|buf| buf.iter().copied()))),
+        }
         Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()))
     }
 

@@ -26,7 +26,7 @@ pub async fn upgrade(tap: &mut Tap, conversation: &mut Conversation) -> Result<(
                 tap.write_all(&bytes).await.map_err(of_io)?;
                 // A segment of its own: a hello that comes with it may be taken for an injection.
                 tap.flush().await.map_err(of_io)?;
-                return tap.begin_tls().map_err(of_io);
+                return tap.begin_tls(conversation.framing()).map_err(of_io);
             }
             Step::Wait => {}
         }

@@ -195,7 +195,11 @@ impl Client {
             let result: Result<_, Interruption> = result.await;
             let seen = connect.into_seen();
             match result {
-                Ok(stream) => Ok(Session { agreed: Agreed::of(stream.get_ref().1), stream, seen }),
+                Ok(mut stream) => {
+                    let (tap, connection) = stream.get_mut();
+                    tap.end_handshake();
+                    Ok(Session { agreed: Agreed::of(connection), stream, seen })
+                }
                 Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
             }
         }

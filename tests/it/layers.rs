@@ -33,6 +33,7 @@ const LIBRARY: &[&str] = &[
     "pace",
     "dial::resolve",
     "dial::connect",
+    "dial::framing",
     "dial::tap",
     "dial::starttls",
     "dial::upgrade",

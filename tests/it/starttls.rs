@@ -1,6 +1,7 @@
 //! Plaintext dialogues before TLS: good ones of every protocol, and every way to spoil them.
 
 mod dialogues;
+mod mssql;
 mod refusals;
 
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Server {
 
     /// One that turns to TLS after these steps.
     fn start_with_tls(protocol: &str, mut steps: Vec<Step>) -> Self {
-        steps.push(serve());
+        steps.push(Dialogue::of(protocol).tls(serve()));
         Self::start(protocol, steps)
     }
 }
@@ -123,7 +124,7 @@ fn a_scheme_goes_before_the_flag() {
     }
 }
 
-const WELL_KNOWN: [(u16, &str); 14] = [
+const WELL_KNOWN: [(u16, &str); 15] = [
     (21, "ftp"),
     (25, "smtp"),
     (110, "pop3"),
@@ -131,6 +132,7 @@ const WELL_KNOWN: [(u16, &str); 14] = [
     (143, "imap"),
     (389, "ldap"),
     (587, "smtp"),
+    (1433, "mssql"),
     (3306, "mysql"),
     (3389, "rdp"),
     (4190, "sieve"),
@@ -145,7 +147,8 @@ fn auto_goes_by_the_port_and_a_scheme_knows_its_port() {
     let test = "starttls::auto_goes_by_the_port_and_a_scheme_knows_its_port";
     in_network_namespace(test, ":", || {
         let _peers = WELL_KNOWN.map(|(port, protocol)| {
-            let steps = [Dialogue::of(protocol).steps(), vec![serve()]].concat();
+            let dialogue = Dialogue::of(protocol);
+            let steps = [dialogue.steps(), vec![dialogue.tls(serve())]].concat();
             Spec::script(steps).start_on(port)
         });
         let _https = Spec::good().start_on(443);
@@ -341,9 +344,9 @@ fn the_smaller_hello_comes_after_a_dialogue_of_its_own() {
         .iter()
         .map(|dialogue| {
             // A hello with a post-quantum share has over 1,200 bytes.
-            let steps =
-                [dialogue.steps(), vec![IfHello(|hello| hello.len() > 1000, vec![ReadHello, Fin])]]
-                    .concat();
+            let is_large = |hello: &[u8]| hello.len() > 1000;
+            let close = vec![dialogue.hear_hello(), Fin];
+            let steps = [dialogue.steps(), vec![IfHello(is_large, close)]].concat();
             Server::start_with_tls(dialogue.protocol, steps)
         })
         .collect();

@@ -14,6 +14,7 @@ pub(crate) mod random;
 pub(crate) mod script;
 pub(crate) mod served;
 pub(crate) mod servers;
+pub(crate) mod tds;
 pub(crate) mod tls;
 pub(crate) mod weak;
 pub(crate) mod x509;

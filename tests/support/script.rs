@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::tds::{self, Packets, Packing};
 use super::tls::{
     ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, Chain, HANDSHAKE, Msg, Session, Signer,
     plain_record,
@@ -45,6 +46,10 @@ pub(crate) enum Step {
     Relay(SocketAddr),
     /// Goes on as rustls' own server.
     Serve(Arc<ServerConfig>),
+    /// Reads the packets of one TDS message.
+    HearPackets,
+    /// Goes on as `Relay` or `Serve`, with TLS inside packets of TDS.
+    InPackets(Packing, Box<Self>),
 
     /// Reads a whole ClientHello, without which there is no TLS.
     ReadHello,
@@ -211,6 +216,22 @@ impl Stage {
                 self.flush().await?;
                 serve(Arc::clone(config), &mut self.stream).await
             }
+            Step::HearPackets => {
+                self.flush().await?;
+                tds::hear(&mut self.stream).await
+            }
+            Step::InPackets(packing, step) => {
+                self.flush().await?;
+                let mut stream = Packets::new(&mut self.stream, *packing);
+                match &**step {
+                    Step::Serve(config) => serve(Arc::clone(config), &mut stream).await,
+                    Step::Relay(addr) => {
+                        let mut there = TcpStream::connect(addr).await?;
+                        tokio::io::copy_bidirectional(&mut stream, &mut there).await.map(drop)
+                    }
+                    _ => panic!("only a server of TLS can be packed"),
+                }
+            }
             Step::ReadHello => self.read_hello().await,
             Step::SignAs(signer) => {
                 self.session().sign_as(signer);
@@ -340,10 +361,12 @@ impl Stage {
         let mut hello = vec![0; 16 * 1024];
         loop {
             let peeked = self.stream.peek(&mut hello).await?;
-            let length = RECORD_HEADER + usize::from(u16::from_be_bytes([hello[3], hello[4]]));
-            if peeked > RECORD_HEADER && peeked >= length {
-                hello.truncate(length);
-                return Ok(hello);
+            // A packet of TDS has a header before the record's.
+            let at = if hello[0] == tds::PRELOGIN { tds::HEADER } else { 0 };
+            let length = usize::from(u16::from_be_bytes([hello[at + 3], hello[at + 4]]));
+            let end = at + RECORD_HEADER + length;
+            if peeked > at + RECORD_HEADER && peeked >= end {
+                return Ok(hello[at..end].to_vec());
             }
             if peeked == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

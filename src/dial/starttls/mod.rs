@@ -11,6 +11,7 @@ mod imap;
 mod irc;
 mod ldap;
 mod lmtp;
+mod mssql;
 mod mysql;
 mod nntp;
 mod pop3;
@@ -25,6 +26,7 @@ mod script;
 
 use std::fmt;
 
+use crate::dial::framing::Framing;
 use crate::failure::{Failure, Kind, Stage, evidence};
 pub use crate::limits::{BANNER_LIMIT, PLAINTEXT_LIMIT};
 
@@ -35,6 +37,7 @@ pub const PROTOCOLS: &[Protocol] = &[
     irc::PROTOCOL,
     ldap::PROTOCOL,
     lmtp::PROTOCOL,
+    mssql::PROTOCOL,
     mysql::PROTOCOL,
     nntp::PROTOCOL,
     pop3::PROTOCOL,
@@ -112,6 +115,11 @@ trait Dialogue: Send {
     fn banner(&self) -> Option<&[u8]> {
         None
     }
+
+    /// How TLS is packed until the handshake is over; not at all with most protocols.
+    fn framing(&self) -> Option<Box<dyn Framing>> {
+        None
+    }
 }
 
 /// A dialogue under way with one peer.
@@ -171,6 +179,11 @@ impl Conversation {
         let read = self.pending.len() - rest.len();
         self.pending.drain(..read);
         Ok(send_or_wait(answer))
+    }
+
+    /// How TLS is packed from here on, until the handshake is over.
+    pub fn framing(&self) -> Option<Box<dyn Framing>> {
+        self.dialogue.framing()
     }
 
     /// The peer's greeting, or the version that it gave in its place, as it came.
@@ -243,6 +256,7 @@ mod tests {
             (5269, "xmpp-server"),
             (389, "ldap"),
             (5432, "postgres"),
+            (1433, "mssql"),
             (3306, "mysql"),
             (6667, "irc"),
             (3389, "rdp"),

@@ -1,6 +1,7 @@
 //! What a well-behaved server of each protocol says, and what it hears.
 
 use crate::support::script::{Step, hear, send};
+use crate::support::tds::Packing;
 
 pub(super) struct Dialogue {
     pub(super) protocol: &'static str,
@@ -27,6 +28,22 @@ impl Dialogue {
     /// The whole of it, up to where TLS begins.
     pub(super) fn steps(&self) -> Vec<Step> {
         self.turns.iter().map(Turn::step).collect()
+    }
+
+    /// What follows: TLS, packed as the protocol has it.
+    pub(super) fn tls(&self, server: Step) -> Step {
+        match self.protocol {
+            "mssql" => Step::InPackets(Packing::USUAL, Box::new(server)),
+            _ => server,
+        }
+    }
+
+    /// Reads the ClientHello, packed as the protocol has it.
+    pub(super) fn hear_hello(&self) -> Step {
+        match self.protocol {
+            "mssql" => Step::HearPackets,
+            _ => Step::ReadHello,
+        }
     }
 
     /// How often the server speaks.
@@ -120,6 +137,23 @@ pub(super) const DIALOGUES: &[Dialogue] = &[
         ],
         banner: Some("220 mail.example.com LMTP ready"),
         endless: (b"220-mail", b".example.com"),
+    },
+    Dialogue {
+        protocol: "mssql",
+        turns: &[
+            Client(
+                b"\x12\x01\x00\x2f\x00\x00\x01\x00\
+                \x00\x00\x1a\x00\x06\x01\x00\x20\x00\x01\x02\x00\x21\x00\x01\x03\x00\x22\x00\x04\
+                \x04\x00\x26\x00\x01\xff\x10\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00",
+            ),
+            Server(
+                b"\x04\x01\x00\x2b\x00\x00\x01\x00\
+                \x00\x00\x1a\x00\x06\x01\x00\x20\x00\x01\x02\x00\x21\x00\x01\x03\x00\x22\x00\x00\
+                \x04\x00\x22\x00\x01\xff\x10\x00\x03\xe8\x00\x00\x01\x00\x00",
+            ),
+        ],
+        banner: Some("16.0.1000.0"),
+        endless: (b"", b"\x04\x00\x00\x0c\x00\x00\x01\x00\x00\x00\x00\x00"),
     },
     Dialogue {
         protocol: "mysql",

@@ -35,6 +35,12 @@ const REFUSED: &[Refusal] = &[
     ("lmtp", 1, b"502 5.5.2 Unknown command\r\n", Some("502 5.5.2 Unknown command")),
     ("lmtp", 2, b"454 4.7.0 Not now\r\n", Some("454 4.7.0 Not now")),
     (
+        "mssql",
+        0,
+        b"\x04\x01\x00\x1d\x00\x00\x01\x00\xaa\x12\x00\x14\x43\x00\x00\x01\x10\x04\x00F\0u\0l\0l\0\0\0",
+        Some("Full"),
+    ),
+    (
         "mysql",
         0,
         b"\x1b\x00\x00\x00\xff\x10\x04Too many connections now",
@@ -69,6 +75,15 @@ const NOT_OFFERED: &[Refusal] = &[
     ("imap", 1, b"* CAPABILITY IMAP4rev1 AUTH=STARTTLS\r\na1 OK listed\r\n", Some("a1 OK listed")),
     ("irc", 0, b":irc.test CAP * LS :sasl tls-like\r\n", Some(":irc.test CAP * LS :sasl tls-like")),
     ("lmtp", 1, b"250-mail\r\n250 8BITMIME\r\n", Some("250 8BITMIME")),
+    (
+        "mssql",
+        0,
+        b"\x04\x01\x00\x1a\x00\x00\x01\x00\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\
+            \x10\x00\x03\xe8\x00\x00\x02",
+        Some(
+            "\\x00\\x00\\x0b\\x00\\x06\\x01\\x00\\x11\\x00\\x01\\xff\\x10\\x00\\x03\\xe8\\x00\\x00\\x02",
+        ),
+    ),
     (
         "mysql",
         0,
