@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate_count::TooManyCertificates;
 use crate::escape::cut;
+use crate::greeting::not_tls;
 use crate::limits::DETAIL_LIMIT;
 pub use crate::limits::EVIDENCE_LIMIT;
 use crate::names;
@@ -163,7 +164,7 @@ impl Failure {
             (Kind::Eof | Kind::Reset, [] | [20..=24, ..]) => {}
             (Kind::NotTls | Kind::Eof | Kind::Reset, _) => {
                 self.kind = Kind::NotTls;
-                "the peer's first bytes are not TLS".clone_into(&mut self.detail);
+                self.detail = not_tls(first);
                 self.evidence = Some(evidence(first));
             }
             _ => {}

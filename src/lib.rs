@@ -28,11 +28,13 @@ mod bytes;
 pub mod escape;
 pub mod limits;
 pub mod names;
+pub mod plural;
 pub mod signature;
 
 pub mod manual;
 
 pub mod certificate_count;
+mod greeting;
 
 pub mod failure;
 

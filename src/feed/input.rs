@@ -9,10 +9,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::escape::{escaped_lossy, shown};
+use crate::feed::decode::{Decoded, decoded};
+use crate::feed::extent::Extent;
 pub use crate::limits::{ECHO_LIMIT, LINE_LIMIT};
 
 /// Where a target stands in everything that is read.
@@ -85,7 +86,7 @@ impl<F: FnMut(u64, Result<&str, BadLine>) -> bool> Consumer for F {
 /// Everything that is to be read, in order.
 pub struct Input {
     sources: Vec<Source>,
-    position: Arc<AtomicU64>,
+    extent: Extent,
     size: Option<u64>,
 }
 
@@ -118,12 +119,12 @@ impl Input {
             sources.push(source);
             size = size.zip(length).map(|(sum, length): (u64, u64)| sum + length);
         }
-        Ok(Self { sources, position: Arc::default(), size })
+        Ok(Self { sources, extent: Extent::default(), size })
     }
 
-    /// Bytes of the lines that were handed on so far; goes on counting while [`Input::send_to`] runs.
-    pub fn position(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.position)
+    /// How much has been read; goes on counting while [`Input::send_to`] runs.
+    pub fn extent(&self) -> Extent {
+        self.extent.clone()
     }
 
     /// Bytes that there are to read, when all of it is arguments and regular files.
@@ -139,7 +140,7 @@ impl Input {
     pub fn send_to(self, mut consumer: impl Consumer) -> Result<(), InputError> {
         let mut lines = Lines { number: 0, consumer: &mut consumer };
         for source in self.sources {
-            let (name, mut reader): (String, Box<dyn Read + Send>) = match source {
+            let (name, reader): (String, Box<dyn Read + Send>) = match source {
                 Source::Arguments(arguments) => {
                     for argument in arguments {
                         let bytes = argument.into_vec();
@@ -147,7 +148,7 @@ impl Input {
                         if !lines.add(&bytes, length > LINE_LIMIT) {
                             return Ok(());
                         }
-                        self.position.fetch_add(length as u64 + 1, Ordering::Relaxed);
+                        self.extent.position().fetch_add(length as u64 + 1, Ordering::Relaxed);
                     }
                     continue;
                 }
@@ -163,7 +164,18 @@ impl Input {
                     (shown(&path), Box::new(file))
                 }
             };
-            let ended = read_lines(&mut reader, &self.position, &mut lines);
+            if !lines.consumer.before_wait() {
+                return Ok(());
+            }
+            let decoded = decoded(reader, self.extent.position());
+            if !lines.consumer.after_wait() {
+                return Ok(());
+            }
+            let ended = decoded.and_then(|Decoded { mut text, is_counted }| {
+                let uncounted = AtomicU64::new(0);
+                let position = if is_counted { &uncounted } else { self.extent.position() };
+                read_lines(&mut text, position, &mut lines)
+            });
             if !ended.map_err(|error| InputError { name, error })? {
                 return Ok(());
             }

@@ -1,6 +1,9 @@
 //! What is to be swept, and in which order.
 
+mod decode;
 pub mod exclude;
+pub mod extent;
+pub mod hint;
 pub mod input;
 pub mod queue;
 pub mod range;

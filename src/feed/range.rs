@@ -11,13 +11,14 @@ use crate::limits::RANGE_BITS;
 #[derive(Clone, Copy, Debug)]
 pub struct Range<'a> {
     addresses: IpAddrRange,
+    count: u64,
     port: u16,
     rest: &'a str,
 }
 
 impl<'a> Range<'a> {
     /// Parses `ADDRESS/LENGTH[:PORT]` or `[V6/LENGTH]:PORT`, then `,SNI,TAG`; nothing when the line
-    /// is no range. Bits of the address beyond the prefix do not matter.
+    /// is no range. Blanks may stand for the colon. Bits of the address beyond the prefix do not matter.
     ///
     /// `default` is the port of ranges that name none.
     ///
@@ -28,8 +29,8 @@ impl<'a> Range<'a> {
         let (address, length) = text.trim().split_once('/')?;
         let bracketed = address.strip_prefix('[');
         let address = bracketed.unwrap_or(address).parse().ok()?;
-        let (length, digits) = match length.split_once(':') {
-            Some((length, digits)) => (length, Some(digits)),
+        let (length, digits) = match length.split_once(|c: char| c == ':' || c.is_whitespace()) {
+            Some((length, digits)) => (length, Some(digits.trim_start())),
             None => (length, None),
         };
         let length = match bracketed {
@@ -40,8 +41,14 @@ impl<'a> Range<'a> {
             let sni = rest.split(',').nth(1).unwrap_or_default();
             sni.trim().parse::<Sni>()?;
             let port = digits.map_or(Ok(default), port)?;
-            Ok(Self { addresses: all(net), port, rest })
+            let bits = net.max_prefix_len() - net.prefix_len();
+            Ok(Self { addresses: all(net), count: 1 << bits, port, rest })
         }))
+    }
+
+    /// How many addresses there are.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// What is to be dialled, in order.
@@ -91,6 +98,8 @@ mod tests {
         for (line, first, last, count) in [
             ("192.0.2.0/30", "192.0.2.0:443", "192.0.2.3:443", 4),
             ("192.0.2.7/30:25", "192.0.2.4:25", "192.0.2.7:25", 4),
+            ("192.0.2.7/32 25", "192.0.2.7:25", "192.0.2.7:25", 1),
+            ("[2001:db8::/127] 25", "[2001:db8::]:25", "[2001:db8::1]:25", 2),
             ("192.0.2.7/32", "192.0.2.7:443", "192.0.2.7:443", 1),
             ("255.255.255.255/31", "255.255.255.254:443", "255.255.255.255:443", 2),
             ("2001:db8::/120", "[2001:db8::]:443", "[2001:db8::ff]:443", 256),

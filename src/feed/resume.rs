@@ -11,6 +11,7 @@ use crate::escape::{escaped_lossy, is_plain, without_formula};
 use crate::feed::input::Line;
 use crate::feed::shard::Shard;
 use crate::limits::ECHO_LIMIT;
+use crate::plural::count;
 
 /// Targets whose echoes are compared together, by the sum of their hashes.
 const BLOCK: u64 = 1024;
@@ -204,7 +205,7 @@ impl fmt::Display for OtherList {
                 write!(f, "target {number} of the output is of another --shard")
             }
             Self::Ends { missing } => {
-                write!(f, "{missing} targets of the output are not in the input")
+                write!(f, "{} of the output not in the input", count(*missing, "target"))
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::feed::input::{BadLine, Consumer, Input, InputError, Line, Place, echo};
+use crate::feed::extent::Extent;
+use crate::feed::input::{BadLine, Consumer, Input, InputError, LINE_LIMIT, Line, Place, echo};
 use crate::feed::range::Range;
 use crate::feed::resume::{Done, OtherList};
 use crate::feed::shard::Shard;
@@ -58,9 +59,12 @@ impl Selection {
         done: &mut Done,
         targets: impl Targets,
     ) -> Result<(), SelectionError> {
-        let mut stages = Stages { selection: self, number: 0, done, targets, passed: Ok(true) };
+        let extent = input.extent();
+        let passed = Ok(true);
+        let mut stages = Stages { selection: self, number: 0, extent, done, targets, passed };
         let ended = input.send_to(&mut stages);
         if stages.passed? && ended.is_ok() {
+            stages.extent.end();
             stages.done.finish()?;
         }
         Ok(ended?)
@@ -119,6 +123,7 @@ impl std::error::Error for SelectionError {
 struct Stages<'a, T> {
     selection: Selection,
     number: u64,
+    extent: Extent,
     done: &'a mut Done,
     targets: T,
     /// Whether more is wanted, or the error that ended it.
@@ -128,6 +133,9 @@ struct Stages<'a, T> {
 impl<T: Targets> Consumer for &mut Stages<'_, T> {
     fn take(&mut self, line: u64, text: Result<&str, BadLine>) -> bool {
         let range = text.as_ref().ok().and_then(|text| Range::parse(text, self.selection.port));
+        let bytes = text.as_ref().map_or(LINE_LIMIT, |text| text.len());
+        let targets = range.as_ref().and_then(|it| it.as_ref().ok()).map_or(1, Range::count);
+        self.extent.begin_line(bytes, targets);
         self.passed = match range {
             None => self.pass(line, || text.map(str::to_owned)),
             Some(Ok(range)) => self.pass_each(line, &range),
@@ -136,6 +144,7 @@ impl<T: Targets> Consumer for &mut Stages<'_, T> {
                 self.pass(line, || Err(BadLine { echo, reason }))
             }
         };
+        self.extent.end_line();
         self.passed == Ok(true)
     }
 
@@ -170,6 +179,7 @@ impl<T: Targets> Stages<'_, T> {
         text: impl FnOnce() -> Result<String, BadLine>,
     ) -> Result<bool, OtherList> {
         self.number += 1;
+        self.extent.pass_target();
         if !self.selection.shard.has(self.number) {
             return Ok(true);
         }

@@ -225,13 +225,13 @@ struct Endpoint {
     port: Option<u16>,
 }
 
-/// `host`, `host:port`, `[v6]`, `[v6]:port`, a bare v6 address or a URL.
+/// `host`, `host:port`, `host port`, `host:port/path`, `[v6]`, `[v6]:port`, a bare v6 address or a URL.
 fn endpoint(text: &str, starttls: impl Fn(&str) -> Option<u16>) -> Result<Endpoint, InvalidTarget> {
     if text.is_empty() {
         return Err(invalid("the first field is empty"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        let (host, port) = host_and_maybe_port(text)?;
+        let (host, port) = host_and_spaced_port(text)?;
         let scheme = None;
         return Ok(Endpoint { scheme, host, port });
     };
@@ -244,6 +244,21 @@ fn endpoint(text: &str, starttls: impl Fn(&str) -> Option<u16>) -> Result<Endpoi
     let host_and_port = authority.rsplit_once('@').map_or(authority, |(_user, rest)| rest);
     let (host, port) = host_and_maybe_port(host_and_port)?;
     Ok(Endpoint { scheme: Some(scheme), host, port: port.or(default) })
+}
+
+/// Takes `host port`, as many tools print it, and `host:port/path`, which is a URL without a scheme.
+fn host_and_spaced_port(text: &str) -> Result<(Host, Option<u16>), InvalidTarget> {
+    let is_number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
+    if let Some((host, digits)) = text.rsplit_once(char::is_whitespace)
+        && is_number(digits)
+    {
+        return match host_and_maybe_port(host.trim_end())? {
+            (host, None) => Ok((host, Some(port(digits)?))),
+            (_, Some(_)) => Err(invalid("the target has two ports")),
+        };
+    }
+    let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
+    host_and_maybe_port(if authority.contains(':') { authority } else { text })
 }
 
 fn host_and_maybe_port(text: &str) -> Result<(Host, Option<u16>), InvalidTarget> {
@@ -339,6 +354,14 @@ mod tests {
             ("_dmarc.ex_ample.com", "_dmarc.ex_ample.com", None),
             ("bücher.example", "xn--bcher-kva.example", None),
             (" \texample.com\t ", "example.com", None),
+            ("example.com 8443", "example.com", Some(8443)),
+            ("example.com\t 8443,,tag", "example.com", Some(8443)),
+            ("192.0.2.1 1", "192.0.2.1", Some(1)),
+            ("2001:db8::1 443", "2001:db8::1", Some(443)),
+            ("[2001:db8::1]\t443", "2001:db8::1", Some(443)),
+            ("example.com:8443/a:b?c#d", "example.com", Some(8443)),
+            ("example.com:8443?a", "example.com", Some(8443)),
+            ("[2001:db8::1]:443/a", "2001:db8::1", Some(443)),
         ] {
             assert_eq!(parsed(line), (host.to_owned(), port), "{line}");
         }
@@ -367,6 +390,12 @@ mod tests {
             ("a..b", "empty label"),
             ("-a.example", "host name"),
             ("a b.example", "host name"),
+            ("example.com 0", "port"),
+            ("example.com 65536", "port"),
+            ("example.com:1 2", "two ports"),
+            ("a b 443", "host name"),
+            ("443 443", "rank"),
+            ("example.com:/a", "port"),
             ("a\0b.example", "host name"),
             ("gopher://example.com", "scheme"),
             ("example.com/path", "slash"),

@@ -1,6 +1,7 @@
 //! How long something took, many times over, in little memory.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The longest time that is told from longer ones, in microseconds: more than a day.
@@ -24,7 +25,7 @@ pub struct Latency {
 }
 
 /// What most, and the slowest, took: in milliseconds, to within 1 %, `max` exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, JsonSchema, PartialEq, Serialize)]
 pub struct Percentiles {
     /// Times that were recorded; without any, there is nothing else.
     pub count: u64,

@@ -4,18 +4,23 @@ use std::fmt;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::report::record::Record;
 
 /// The schema of a record (JSON Schema, draft 2020-12), every field described.
 pub fn schema() -> Schema {
+    schema_of::<Record>()
+}
+
+/// The schema of anything that is written (JSON Schema, draft 2020-12), every field described.
+pub fn schema_of<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.transforms.push(Box::new(RecursiveTransform(never_null)));
     });
-    SchemaGenerator::new(settings).into_root_schema_for::<Record>()
+    SchemaGenerator::new(settings).into_root_schema_for::<T>()
 }
 
 /// What was not observed is absent, never null.

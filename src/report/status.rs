@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::failure::{Kind, Stage};
+use crate::feed::extent::Extent;
 use crate::feed::input::Line;
 use crate::report::summary::{Summary, Tally, by_words};
 use crate::report::timestamp::Timestamp;
@@ -16,10 +18,10 @@ use crate::report::timestamp::Timestamp;
 /// Counters that any thread may read at any time.
 #[derive(Debug, Default)]
 pub struct Status {
-    position: Arc<AtomicU64>,
+    extent: Extent,
     size: Option<u64>,
-    /// When the first line was read that is to be swept, and where.
-    first: OnceLock<(Instant, u64)>,
+    /// When the first line was read that is to be swept.
+    first: OnceLock<Instant>,
     read: AtomicU64,
     taken_in: AtomicU64,
     /// Targets that were handed to the output, whether or not it has written them yet.
@@ -31,7 +33,7 @@ pub struct Status {
 }
 
 /// The counters at one moment.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Counts {
     /// Targets whose records are written: with zstd, whose frame is.
     pub done: u64,
@@ -55,7 +57,7 @@ pub struct Moment {
 }
 
 /// What a process needs at a moment.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Process {
     /// Lookups of names that wait or are in flight.
     pub resolver_queue: usize,
@@ -68,40 +70,40 @@ pub struct Process {
 }
 
 /// How a sweep goes, as one line of JSON.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct StatusLine {
+    /// RFC 3339, UTC.
+    #[schemars(with = "String")]
     time: Timestamp,
+    /// Seconds since the sweep began.
     elapsed: f64,
     #[serde(flatten)]
     counts: Counts,
     /// Targets a second since the line before.
     rate: f64,
+    /// Failures by `stage/kind`.
     #[serde(serialize_with = "by_words")]
+    #[schemars(with = "BTreeMap<String, u64>")]
     by: BTreeMap<(Stage, Kind), u64>,
     #[serde(flatten)]
     process: Process,
-    /// Seconds.
+    /// Seconds that are left, when the size of the input is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     eta: Option<f64>,
 }
 
 impl Status {
-    /// The counters of a sweep whose input is read up to `position` of `size` bytes.
-    pub fn new(position: Arc<AtomicU64>, size: Option<u64>) -> Self {
-        Self { position, size, ..Self::default() }
-    }
-
-    /// Bytes of the input that were read, and how many there are, when that is known.
-    pub fn input(&self) -> (u64, Option<u64>) {
-        (self.position.load(Ordering::Relaxed), self.size)
+    /// The counters of a sweep whose input of `size` bytes is read as `extent` says.
+    pub fn new(extent: Extent, size: Option<u64>) -> Self {
+        Self { extent, size, ..Self::default() }
     }
 
     /// Counts a line that is to be swept, when it is read.
-    pub fn read(&self, line: &Line) {
+    pub fn read(&self, _line: &Line) {
         self.read.fetch_add(1, Ordering::Relaxed);
         self.first.get_or_init(|| {
-            let skipped = if line.place.number == 1 { 0 } else { self.input().0 };
-            (Instant::now(), skipped)
+            self.extent.begin_sweep();
+            Instant::now()
         });
     }
 
@@ -169,24 +171,98 @@ impl Status {
             rate: rounded(rate),
             by,
             process: moment.process,
-            eta: self.left(counts.done).map(rounded),
+            eta: self.seconds_left(counts.done).map(rounded),
             counts,
         }
     }
 
-    /// Seconds that are left if it goes on as it went since the first line that was not skipped:
-    /// by the part of the input that was read, and the part of that which is done.
-    fn left(&self, done: u64) -> Option<f64> {
-        let (first, skipped) = *self.first.get()?;
-        let (position, size) = self.input();
-        let to_read = size?.checked_sub(skipped)? as f64;
-        let was_read = position.saturating_sub(skipped) as f64;
-        let part = was_read / to_read * done as f64 / self.read.load(Ordering::Relaxed) as f64;
-        (part > 0.0).then(|| first.elapsed().as_secs_f64() * (1.0 / part - 1.0).max(0.0))
+    /// The part of the sweep that is done, from 0 to 1: of the part of the list that was read, the part
+    /// whose targets are done. Nothing when the size of the list is not known, or nothing is done yet.
+    fn part_done(&self, done: u64) -> Option<f64> {
+        let part_read = self.extent.part_read(self.size?)?;
+        let read = self.read.load(Ordering::Relaxed);
+        let part = part_read * done as f64 / read.max(1) as f64;
+        (done > 0).then_some(part.min(1.0))
+    }
+
+    /// How many of a hundred targets are done, rounded down: 100 only when all are.
+    pub fn percent(&self) -> Option<u64> {
+        let counts = self.counts();
+        let percent = (self.part_done(counts.done)? * 100.0) as u64;
+        Some(if counts.in_flight > 0 { percent.min(99) } else { percent })
+    }
+
+    /// The time that is left if it goes on as it went since the first line that is swept.
+    pub fn left(&self) -> Option<Duration> {
+        let seconds = self.seconds_left(self.counts().done)?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    fn seconds_left(&self, done: u64) -> Option<f64> {
+        let part = self.part_done(done)?;
+        Some(self.first.get()?.elapsed().as_secs_f64() * (1.0 / part - 1.0).max(0.0))
     }
 }
 
 /// To a thousandth.
 fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::input::Input;
+    use crate::feed::resume::Done;
+    use crate::feed::selection::Selection;
+    use crate::feed::shard::Shard;
+    use crate::report::record::Record;
+
+    /// Reads a list as far as the queue has room, and finishes its targets one after the other.
+    #[tokio::test(start_paused = true)]
+    async fn the_percentage_never_exceeds_what_is_done() {
+        for (list, targets) in [
+            (vec!["192.0.2.0/24"], 256),
+            (vec!["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"], 1024),
+            (vec!["a.test"; 500], 500),
+            (vec!["a.test"], 1),
+        ] {
+            let arguments: Vec<_> = list.iter().map(std::ffi::OsString::from).collect();
+            let input = Input::open(arguments, &[], || Box::new(std::io::empty())).unwrap();
+            let status = Status::new(input.extent(), input.size());
+            let selection = Selection { port: 443, shard: Shard::WHOLE };
+            let finish = |target: u64| {
+                status.finish();
+                status.count(&Tally::of(&[Record::default()]));
+                let percent = status.percent().unwrap();
+                assert!(
+                    percent <= target * 100 / targets,
+                    "{percent}% after {target} of {targets}"
+                );
+                percent
+            };
+            let (mut read, mut done, mut last) = (0, 0, 0);
+            let sent = selection.send_all(input, &mut Done::default(), |line: Line| {
+                status.read(&line);
+                status.take_in();
+                read += 1;
+                // Twenty are always in flight.
+                if read > 20 {
+                    done += 1;
+                    last = finish(done);
+                }
+                true
+            });
+            sent.unwrap();
+            assert!(status.percent().is_none_or(|percent| percent < 100), "{list:?}");
+            while done < targets {
+                tokio::time::advance(Duration::from_secs(1)).await;
+                done += 1;
+                let percent = finish(done);
+                assert!(percent >= last && (percent == 100) == (done == targets), "{percent}");
+                last = percent;
+            }
+            assert_eq!(status.left(), Some(Duration::ZERO));
+        }
+    }
 }

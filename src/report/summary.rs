@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::failure::{Kind, Stage};
 use crate::limits::LABELS;
-use crate::report::latency::Latency;
+use crate::plural::count;
+use crate::report::latency::{Latency, Percentiles};
 use crate::report::record::Record;
 use crate::report::timestamp::Timestamp;
 
@@ -15,46 +17,61 @@ use crate::report::timestamp::Timestamp;
 const OTHER: &str = "other";
 
 /// The counters of a sweep, every one of bounded size.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Summary {
+    /// Targets whose records are written.
     pub(super) targets: u64,
     /// Targets of which at least one record is.
     pub(super) ok: u64,
+    /// Targets without a finished handshake.
     pub(super) failed: u64,
+    /// Failures by `stage/kind`.
     #[serde(serialize_with = "by_words")]
+    #[schemars(with = "BTreeMap<String, u64>")]
     pub(super) by: BTreeMap<(Stage, Kind), u64>,
+    /// Connections by version.
     versions: BTreeMap<String, u64>,
+    /// Connections by key-exchange group.
     groups: BTreeMap<String, u64>,
     /// By version, then by group; the group is empty where none was seen.
     #[serde(skip)]
     pub(super) connections: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Chains by verdict.
     pub(super) verdicts: BTreeMap<&'static str, u64>,
+    /// Servers that speak only what tlsweep does not.
     pub(super) legacy: u64,
+    /// Targets by the condition of `--fail-on` that they met.
     pub(super) failed_checks: BTreeMap<String, u64>,
+    /// How long the steps took, in milliseconds.
     pub(super) ms: Latencies,
 }
 
 /// How long the steps took.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub(super) struct Latencies {
     /// Of the connections that were made.
+    #[schemars(with = "Percentiles")]
     pub(super) connect: Latency,
     /// Of the handshakes that were completed.
+    #[schemars(with = "Percentiles")]
     pub(super) handshake: Latency,
     /// Of every target that was dialled.
+    #[schemars(with = "Percentiles")]
     pub(super) total: Latency,
 }
 
 /// A sweep that is over, as one document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Document<'a> {
     /// Of the program.
     pub version: &'static str,
     /// The command line.
     pub arguments: Vec<String>,
     /// When the sweep began.
+    #[schemars(with = "String")]
     pub start: Timestamp,
     /// When it was over.
+    #[schemars(with = "String")]
     pub end: Timestamp,
     /// Seconds from start to end.
     pub elapsed: f64,
@@ -175,10 +192,9 @@ impl Summary {
     /// One line for people: counts, the most frequent failures first.
     pub fn line(&self, elapsed: Duration) -> String {
         let seconds = elapsed.as_secs_f64();
-        let mut line = format!(
-            "{} targets in {seconds:.1} s: {} ok, {} failed",
-            self.targets, self.ok, self.failed
-        );
+        let targets = count(self.targets, "target");
+        let mut line =
+            format!("{targets} in {seconds:.1} s: {} ok, {} failed", self.ok, self.failed);
         if let Some(list) = most_frequent_first(words(&self.by)) {
             line.push_str(&format!(" ({list})"));
         }

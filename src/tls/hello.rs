@@ -10,6 +10,7 @@ pub use message::{KeyExchange, Parameters, ServerHello};
 
 use crate::certificate_count::CertificateCounter;
 use crate::failure::{Failure, Kind, Stage, evidence};
+use crate::greeting::not_tls;
 pub use crate::limits::FLIGHT_LIMIT;
 use crate::limits::MESSAGE_LIMIT;
 use message::Malformed;
@@ -133,8 +134,7 @@ impl Flight {
         match self.header.as_slice() {
             [CHANGE_CIPHER_SPEC..=HEARTBEAT] => {}
             [_] if self.records == 0 => {
-                let detail = "the peer's first bytes are not TLS";
-                let mut failure = Failure::new(Stage::Handshake, Kind::NotTls, detail);
+                let mut failure = Failure::new(Stage::Handshake, Kind::NotTls, not_tls(input));
                 failure.evidence = Some(evidence(input));
                 return Err(failure);
             }

@@ -220,3 +220,132 @@ fn has_null(value: &Value) -> bool {
         _ => false,
     }
 }
+
+#[test]
+fn the_ending_of_the_file_is_the_format() {
+    let peer = Spec::good().start();
+    let dir = tempfile::TempDir::new().unwrap();
+    for (name, start) in [
+        ("a.jsonl", "{\"v\":1"),
+        ("a.json", "{\"v\":1"),
+        ("a.JSON", "{\"v\":1"),
+        ("a.csv", "v,line,"),
+        ("a.txt", "127.0.0.1"),
+        ("a.tsv", "127.0.0.1"),
+        ("a.out", "127.0.0.1"),
+        ("a", "127.0.0.1"),
+        ("b.jsonl.zst", "{\"v\":1"),
+        ("b.csv.zst", "v,line,"),
+        ("b.zst", "127.0.0.1"),
+    ] {
+        let path = dir.path().join(name);
+        let run = Tlsweep::new().args(["-q", "-o", path.to_str().unwrap(), &peer.target()]);
+        run.run("").assert_complete();
+        let mut bytes = std::fs::read(&path).unwrap();
+        if name.ends_with(".zst") {
+            bytes = zstd::decode_all(bytes.as_slice()).unwrap();
+        }
+        assert!(bytes.starts_with(start.as_bytes()), "{name}: {}", String::from_utf8_lossy(&bytes));
+    }
+    let dialled = peer.accepted();
+    for name in ["r.jsonl.gz", "r.gz", "r.csv.xz", "r.html", "r.parquet", "r.gz.zst"] {
+        let path = dir.path().join(name);
+        let outcome =
+            Tlsweep::new().args(["-j", "-o", path.to_str().unwrap(), &peer.target()]).run("");
+        assert_eq!(outcome.code, Some(2), "{name}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(".jsonl"), "{name}: {}", outcome.stderr);
+        assert!(!path.exists(), "{name}");
+    }
+    assert_eq!(peer.accepted(), dialled);
+    let path = dir.path().join("c.csv");
+    let args = ["--format", "json", "-o", path.to_str().unwrap()];
+    Tlsweep::new().args(args).args([peer.target()]).run("").assert_complete();
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with('{'), "the flag goes first");
+}
+
+#[test]
+fn only_what_fails_is_written_and_all_is_counted() {
+    let good = Spec::good().start();
+    let refusing = Spec::refusing().start();
+    let lines = [good.target(), refusing.target(), good.target()];
+    for format in ["json", "csv", "text", "detail"] {
+        let args = ["--format", format, "--fail-on", "error", "--only-failing", "-c1"];
+        let outcome = Tlsweep::new().args(args).sweep(&lines);
+        assert_eq!(outcome.code, Some(1), "{format}: {}", outcome.stderr);
+        let text = outcome.text();
+        assert!(text.contains(&refusing.target()), "{format}: {text}");
+        assert!(!text.contains(&good.target()), "{format}: {text}");
+        assert!(outcome.stderr.contains("3 targets in"), "{format}: {}", outcome.stderr);
+    }
+    let args = ["-q", "--fail-on", "error", "--only-failing"];
+    let healthy = Tlsweep::new().args(args).sweep([good.target()]);
+    assert_eq!(healthy.assert_complete().text(), "", "cron sends no mail");
+    for args in
+        [&["--only-failing"][..], &["--only-failing", "--fail-on", "error", "-o", "x", "--resume"]]
+    {
+        let outcome = Tlsweep::new().args(args).sweep([good.target()]);
+        assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn everything_that_is_written_for_programs_has_a_schema() {
+    let peer = Spec::good().start();
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let args = ["--summary", &path("summary"), "--status-file", &path("status"), "--status", "1"];
+    Tlsweep::new().args(args).args(["--fail-on", "error"]).sweep([peer.target()]).assert_complete();
+    for of in ["status", "summary"] {
+        let schema = Tlsweep::new().args(["--print-schema", of]).run("");
+        let schema: Value = serde_json::from_str(schema.assert_complete().text()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let text = std::fs::read_to_string(path(of)).unwrap();
+        let document: Value = serde_json::from_str(&text).unwrap();
+        let faults: Vec<_> = validator.iter_errors(&document).map(|it| it.to_string()).collect();
+        assert!(faults.is_empty(), "{of}: {faults:?}");
+        for (name, value) in schema["properties"].as_object().unwrap() {
+            assert!(value.get("description").is_some(), "{of}: {name} is not described");
+        }
+        for name in document.as_object().unwrap().keys() {
+            assert!(schema["properties"].get(name).is_some(), "{of}: {name} is not in the schema");
+        }
+    }
+    let record = Tlsweep::new().args(["--print-schema", "record"]).run("");
+    assert_eq!(record.stdout, Tlsweep::new().args(["--print-schema"]).run("").stdout);
+}
+
+#[test]
+fn a_time_without_a_unit_is_in_seconds_everywhere() {
+    let peer = Spec::good().start();
+    for flag in ["--timeout", "--connect-timeout", "--handshake-timeout", "--max-time", "--status"]
+    {
+        let outcome = Tlsweep::new().args([flag, "30"]).sweep([peer.target()]);
+        assert_eq!(outcome.assert_complete().text().lines().count(), 1, "{flag}");
+    }
+}
+
+#[test]
+fn messages_have_one_prefix_and_escape_what_they_repeat() {
+    let evil = "x\u{1b}]0;title\u{7}\u{202e}";
+    for args in [
+        &["--no-such-flag"][..],
+        &["--timeout", evil],
+        &["--format", evil],
+        &["-f", evil],
+        &["--roots", evil],
+        &["--exclude", evil],
+        &["--summary", "/no/such/\u{1b}[31m"],
+        &["--status-file", "/no/such/\u{1b}[31m"],
+        &["-o", "/no/such/\u{1b}[31m"],
+        &["--alpn", "\u{1b}[31m,"],
+        &["--fail-on", evil],
+        &[evil, "--no-such-flag"],
+    ] {
+        let outcome = Tlsweep::new().args(args).run("");
+        assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.stderr);
+        let start = "tlsweep: error: ";
+        assert!(outcome.stderr.starts_with(start), "{args:?}: {:?}", outcome.stderr);
+        let is_raw = outcome.stderr.contains(['\u{1b}', '\u{7}', '\u{202e}']);
+        assert!(!is_raw, "{args:?}: {:?}", outcome.stderr);
+    }
+}

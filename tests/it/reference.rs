@@ -103,7 +103,7 @@ fn checks_and_columns() {
         let row = format!("| `{}` | {}", check.usage(), check.help);
         assert!(reference().contains(&row), "{row}");
     }
-    for (place, (column, _)) in COLUMNS.iter().enumerate() {
+    for (place, column) in COLUMNS.iter().enumerate() {
         let row = format!("| {} | {column} |", place + 1);
         assert!(reference().contains(&row), "{row}");
     }

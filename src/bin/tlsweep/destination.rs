@@ -13,7 +13,7 @@ use tlsweep::feed::shard::Shard;
 use tlsweep::report::output::checkpoint::Checkpoint;
 use tlsweep::report::output::file::{Kept, OutputFile};
 use tlsweep::report::output::stream::Stream;
-use tlsweep::report::output::{FORMATS, Format, Layout, Reader, Sink};
+use tlsweep::report::output::{FORMATS, Format, Layout, OnlyFailing, Reader, Sink};
 
 use crate::cli::Output;
 use crate::term;
@@ -29,18 +29,20 @@ impl Destination {
     /// Opens what `output` asks for: `stdout` when it names no file.
     ///
     /// A file is left as it is until the first record is written. What it has already is of `shard`.
-    /// With `several` lines to a target, its last target is done again.
+    /// With `several` lines to a target, its last target is done again. `is_one`: there is but one
+    /// target, given as an argument.
     ///
     /// # Errors
     /// The file is there already, or cannot be written to or, with `--resume`, gone on with.
     pub(crate) fn open(
         output: &Output,
         several: bool,
-        shard: Shard,
+        (shard, is_one): (Shard, bool),
         stdout: impl Write + Send + 'static,
     ) -> Result<Self> {
-        let mut layout = output.layout();
-        let name = output.format();
+        let mut layout = output.layout(several);
+        let name = output.format(is_one)?;
+        let format = |name: &str, layout: &Layout| format(name, layout, output.only_failing);
         let reader = format(name, &layout).reader();
         let Some(path) = output.file() else {
             if output.resume {
@@ -76,7 +78,8 @@ impl Destination {
         };
         if !is_resumable && !output.quiet {
             term::notice(format_args!(
-                "{shown} cannot be gone on with: --resume needs json or csv with number and target"
+                "{shown} cannot be gone on with: --resume needs every target, as json or csv with \
+                 number and target"
             ));
         }
         layout.no_header |= found.whole > 0;
@@ -91,10 +94,13 @@ impl Destination {
     }
 }
 
-fn format(name: &str, layout: &Layout) -> Box<dyn Format> {
+fn format(name: &str, layout: &Layout, only_failing: bool) -> Box<dyn Format> {
     let [text, ..] = FORMATS;
     let (_, make) = FORMATS.into_iter().find(|(known, _)| *known == name).unwrap_or(text);
-    make(layout)
+    match only_failing {
+        true => Box::new(OnlyFailing(make(layout))),
+        false => make(layout),
+    }
 }
 
 fn open_file(path: &Path, resume: bool) -> Result<File> {

@@ -8,6 +8,7 @@ use tlsweep::feed::input::{Input, Line};
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::selection::Selection;
 use tlsweep::feed::target::Host;
+use tlsweep::plural::count;
 use tlsweep::probe::parse;
 
 /// A sweep that is only counted.
@@ -60,8 +61,9 @@ impl DryRun {
         }
         let Plan { targets, names, addresses, invalid, excluded, limits, .. } = plan;
         let counts = format!(
-            "{targets} targets: {names} names, {addresses} addresses, {invalid} invalid, {excluded} excluded\n\
-         at most {concurrency} dials and {lookups} lookups at once"
+            "{}: {names} names, {addresses} addresses, {invalid} invalid, {excluded} excluded\n\
+         at most {concurrency} dials and {lookups} lookups at once",
+            count(targets, "target"),
         );
         Ok(limits.iter().fold(counts, |text, limit| text + "\n" + limit))
     }

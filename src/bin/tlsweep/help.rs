@@ -6,12 +6,12 @@ use tlsweep::report::output::COLUMNS;
 
 /// Columns, conditions and exit codes.
 pub(crate) fn after_help() -> String {
-    let columns: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
+    let columns: Vec<_> = COLUMNS.to_vec();
     let checks = CHECKS.iter().map(|row| format!("  {:<16} {}\n", row.usage(), row.help));
     let problems: Vec<_> = Problem::ALL.iter().map(|problem| problem.as_str()).collect();
     format!(
         "Text columns: {}.\n\
-         Aligned on a terminal, separated by tabs elsewhere; a column that does not apply is -.\n\n\
+         Separated by tabs; a column that does not apply is -. On a terminal, as many as fit.\n\n\
          Conditions of --fail-on (what was not observed meets none but `error`):\n{}  \
          and every problem of the verdict, gravest first: {}\n\n\
          Exit codes: 0 complete (dead hosts are results) · 1 complete, and a --fail-on condition \

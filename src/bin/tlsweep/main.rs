@@ -11,6 +11,7 @@ mod exit;
 mod files;
 mod generate;
 mod help;
+mod hints;
 mod man;
 mod plan;
 mod preflight;

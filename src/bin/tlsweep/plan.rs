@@ -20,12 +20,13 @@ use tlsweep::feed::input::Input;
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::selection::Selection;
 use tlsweep::feed::shuffle::Shuffle;
+use tlsweep::plural::count;
 use tlsweep::report::check::Checks;
 use tlsweep::report::output::{Format, Sink};
 use tlsweep::report::status::Status;
 use tokio::runtime::Handle;
 
-use crate::cli::{Artifact, Cli};
+use crate::cli::{Artifact, Cli, SchemaOf};
 use crate::destination::Destination;
 use crate::dry_run::DryRun;
 use crate::progress::Progress;
@@ -40,8 +41,8 @@ pub(crate) enum Mode {
     DryRun(Box<DryRun>),
     /// Print the man page or a completion script.
     Generate(Artifact),
-    /// Print the schema of the record.
-    Schema,
+    /// Print a schema.
+    Schema(SchemaOf),
 }
 
 /// A sweep that can begin.
@@ -73,9 +74,9 @@ impl Mode {
             stdio::check_stdout()?;
             return Ok(Self::Generate(artifact));
         }
-        if cli.output.print_schema {
+        if let Some(of) = cli.output.print_schema {
             stdio::check_stdout()?;
-            return Ok(Self::Schema);
+            return Ok(Self::Schema(of));
         }
         files::check(&cli.files())?;
         let mut config = cli.config(exclusions(&cli)?)?;
@@ -87,9 +88,10 @@ impl Mode {
         let selection = cli.targets.selection();
         if cli.targets.dry_run {
             stdio::check_stdout()?;
+            let as_json = cli.output.format(cli.targets.is_one())? == "json";
             let (targets, files) = inputs(&mut cli)?;
             let input = Input::open(targets, &files, || Box::new(io::stdin()))?;
-            let as_json = cli.output.format() == "json";
+
             let dry_run = DryRun { config, input, selection, limits, as_json };
             return Ok(Self::DryRun(Box::new(dry_run)));
         }
@@ -117,25 +119,33 @@ impl Sweep {
             metrics: cli.operator.metrics.take(),
             summary: cli.operator.summary.take(),
         })?;
+        let is_one = cli.targets.is_one();
         let (targets, files) = match cli.is_demo() {
             true => (runtime.block_on(demo::start(&mut roots))?, Vec::new()),
             false => inputs(&mut cli)?,
         };
         let open = || Input::open(targets.clone(), &files, || Box::new(io::stdin()));
         let input = open()?;
-        let status = Arc::new(Status::new(input.position(), input.size()));
-        let progress = Progress::new(quiet, Arc::clone(&status));
+        let status = Arc::new(Status::new(input.extent(), input.size()));
+        let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));
         let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
         let stdout = progress.around(std::fs::File::from(stdout));
-        let Destination { sink, format, mut done } =
-            Destination::open(&cli.output, config.all_addresses, selection.shard, stdout)?;
+        let Destination { sink, format, mut done } = Destination::open(
+            &cli.output,
+            config.all_addresses,
+            (selection.shard, is_one),
+            stdout,
+        )?;
         if done.count() > 0 {
             // What can be read twice is compared with the output before the first dial.
             if input.size().is_some() {
                 selection.compare(open()?, &mut done)?;
             }
             if !quiet {
-                term::notice(format_args!("going on: {} targets are done already", done.count()));
+                term::notice(format_args!(
+                    "going on: {} done already",
+                    count(done.count(), "target")
+                ));
             }
         }
         let shuffle = shuffle(&cli);

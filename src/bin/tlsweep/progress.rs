@@ -14,26 +14,22 @@ use crate::term;
 /// Between two looks at the counters.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// A line with counts and rate; with a percentage and the time left when the input's size is known.
+/// A line with counts and rate; with a percentage and the time left when they can be known.
 pub(crate) struct Progress {
     bar: ProgressBar,
     status: Arc<Status>,
 }
 
 impl Progress {
-    /// A progress line, hidden where nobody looks at it.
-    pub(crate) fn new(quiet: bool, status: Arc<Status>) -> Self {
-        let (_, size) = status.input();
-        let target = match quiet || !term::is_terminal() {
+    /// A progress line, unless it `is_hidden` or nobody looks at it.
+    pub(crate) fn new(is_hidden: bool, status: Arc<Status>) -> Self {
+        let target = match is_hidden || !term::is_terminal() {
             true => ProgressDrawTarget::hidden(),
             false => ProgressDrawTarget::term_like(Box::new(Screen::default())),
         };
-        let bar = ProgressBar::with_draw_target(size, target);
-        let template = match size {
-            Some(_) => "{percent:>3}% {msg}, {eta} left",
-            None => "{elapsed} {msg}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        let bar = ProgressBar::with_draw_target(None, target);
+        // Cannot fail: the template is one word.
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
         Self { bar, status }
@@ -51,10 +47,18 @@ impl Progress {
             let counts = self.status.counts();
             let rate = (counts.done - done_before) * 1000 / INTERVAL.as_millis() as u64;
             done_before = counts.done;
-            self.bar.set_position(self.status.input().0);
+            let percent = self.status.percent().map(|n| format!("{n}% ")).unwrap_or_default();
+            let left = self.status.left().map(|left| {
+                let seconds = Duration::from_secs(left.as_secs_f64().ceil() as u64);
+                format!(", {} left", humantime::format_duration(seconds))
+            });
             self.bar.set_message(format!(
-                "{} done, {} in flight, {rate}/s, {} ok, {} failed",
-                counts.done, counts.in_flight, counts.ok, counts.failed,
+                "{percent}{} done, {} in flight, {rate}/s, {} ok, {} failed{}",
+                counts.done,
+                counts.in_flight,
+                counts.ok,
+                counts.failed,
+                left.unwrap_or_default(),
             ));
         }
     }

@@ -13,16 +13,18 @@ use tlsweep::feed::queue::{LineSender, queue};
 use tlsweep::feed::selection::{SelectionError, Targets};
 use tlsweep::probe::Prober;
 use tlsweep::report::output::write_all;
-use tlsweep::report::schema::schema;
-use tlsweep::report::status::Status;
+use tlsweep::report::schema::{schema, schema_of};
+use tlsweep::report::status::{Status, StatusLine};
+use tlsweep::report::summary::Document;
 use tlsweep::sweep::{Settings, Stop, sweep};
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, SchemaOf};
 use crate::exit::Exit;
+use crate::hints::Hints;
 use crate::plan::{Mode, Sweep};
 use crate::signals::{Signals, listen_for_status};
 use crate::watch::Watch;
@@ -67,7 +69,14 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
         Mode::Sweep(plan) => run_sweep(*plan, signals, asked).await,
         Mode::DryRun(plan) => print(move || plan.run(), signals).await,
         Mode::Generate(artifact) => print(move || generate::text(artifact), signals).await,
-        Mode::Schema => print(|| Ok(serde_json::to_string_pretty(&schema())?), signals).await,
+        Mode::Schema(of) => {
+            let schema = match of {
+                SchemaOf::Record => schema(),
+                SchemaOf::Status => schema_of::<StatusLine>(),
+                SchemaOf::Summary => schema_of::<Document<'_>>(),
+            };
+            print(move || Ok(serde_json::to_string_pretty(&schema)?), signals).await
+        }
     }
 }
 
@@ -115,7 +124,7 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     let (ended, input_ended) = oneshot::channel();
     let (counted, stop_other_list) = (Arc::clone(&status), stop.clone());
     threads::spawn("input", move || {
-        let mut lines = Counted { lines, status: counted };
+        let mut lines = Counted { lines, status: counted, hints: Hints::new(quiet) };
         let result = selection.send_all(input, &mut done, &mut lines);
         let is_other_list = matches!(result, Err(SelectionError::OtherList(_)));
         // Before the queue's end is seen, so that whoever sees it finds the result. After a stop
@@ -262,11 +271,13 @@ fn conclude(
 struct Counted {
     lines: LineSender,
     status: Arc<Status>,
+    hints: Hints,
 }
 
 impl Targets for &mut Counted {
     fn take(&mut self, line: Line) -> bool {
         self.status.read(&line);
+        self.hints.look_at(&line);
         self.lines.take(line)
     }
 

@@ -224,6 +224,10 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         return Exit::Unusable.into();
     }
     let text = error.render().to_string();
+    if error.use_stderr() {
+        // Messages have one prefix, whoever they are from; a reader that is gone reads none.
+        let _unread = write!(io::stderr(), "tlsweep: ");
+    }
     let printed = match text.lines().all(|line| line.chars().all(is_plain)) {
         true => error.print(),
         // It repeats an argument that would steer the terminal.

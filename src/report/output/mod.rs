@@ -1,11 +1,15 @@
 //! Records as lines of text, JSON or CSV, and the one owner of what they are written to.
 
+mod advice;
 pub mod checkpoint;
 mod csv;
+mod detail;
 pub mod file;
 mod json;
 pub mod stream;
+mod table;
 mod text;
+mod width;
 mod zst;
 
 use std::borrow::Cow;
@@ -26,8 +30,12 @@ use crate::report::summary::Tally;
 pub use text::COLUMNS;
 
 /// The formats, by the names that `--format` takes.
-pub const FORMATS: [(&str, Make); 3] =
-    [("text", text::format), ("json", json::format), ("csv", csv::format)];
+pub const FORMATS: [(&str, Make); 4] = [
+    ("text", text::format),
+    ("detail", detail::format),
+    ("json", json::format),
+    ("csv", csv::format),
+];
 
 /// Bytes that are gathered before they are written, while more records are waiting.
 const BUFFER: usize = 64 * 1024;
@@ -42,10 +50,12 @@ const NAP: Duration = Duration::from_millis(1);
 /// How lines are to look.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    /// Text: columns aligned for people rather than separated by tabs.
-    pub aligned: bool,
+    /// Text: how many columns the terminal has that it is on; none: it is not on one.
+    pub width: Option<usize>,
     /// Text: coloured.
     pub coloured: bool,
+    /// Text: with the address that was dialled, since a target may have several lines.
+    pub addresses: bool,
     /// CSV: without the line of field names.
     pub no_header: bool,
     /// JSON and CSV: these fields only; none: all.
@@ -79,6 +89,16 @@ pub trait Reader {
 
     /// Whether a line of this format, and the first one, may have begun so before it was torn off.
     fn is_beginning(&mut self, torn: &[u8]) -> bool;
+}
+
+/// Leaves out the records that meet no condition of `--fail-on`.
+pub struct OnlyFailing(pub Box<dyn Format>);
+
+impl Format for OnlyFailing {
+    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+        let is_failing = record.failed_checks.as_ref().is_some_and(|met| !met.is_empty());
+        if is_failing { self.0.append(record, out) } else { Ok(()) }
+    }
 }
 
 /// The lines of whole targets, in order.

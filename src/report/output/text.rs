@@ -1,93 +1,90 @@
-//! Columns for people and for `cut`: aligned and coloured on a terminal, tab-separated elsewhere.
+//! Columns for `cut` and `awk`, separated by tabs; on a terminal a table.
 
-use std::fmt::Write as _;
 use std::io;
 
+use crate::cert::{Certificate, Problem};
 use crate::escape::escaped;
 use crate::report::enumeration::Report;
-use crate::report::output::{Format, Layout};
+use crate::report::output::{Format, Layout, table};
 use crate::report::record::Record;
 
-/// The columns and their widths on a terminal.
-pub const COLUMNS: [(&str, usize); 9] = [
-    ("target", 32),
-    ("result", 22),
-    ("version", 8),
-    ("group", 14),
-    ("alpn", 9),
-    ("days", 6),
-    ("verdict", 16),
-    ("ms", 9),
-    ("note", 0),
-];
+/// The columns in a pipe.
+pub const COLUMNS: [&str; 9] =
+    ["target", "result", "version", "group", "alpn", "days", "verdict", "ms", "note"];
 
 /// What does not apply.
-const NOTHING: &str = "-";
+pub(super) const NOTHING: &str = "-";
 
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
+const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
 
 struct Text {
-    aligned: bool,
-    coloured: bool,
-    line: String,
+    colours: Colours,
 }
 
 pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
-    Box::new(Text { aligned: layout.aligned, coloured: layout.coloured, line: String::new() })
+    match layout.width {
+        Some(width) => table::format(layout, width),
+        None => Box::new(Text { colours: Colours(layout.coloured) }),
+    }
 }
 
 impl Format for Text {
     fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
-        self.line.clear();
-        let last = COLUMNS.len() - 1;
-        for (place, (cell, (column, width))) in cells(record).iter().zip(COLUMNS).enumerate() {
-            let colour = self.coloured.then(|| colour(column, cell)).flatten();
-            self.line.push_str(colour.unwrap_or_default());
-            self.line.push_str(cell);
-            self.line.push_str(if colour.is_some() { PLAIN } else { "" });
-            if place == last {
-                self.line.push('\n');
-            } else if self.aligned {
-                let gap = width.saturating_sub(cell.chars().count());
-                let _infallible = write!(self.line, "{:gap$} ", "");
-            } else {
-                self.line.push('\t');
+        let cells = cells(record);
+        for (place, column) in COLUMNS.into_iter().enumerate() {
+            let cell = cells.of(column);
+            if place > 0 {
+                out.push(b'\t');
             }
+            out.extend_from_slice(coloured(cell, self.colours.of(column, cell)).as_bytes());
         }
-        out.extend_from_slice(self.line.as_bytes());
+        out.push(b'\n');
         Ok(())
     }
 }
 
-fn cells(record: &Record) -> [String; 9] {
+/// What a record comes to in each column.
+pub(super) struct Cells([(&'static str, String); 10]);
+
+impl Cells {
+    pub(super) fn of(&self, column: &str) -> &str {
+        let cell = self.0.iter().find(|(name, _)| *name == column);
+        cell.map_or(NOTHING, |(_, text)| text)
+    }
+}
+
+pub(super) fn cells(record: &Record) -> Cells {
     let tls = record.tls.as_ref();
     // Those of the whole path; without a verdict, those of the leaf.
     let days_left = record.trust.as_ref().and_then(|trust| trust.days_left);
     let days_left = days_left.or_else(|| record.cert.as_ref()?.days_left);
     let cell = |text: Option<&str>| escaped(text.filter(|t| !t.is_empty()).unwrap_or(NOTHING));
-    [
-        cell(Some(&record.target)),
-        record.result(),
-        cell(tls.and_then(|tls| tls.version.as_deref())),
-        cell(tls.and_then(|tls| tls.group.as_deref())),
-        cell(tls.and_then(|tls| tls.alpn.as_deref())),
-        days_left.map_or_else(|| NOTHING.to_owned(), |days| days.to_string()),
-        cell(record.trust.as_ref().map(|trust| trust.verdict.as_str())),
-        format!("{:.1}", record.ms.total),
-        cell(Some(&note(record))),
-    ]
+    let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.to_owned());
+    Cells([
+        ("target", cell(Some(&record.target))),
+        ("address", or_nothing(record.addr.map(|address| address.to_string()))),
+        ("result", record.result()),
+        ("version", cell(tls.and_then(|tls| tls.version.as_deref()))),
+        ("group", cell(tls.and_then(|tls| tls.group.as_deref()))),
+        ("alpn", cell(tls.and_then(|tls| tls.alpn.as_deref()))),
+        ("days", or_nothing(days_left.map(|days| days.to_string()))),
+        ("verdict", cell(record.trust.as_ref().map(|trust| trust.verdict.as_str()))),
+        ("ms", format!("{:.1}", record.ms.total)),
+        ("note", cell(Some(&note(record)))),
+    ])
 }
 
-/// What an eye should fall on: why it failed, all that is wrong, what was to be found.
+/// What the reader should notice first: why it failed, all that is wrong, what was to be found.
 fn note(record: &Record) -> String {
     let mut notes = Vec::new();
     notes.extend(record.error.as_ref().map(|failure| failure.detail.clone()));
-    if let Some(trust) = record.trust.as_ref().filter(|trust| trust.problems.len() > 1) {
-        let words: Vec<_> = trust.problems.iter().map(|problem| problem.as_str()).collect();
-        notes.push(words.join(" "));
+    if let Some(trust) = record.trust.as_ref().filter(|trust| !trust.problems.is_empty()) {
+        let words = trust.problems.iter().map(|problem| explained(*problem, record));
+        notes.push(words.collect::<Vec<_>>().join(" "));
     }
     notes.extend(record.enumeration.as_deref().map(Report::line));
     let alert = record.read.as_ref().and_then(|read| read.alert.as_ref());
@@ -97,12 +94,98 @@ fn note(record: &Record) -> String {
     notes.join("; ")
 }
 
-fn colour(column: &str, cell: &str) -> Option<&'static str> {
-    match (column, cell) {
-        (_, NOTHING) => None,
-        ("result", "ok") | ("verdict", "trusted") => Some(GREEN),
-        ("result", _) => Some(RED),
-        ("verdict", _) => Some(YELLOW),
+/// A problem, with the fact that it is about where the record has it.
+pub(super) fn explained(problem: Problem, record: &Record) -> String {
+    let cert = record.cert.as_deref();
+    let fact = match problem {
+        Problem::NameMismatch => {
+            cert.and_then(|cert| names(cert, 3)).map(|names| format!("it is for {names}"))
+        }
+        Problem::UnknownIssuer => {
+            cert.and_then(|cert| cert.issuer.as_ref()).map(|issuer| format!("by {issuer}"))
+        }
+        Problem::Expired => cert
+            .filter(|cert| cert.days_left.is_some_and(|days| days < 0))
+            .and_then(|cert| cert.not_after.as_deref().and_then(|time| time.get(..DATE)))
+            .map(|date| format!("on {date}")),
+        Problem::NotYetValid => cert
+            .and_then(|cert| cert.not_before.as_deref().and_then(|time| time.get(..DATE)))
+            .map(|date| format!("before {date}")),
         _ => None,
+    };
+    match fact {
+        Some(fact) => format!("{} ({fact})", problem.as_str()),
+        None => problem.as_str().to_owned(),
+    }
+}
+
+/// Characters of a timestamp that are its date.
+const DATE: usize = 10;
+
+/// The first names of a certificate.
+pub(super) fn names(cert: &Certificate, shown: usize) -> Option<String> {
+    let names = cert.names.as_ref().filter(|names| !names.is_empty())?;
+    let list = names.iter().take(shown).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match cert.names_count.unwrap_or(names.len()).saturating_sub(shown) {
+        0 => Some(list),
+        more => Some(format!("{list} and {more} more")),
+    }
+}
+
+/// Whether cells are coloured, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Colours(pub(super) bool);
+
+impl Colours {
+    pub(super) fn of(self, column: &str, cell: &str) -> Option<&'static str> {
+        match (column, cell) {
+            _ if !self.0 => None,
+            (_, NOTHING) => None,
+            ("result", "ok") | ("verdict", "trusted") => Some(GREEN),
+            ("result", _) => Some(RED),
+            ("verdict", _) => Some(YELLOW),
+            ("days", days) => match days.parse() {
+                Ok(..14) => Some(RED),
+                Ok(14..30) => Some(YELLOW),
+                Ok(30_i64..) | Err(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(super) fn with(self, text: &str, colour: Option<&'static str>) -> String {
+        coloured(text, colour.filter(|_| self.0))
+    }
+
+    pub(super) fn bold(self, text: &str) -> String {
+        coloured(text, self.0.then_some(BOLD))
+    }
+}
+
+pub(super) fn coloured(text: &str, colour: Option<&str>) -> String {
+    match colour {
+        Some(colour) => format!("{colour}{text}{PLAIN}"),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_red_under_14_and_yellow_under_30() {
+        for (days, colour) in [
+            ("-3", Some(RED)),
+            ("0", Some(RED)),
+            ("13", Some(RED)),
+            ("14", Some(YELLOW)),
+            ("29", Some(YELLOW)),
+            ("30", None),
+            ("-", None),
+        ] {
+            assert_eq!(Colours(true).of("days", days), colour, "{days}");
+            assert_eq!(Colours(false).of("days", days), None, "{days}");
+        }
     }
 }

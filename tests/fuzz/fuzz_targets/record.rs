@@ -39,7 +39,7 @@ impl Formats {
     fn new() -> Self {
         let all = Layout { no_header: true, ..Layout::default() };
         let few = Layout { fields: Some(Fields::parse(FEW).unwrap()), ..all.clone() };
-        let aligned = Layout { aligned: true, coloured: true, ..Layout::default() };
+        let aligned = Layout { width: Some(WIDTH), coloured: true, ..Layout::default() };
         let conditions = ["error,untrusted,expires-in=30d,min-tls=1.3,weak,no-pq,no-staple"];
         let text = FORMATS.iter().find(|(name, _)| *name == "text").unwrap().1;
         Self {
@@ -59,6 +59,10 @@ fuzz_target!(|data: &[u8]| {
             record.failed_checks = Some(formats.checks.met_by(&record));
         }
         for (name, all, few) in &mut formats.plain {
+            if *name == "detail" {
+                block(&mut **all, &record).lines().for_each(assert_harmless);
+                continue;
+            }
             let line = line(&mut **all, &record);
             assert_harmless(&line.replace('\t', ""));
             let narrow = self::line(&mut **few, &record);
@@ -72,13 +76,24 @@ fuzz_target!(|data: &[u8]| {
                 other => panic!("say here what a line of {other} must be"),
             }
         }
-        let aligned = line(&mut *formats.aligned, &record);
-        let uncoloured = ["\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"]
-            .iter()
-            .fold(aligned, |line, colour| line.replace(colour, ""));
-        assert_harmless(&uncoloured);
+        for line in block(&mut *formats.aligned, &record).lines() {
+            let uncoloured = ["\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"]
+                .iter()
+                .fold(line.to_owned(), |line, colour| line.replace(colour, ""));
+            assert_harmless(&uncoloured);
+        }
     });
 });
+
+/// Columns of the terminal.
+const WIDTH: usize = 80;
+
+/// The lines of `record`.
+fn block(format: &mut dyn Format, record: &Record) -> String {
+    let mut out = Vec::new();
+    format.append(record, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
 
 /// The line of `record`, without its end.
 fn line(format: &mut dyn Format, record: &Record) -> String {

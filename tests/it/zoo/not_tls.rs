@@ -15,7 +15,10 @@ cases! {
     };
     http_400_closing: answer(HTTP_400, Fin) => "handshake/not_tls", Fast;
     ssh_banner: banner("SSH-2.0-OpenSSH_9.2p1\r\n") => "handshake/not_tls", Fast;
-    smtp_banner: banner("220 mail.test ESMTP\r\n") => "handshake/not_tls", Fast;
+    smtp_banner: banner("220 mail.test ESMTP\r\n") => "handshake/not_tls", Fast, |record| {
+        let detail = record["error"]["detail"].as_str().unwrap();
+        assert!(detail.ends_with("but an SMTP greeting: try --starttls smtp"), "{detail}");
+    };
     mysql_banner: banner(b"\x4a\x00\x00\x00\x0a8.0.36\x00\x08\x00\x00\x00") => "handshake/not_tls", Fast;
     redis_error: answer("-ERR unknown command\r\n", Hold) => "handshake/not_tls", Fast;
     postgres_n: answer("N", Hold) => "handshake/not_tls", Fast;

@@ -16,7 +16,7 @@ use tlsweep::cert::Wanted;
 use tlsweep::config::{self, Config};
 use tlsweep::feed::exclude::Exclusions;
 
-pub(crate) use self::output::{Artifact, Output};
+pub(crate) use self::output::{Artifact, Output, SchemaOf};
 use crate::help::after_help;
 
 /// A mass TLS handshake scanner: one line in, one line out.
@@ -65,7 +65,7 @@ impl Cli {
     }
 
     /// What to work out of a chain: only what will be looked at.
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self, format: &str) -> Wanted {
         let is_wanted = |room: &str| match &self.output.fields {
             Some(fields) => fields.names().iter().any(|name| name.starts_with(room)),
             None => true,
@@ -74,7 +74,7 @@ impl Cli {
         let is_counted = self.operator.counts_verdicts();
         Wanted {
             cert: is_wanted("cert.") || is_checked,
-            chain: self.certificates.chain && is_wanted("chain."),
+            chain: format == "detail" || self.certificates.chain && is_wanted("chain."),
             trust: is_wanted("trust.") || is_wanted("chain.considered") || is_checked || is_counted,
             ocsp: is_wanted("ocsp."),
             pem: self.certificates.pem,
@@ -86,8 +86,9 @@ impl Cli {
     /// # Errors
     /// What no single flag could know, such as `--fields` for text.
     pub(crate) fn config(&self, exclude: Exclusions) -> Result<Config> {
-        if self.output.fields.is_some() && self.output.format() == "text" {
-            bail!("--fields goes with --format json or csv; the columns of text are fixed");
+        let format = self.output.format(self.targets.is_one())?;
+        if self.output.fields.is_some() && ["text", "detail"].contains(&format) {
+            bail!("--fields goes with --format json or csv; what text and detail show is fixed");
         }
         Ok(Config {
             concurrency: self.dialling.concurrency,
@@ -101,7 +102,7 @@ impl Cli {
             legacy: !self.tls.no_legacy,
             enumerate: self.tls.enumerate,
             per_host: self.tls.per_host,
-            wanted: self.wanted(),
+            wanted: self.wanted(format),
             goodbye: self.tls.goodbye(),
             read_limit: self.tls.read_limit.0,
             source: self.dialling.source,

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{Span, period};
+use super::values::Span;
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Operation")]
 pub(crate) struct Operator {
     /// Write a line of JSON on how the sweep goes every so often, on stderr (SIGUSR1: at once)
-    #[arg(long, value_name = "SECS", value_parser = period)]
+    #[arg(long, value_name = "TIME")]
     status: Option<Span>,
 
     /// File that the status lines are appended to, instead of stderr; every 10s unless --status says so

@@ -1,18 +1,39 @@
 //! Where the records go, and how they look.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use rustix::fs::{FileType, fstat};
+use rustix::termios::tcgetwinsize;
+use tlsweep::escape::shown;
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::schema::Fields;
+
+/// The value of `--format` that goes by what is written to.
+const AUTO: &str = "auto";
+
+/// Endings of file names, and the formats that they mean.
+const ENDINGS: [(&str, &str); 5] =
+    [("jsonl", "json"), ("json", "json"), ("csv", "csv"), ("txt", "text"), ("tsv", "text")];
+
+/// Endings of what tlsweep does not write, though it may look like it.
+const UNWRITABLE: [&str; 10] =
+    ["gz", "bz2", "xz", "lz4", "br", "zip", "7z", "parquet", "xlsx", "html"];
+
+/// Columns of a terminal that does not tell.
+const COLUMNS: u16 = 80;
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
     /// How to write the records
-    #[arg(long, value_parser = PossibleValuesParser::new(FORMATS.iter().map(|(name, _)| *name)), default_value = "text")]
+    ///
+    /// auto: by the ending of --output (.jsonl .json .csv .txt .tsv, each also with .zst); detail for a
+    /// single target on a terminal; text otherwise.
+    #[arg(long, value_parser = format_names(), default_value = AUTO)]
     format: String,
 
     /// The same as --format json
@@ -35,9 +56,17 @@ pub(crate) struct Output {
     #[arg(long)]
     no_header: bool,
 
-    /// Print the JSON Schema of the record and exit
-    #[arg(long)]
-    pub(crate) print_schema: bool,
+    /// Write only the records that meet a condition of --fail-on; the counts are of all
+    #[arg(long, requires = "fail_on", conflicts_with = "resume")]
+    pub(crate) only_failing: bool,
+
+    /// Colours of text and detail: auto on a terminal (NO_COLOR, CLICOLOR_FORCE and TERM count)
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
+
+    /// Print the JSON Schema of the record, the status line or the summary, and exit
+    #[arg(long, value_name = "OF", value_enum, num_args = 0..=1, default_missing_value = "record")]
+    pub(crate) print_schema: Option<SchemaOf>,
 
     /// Print the man page or a shell's completion script and exit
     #[arg(long, value_name = "WHAT", value_enum)]
@@ -63,10 +92,58 @@ pub(crate) enum Artifact {
     CompleteZsh,
 }
 
+/// When to colour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    Record,
+    Status,
+    Summary,
+}
+
+fn format_names() -> PossibleValuesParser {
+    PossibleValuesParser::new([AUTO].into_iter().chain(FORMATS.iter().map(|(name, _)| *name)))
+}
+
 impl Output {
-    /// The name of the format.
-    pub(crate) fn format(&self) -> &str {
-        if self.json { "json" } else { &self.format }
+    /// The name of the format; `is_one`: there is but one target, given as an argument.
+    ///
+    /// # Errors
+    /// The name of the file ends as if it was to be in a format that tlsweep does not write.
+    pub(crate) fn format(&self, is_one: bool) -> Result<&str> {
+        let by_ending = self.by_ending()?;
+        Ok(match self.format.as_str() {
+            _ if self.json => "json",
+            AUTO if self.file().is_some() => by_ending.unwrap_or("text"),
+            AUTO if is_one && stdout().is_terminal() => "detail",
+            AUTO => "text",
+            named => named,
+        })
+    }
+
+    fn by_ending(&self) -> Result<Option<&'static str>> {
+        let Some(path) = self.file() else { return Ok(None) };
+        let ending = |path: &Path| Some(path.extension()?.to_str()?.to_ascii_lowercase());
+        let mut last = ending(path);
+        if last.as_deref() == Some("zst") {
+            last = path.file_stem().and_then(|stem| ending(Path::new(stem)));
+        }
+        let Some(last) = last else { return Ok(None) };
+        if UNWRITABLE.contains(&last.as_str()) {
+            bail!(
+                "cannot write {}: .{last} is not a format of tlsweep, which writes .jsonl .json .csv \
+                 .txt .tsv, each also with .zst",
+                shown(path),
+            );
+        }
+        Ok(ENDINGS.iter().find(|(known, _)| *known == last).map(|(_, format)| *format))
     }
 
     /// The file to write the records to; none: stdout.
@@ -74,15 +151,41 @@ impl Output {
         self.output.as_deref().filter(|path| !["-", "/dev/stdout"].map(Path::new).contains(path))
     }
 
-    /// How lines are to look.
-    pub(crate) fn layout(&self) -> Layout {
-        let terminal = self.file().is_none() && std::io::stdout().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    /// Whether the records go to stdout, and that is a pipe or a socket.
+    pub(crate) fn is_piped(&self) -> bool {
+        let kind = fstat(stdout()).map(|found| FileType::from_raw_mode(found.st_mode));
+        self.file().is_none()
+            && kind.is_ok_and(|it| matches!(it, FileType::Fifo | FileType::Socket))
+    }
+
+    /// How lines are to look; `addresses`: a target may have several lines.
+    pub(crate) fn layout(&self, addresses: bool) -> Layout {
+        let terminal = (self.file().is_none() && stdout().is_terminal()).then(|| {
+            let size = tcgetwinsize(stdout()).map(|size| size.ws_col);
+            // A terminal of no size is one whose driver does not tell.
+            size.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+        });
         Layout {
-            aligned: terminal,
-            coloured: terminal && !no_color,
+            width: terminal.map(usize::from),
+            coloured: self.is_coloured(terminal.is_some()),
+            addresses,
             no_header: self.no_header,
             fields: self.fields.clone(),
+        }
+    }
+
+    /// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
+    fn is_coloured(&self, is_on_terminal: bool) -> bool {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_forced = || std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        match self.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto if is_set("NO_COLOR") => false,
+            Colour::Auto if is_set("CLICOLOR_FORCE") && is_forced() => true,
+            Colour::Auto => {
+                is_on_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
         }
     }
 }

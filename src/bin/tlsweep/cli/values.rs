@@ -37,20 +37,15 @@ pub(super) fn max_time(text: &str) -> Result<Duration> {
     time(text, config::MAX_TIME_MAX)
 }
 
+/// A time; a number without a unit is seconds.
 fn time(text: &str, max: Duration) -> Result<Duration> {
-    let time = humantime::parse_duration(text).context("not a time; write 300ms, 5s or 1m")?;
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let text = if is_number { format!("{text}s") } else { text.to_owned() };
+    let time = humantime::parse_duration(&text).context("not a time; write 300ms, 5s or 1m")?;
     if !(Duration::from_millis(1)..=max).contains(&time) {
         bail!("from 1ms to {}", humantime::format_duration(max));
     }
     Ok(time)
-}
-
-/// A span, or a plain number of seconds.
-pub(super) fn period(text: &str) -> Result<Span> {
-    match text.parse::<u32>() {
-        Ok(_) => format!("{text}s").parse(),
-        Err(_) => text.parse(),
-    }
 }
 
 impl fmt::Display for Span {
@@ -105,14 +100,11 @@ mod tests {
         for text in ["", "KiB", "-1", "1.5MiB", "99999999999999999999", "99999999999GiB"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
-        for text in ["", "5", "0s", "2days", "-1s", "1us"] {
+        for text in ["", "0", "0s", "99999999", "5 parsecs", "2days", "-1s", "1us"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
         for (text, seconds) in [("15", 15), ("2m", 120)] {
-            assert_eq!(period(text).unwrap().0, Duration::from_secs(seconds));
-        }
-        for text in ["", "0", "99999999", "5 parsecs"] {
-            assert!(period(text).is_err(), "{text}");
+            assert_eq!(text.parse::<Span>().unwrap().0, Duration::from_secs(seconds));
         }
     }
 }

@@ -1,0 +1,205 @@
+//! Input that is not plain UTF-8: UTF-16 by its byte order mark, gzip and zstd by their first bytes.
+
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use encoding_rs_io::DecodeReaderBytes;
+use flate2::read::MultiGzDecoder;
+
+/// Where bytes come from.
+pub(super) type Bytes = Box<dyn Read + Send>;
+
+/// How a source is encoded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Encoding {
+    Utf16,
+    Gzip,
+    Zstd,
+}
+
+/// How each begins: RFC 1952, section 2.3.1; RFC 8878, section 3.1.1.
+const MAGIC: [(&[u8], Encoding); 4] = [
+    (b"\xff\xfe", Encoding::Utf16),
+    (b"\xfe\xff", Encoding::Utf16),
+    (b"\x1f\x8b", Encoding::Gzip),
+    (b"\x28\xb5\x2f\xfd", Encoding::Zstd),
+];
+
+/// A source as text.
+pub(super) struct Decoded {
+    pub(super) text: Bytes,
+    /// Whether the bytes of the source are counted as they are read, since its lines have others.
+    pub(super) is_counted: bool,
+}
+
+/// Decodes `source`, and adds to `position` what is read of it when it is encoded.
+///
+/// # Errors
+/// Its first bytes cannot be read.
+pub(super) fn decoded(mut source: Bytes, position: &Arc<AtomicU64>) -> io::Result<Decoded> {
+    let (start, encoding) = first_bytes(&mut source)?;
+    let source = Cursor::new(start).chain(source);
+    let Some(encoding) = encoding else {
+        return Ok(Decoded { text: Box::new(source), is_counted: false });
+    };
+    let source = Counted { source, position: Arc::clone(position) };
+    let text: Bytes = match encoding {
+        Encoding::Utf16 => Box::new(DecodeReaderBytes::new(source)),
+        Encoding::Gzip => decompressed("gzip", MultiGzDecoder::new(source))?,
+        Encoding::Zstd => decompressed("zstd", zstd::Decoder::new(source)?)?,
+    };
+    Ok(Decoded { text, is_counted: true })
+}
+
+/// What is compressed may be UTF-16 as well.
+fn decompressed(format: &'static str, decoder: impl Read + Send + 'static) -> io::Result<Bytes> {
+    let mut text: Bytes = Box::new(Decompressed { format, decoder });
+    let (start, encoding) = first_bytes(&mut text)?;
+    let text = Cursor::new(start).chain(text);
+    Ok(match encoding {
+        Some(Encoding::Utf16) => Box::new(DecodeReaderBytes::new(text)),
+        _ => Box::new(text),
+    })
+}
+
+/// Reads no more than tells how `source` is encoded: somebody may be typing it.
+fn first_bytes(source: &mut dyn Read) -> io::Result<(Vec<u8>, Option<Encoding>)> {
+    let mut start = Vec::new();
+    loop {
+        let begun = |(magic, _): &&(&[u8], Encoding)| magic.starts_with(&start);
+        match MAGIC.iter().find(begun) {
+            None => return Ok((start, None)),
+            Some((magic, encoding)) if magic.len() == start.len() => {
+                return Ok((start, Some(*encoding)));
+            }
+            Some(_) => {}
+        }
+        let mut next = [0];
+        match source.read(&mut next) {
+            Ok(0) => return Ok((start, None)),
+            Ok(_) => start.extend(next),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Counts the bytes that are read.
+struct Counted<R> {
+    source: R,
+    position: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.source.read(buffer)?;
+        self.position.fetch_add(length as u64, Ordering::Relaxed);
+        Ok(length)
+    }
+}
+
+/// Says of errors what they are about.
+struct Decompressed<R> {
+    format: &'static str,
+    decoder: R,
+}
+
+impl<R: Read> Read for Decompressed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.decoder.read(buffer).map_err(|error| {
+            let format = self.format;
+            let text = match error.kind() {
+                io::ErrorKind::Interrupted => return error,
+                io::ErrorKind::UnexpectedEof => {
+                    format!("its {format} data is torn off; the lines before that were read")
+                }
+                _ => format!(
+                    "its {format} data is damaged: {error}; the lines before that were read"
+                ),
+            };
+            io::Error::new(error.kind(), text)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Hands out a byte at a time.
+    struct Slowly(Cursor<Vec<u8>>);
+
+    impl Read for Slowly {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = buffer.len().min(1);
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    fn read(bytes: &[u8]) -> io::Result<(String, bool)> {
+        let position = Arc::default();
+        let source = Box::new(Slowly(Cursor::new(bytes.to_vec())));
+        let Decoded { mut text, is_counted } = decoded(source, &position)?;
+        let mut read = String::new();
+        text.read_to_string(&mut read)?;
+        assert_eq!(
+            position.load(Ordering::Relaxed),
+            if is_counted { bytes.len() as u64 } else { 0 }
+        );
+        Ok((read, is_counted))
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(unit).collect()
+    }
+
+    const TEXT: &str = "a.test\r\nb\u{fc}cher.test,,\u{1f512}\r\n";
+
+    #[test]
+    fn every_encoding_is_text() {
+        let gz = gzip(TEXT.as_bytes());
+        let zst = zstd::encode_all(TEXT.as_bytes(), 1).unwrap();
+        for bytes in [utf16(TEXT, u16::to_le_bytes), utf16(TEXT, u16::to_be_bytes), gz, zst] {
+            assert_eq!(read(&bytes).unwrap(), (TEXT.to_owned(), true), "{bytes:x?}");
+        }
+        for inner in [utf16(TEXT, u16::to_le_bytes), utf16(TEXT, u16::to_be_bytes)] {
+            assert_eq!(read(&gzip(&inner)).unwrap().0, TEXT);
+        }
+        let both = [gzip(b"a\n"), gzip(b"b\n")].concat();
+        assert_eq!(read(&both).unwrap().0, "a\nb\n", "members one behind the other");
+    }
+
+    #[test]
+    fn plain_text_is_left_alone() {
+        for text in ["", "a", "a.test\n", "\u{feff}a.test\n", "(\u{b5}/"] {
+            assert_eq!(read(text.as_bytes()).unwrap(), (text.to_owned(), false));
+        }
+    }
+
+    #[test]
+    fn what_is_torn_or_damaged_says_so() {
+        let text = (0..5000).map(|n| format!("{n}.test\n")).collect::<String>();
+        for (format, whole) in [
+            ("gzip", gzip(text.as_bytes())),
+            ("zstd", zstd::encode_all(text.as_bytes(), 1).unwrap()),
+        ] {
+            let error = read(&whole[..whole.len() / 2]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+            assert!(error.to_string().contains(&format!("{format} data is torn off")), "{error}");
+            let mut damaged = whole;
+            let place = damaged.len() / 2;
+            damaged[place..place + 8].fill(0xff);
+            let error = read(&damaged).unwrap_err().to_string();
+            assert!(error.contains(&format!("its {format} data is")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Numbers of things, in words.
+
+use std::fmt::Display;
+
+/// `1 target`, `2 targets`.
+pub fn count(n: impl Display + PartialEq + From<u8>, what: &str) -> String {
+    let plural = if n == 1.into() { "" } else { "s" };
+    format!("{n} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([count(0, "dial"), count(1, "dial")], ["0 dials", "1 dial"]);
+        assert_eq!(count(-1_i64, "day"), "-1 days");
+    }
+}

@@ -1,0 +1,289 @@
+//! A block of lines for people about each target.
+
+use std::io;
+
+use crate::cert::{Certificate, Ocsp};
+use crate::escape::escaped;
+use crate::failure::Failure;
+use crate::plural::count;
+use crate::report::enumeration::{Order, Report, Support, Version};
+use crate::report::output::advice::{CAUSES, PROBLEMS};
+use crate::report::output::text::{Colours, explained, names};
+use crate::report::output::width::wrapped;
+use crate::report::output::{Format, Layout};
+use crate::report::record::Record;
+
+/// Where what is said of something begins.
+const INDENT: usize = 15;
+/// Where nothing tells how wide the terminal is.
+const WIDTH: usize = 100;
+/// No block is narrower.
+const NARROWEST: usize = 40;
+
+/// What a suite has in its name that nobody should use any more.
+const WEAK: [&str; 9] =
+    ["NULL", "EXPORT", "anon", "RC4", "_DES", "3DES", "MD5", "TLS_RSA_", "_CBC_SHA"];
+
+struct Detail {
+    width: usize,
+    colours: Colours,
+    is_first: bool,
+}
+
+pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
+    Box::new(Detail {
+        width: layout.width.unwrap_or(WIDTH).max(NARROWEST),
+        colours: Colours(layout.coloured),
+        is_first: true,
+    })
+}
+
+impl Format for Detail {
+    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+        if !std::mem::take(&mut self.is_first) {
+            out.push(b'\n');
+        }
+        let mut block = Block { width: self.width, colours: self.colours, text: String::new() };
+        block.title(record);
+        if let Some(failure) = &record.error {
+            block.failure(failure, record);
+        }
+        block.verdict(record);
+        block.session(record);
+        if let Some(cert) = record.cert.as_deref() {
+            block.certificate(cert);
+        }
+        block.chain(record);
+        block.times(record);
+        if let Some(report) = record.enumeration.as_deref() {
+            block.enumeration(report);
+        }
+        if let Some(met) = record.failed_checks.as_ref().filter(|met| !met.is_empty()) {
+            block.row("fails", &met.join(" "));
+        }
+        out.extend_from_slice(block.text.as_bytes());
+        Ok(())
+    }
+}
+
+/// The lines about a target.
+struct Block {
+    width: usize,
+    colours: Colours,
+    text: String,
+}
+
+impl Block {
+    fn title(&mut self, record: &Record) {
+        let mut title = escaped(&record.target);
+        if let Some(address) = record.addr.filter(|it| !record.target.contains(&it.to_string())) {
+            title.push_str(&format!(" at {address}"));
+        }
+        if let Some(name) = record.sni.as_ref().filter(|name| !record.target.contains(*name)) {
+            title.push_str(&format!(" as {}", escaped(name)));
+        }
+        for line in wrapped(&title, self.width) {
+            self.text.push_str(&(self.colours.bold(&line) + "\n"));
+        }
+    }
+
+    /// Something and what it is, on as many lines as it takes.
+    fn row(&mut self, label: &str, value: &str) {
+        self.coloured_row(label, value, None);
+    }
+
+    fn coloured_row(&mut self, label: &str, value: &str, colour: Option<&'static str>) {
+        let label_width = INDENT - 3;
+        for (place, line) in wrapped(&escaped(value), self.width - INDENT).iter().enumerate() {
+            let label = if place == 0 { label } else { "" };
+            let line = self.colours.with(line, colour);
+            self.text.push_str(&format!("  {label:<label_width$} {line}\n"));
+        }
+    }
+
+    fn optional_row(&mut self, label: &str, value: Option<&String>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.row(label, value);
+        }
+    }
+
+    fn failure(&mut self, failure: &Failure, record: &Record) {
+        let result = record.result();
+        self.coloured_row("failed", &result, self.colours.of("result", &result));
+        self.row("reason", &failure.detail);
+        let dials = count(record.attempts.unwrap_or_default(), "dial");
+        let port = record.port.map(|port| format!(", port {port}")).unwrap_or_default();
+        self.row("tried", &format!("{dials}{port}, {:.0} ms", record.ms.total));
+        self.optional_row("seen", failure.evidence.as_ref());
+        let cause = CAUSES.iter().find(|(word, _)| *word == result);
+        if let Some((_, cause)) = cause {
+            self.row("likely", cause);
+        }
+    }
+
+    fn verdict(&mut self, record: &Record) {
+        let Some(trust) = record.trust.as_deref() else { return };
+        let verdict = trust.verdict.as_str();
+        self.coloured_row("verdict", verdict, self.colours.of("verdict", verdict));
+        for problem in &trust.problems {
+            let word = problem.as_str();
+            let fact = explained(*problem, record);
+            match PROBLEMS.iter().find(|(known, ..)| *known == word) {
+                Some((_, meaning, remedy)) => {
+                    let fact = fact.strip_prefix(word).unwrap_or_default();
+                    self.row("problem", &format!("{meaning}{fact}"));
+                    self.row("", &format!("to do: {remedy}"));
+                }
+                None => self.row("problem", &fact),
+            }
+        }
+    }
+
+    fn session(&mut self, record: &Record) {
+        if let Some(starttls) = record.starttls.as_deref() {
+            let banner = starttls.banner.iter().map(|banner| format!(", which greets: {banner}"));
+            self.row("STARTTLS", &(starttls.protocol.clone() + &banner.collect::<String>()));
+        }
+        let Some(tls) = record.tls.as_deref() else { return };
+        let version = tls.version.iter().chain(&tls.cipher).cloned().collect::<Vec<_>>();
+        if !version.is_empty() {
+            self.row("protocol", &version.join(", "));
+        }
+        self.optional_row("group", tls.group.as_ref());
+        self.optional_row("ALPN", tls.alpn.as_ref());
+        match (&tls.signature, &tls.signature_unchecked) {
+            (Some(scheme), Some(why)) => {
+                self.row("signature", &format!("{scheme}, unchecked: {why}"))
+            }
+            (Some(scheme), None) => self.row("signature", scheme),
+            _ => {}
+        }
+        if tls.pq_intolerant == Some(true) {
+            self.row("intolerant", "it answers only a hello without post-quantum groups");
+        }
+        if tls.client_cert_requested == Some(true) {
+            self.row("client", "it asked for a certificate of the client");
+        }
+    }
+
+    fn certificate(&mut self, cert: &Certificate) {
+        self.optional_row("subject", cert.subject.as_ref());
+        self.optional_row("issuer", cert.issuer.as_ref());
+        self.optional_row("names", names(cert, 8).as_ref());
+        if let (Some(from), Some(to)) = (&cert.not_before, &cert.not_after) {
+            let left = cert.days_left.map(|days| days.to_string()).unwrap_or_default();
+            let days = cert.days_left.map(|days| format!(", {} left", count(days, "day")));
+            let value = format!("{} to {}{}", date(from), date(to), days.unwrap_or_default());
+            self.coloured_row("valid", &value, self.colours.of("days", &left));
+        }
+        let size = cert.key_curve.clone().or(cert.key_bits.map(|bits| format!("{bits} bits")));
+        let key: Vec<_> = cert.key.iter().chain(&size).cloned().collect();
+        if !key.is_empty() {
+            let signed =
+                cert.signature_algorithm.as_ref().map(|name| format!(", signed with {name}"));
+            self.row("key", &(key.join(" ") + &signed.unwrap_or_default()));
+        }
+        self.optional_row("serial", cert.serial.as_ref());
+        self.optional_row("SHA-256", cert.sha256.as_ref());
+        self.optional_row("pin", cert.spki_sha256.as_ref());
+    }
+
+    fn chain(&mut self, record: &Record) {
+        if let Some(chain) = record.chain.as_deref() {
+            self.row("chain", &count(chain.length as u64, "certificate"));
+            for cert in chain.certificates.iter().flatten().skip(1) {
+                let name = cert.subject.as_deref().unwrap_or("a certificate that cannot be read");
+                let end = cert.not_after.as_deref().map(|time| format!(", ends {}", date(time)));
+                self.row("", &format!("{name}{}", end.unwrap_or_default()));
+            }
+        }
+        self.optional_row("root", record.trust.as_ref().and_then(|trust| trust.anchor.as_ref()));
+        if let Some(staple) = record.ocsp.as_deref() {
+            self.staple(staple);
+        }
+    }
+
+    fn staple(&mut self, staple: &Ocsp) {
+        let status = serde_json::to_value(staple.status);
+        let status = status.ok().and_then(|word| word.as_str().map(str::to_owned));
+        let end = staple.next_update.as_deref().map(|time| format!(", until {time}"));
+        self.row("staple", &format!("{}{}", status.unwrap_or_default(), end.unwrap_or_default()));
+    }
+
+    fn times(&mut self, record: &Record) {
+        let ms = &record.ms;
+        let steps = [
+            ("name", ms.resolve),
+            ("connect", ms.connect),
+            ("STARTTLS", ms.starttls),
+            ("handshake", ms.handshake),
+        ];
+        let steps = steps.into_iter().filter_map(|(step, took)| Some((step, took?)));
+        let mut words: Vec<_> = steps.map(|(step, took)| format!("{step} {took:.1}")).collect();
+        if record.error.is_none() || !words.is_empty() {
+            words.push(format!("in all {:.1} ms", ms.total));
+            self.row("times", &words.join(", "));
+        }
+        if let (Some(sent), Some(received)) = (record.sent, record.received) {
+            self.row("bytes", &format!("{sent} sent, {received} received"));
+        }
+    }
+
+    fn enumeration(&mut self, report: &Report) {
+        for version in report.versions.iter().rev() {
+            self.version(version);
+        }
+        for (label, list, is_whole) in [
+            ("groups", &report.groups, report.groups_complete),
+            ("curves", &report.curves, report.curves_complete),
+        ] {
+            if !list.is_empty() {
+                let end = if is_whole { "" } else { " and perhaps more: it fell silent" };
+                self.row(label, &(list.join(", ") + end));
+            }
+        }
+        for (label, support) in [
+            ("compression", report.compression),
+            ("fallback", report.fallback_scsv),
+            ("renegotiation", report.secure_renegotiation),
+            ("ext. master", report.extended_master_secret),
+        ] {
+            self.row(label, answer(support));
+        }
+    }
+
+    fn version(&mut self, version: &Version) {
+        if version.support != Support::Supported {
+            return self.row(&version.version, answer(version.support));
+        }
+        let order = match version.order {
+            Some(Order::Server) => ", in the server's order",
+            Some(Order::Client) => ", in the client's order",
+            None => "",
+        };
+        let suites = count(version.suites.len() as u64, "suite");
+        self.row(&version.version, &format!("{suites}{order}"));
+        for suite in &version.suites {
+            let mut text = suite.suite.clone();
+            text.extend(suite.group.iter().map(|group| format!(" {group}")));
+            text.extend(suite.dh_bits.iter().map(|bits| format!(" DH {bits}")));
+            text.extend(suite.rsa_bits.iter().map(|bits| format!(" RSA {bits}")));
+            let is_weak = WEAK.iter().any(|word| suite.suite.contains(word))
+                || suite.dh_bits.is_some_and(|bits| bits < 2048);
+            let colour = if is_weak { self.colours.of("verdict", "weak") } else { None };
+            self.coloured_row("", &(text + if is_weak { "  weak" } else { "" }), colour);
+        }
+    }
+}
+
+fn answer(support: Support) -> &'static str {
+    match support {
+        Support::Supported => "yes",
+        Support::NotSupported => "no",
+        Support::Unknown => "unknown",
+    }
+}
+
+fn date(time: &str) -> &str {
+    time.get(..10).unwrap_or(time)
+}

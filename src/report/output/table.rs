@@ -1,0 +1,139 @@
+//! A table for people, which fits the terminal that it is on.
+
+use std::io;
+
+use crate::report::output::text::{self, Colours, NOTHING};
+use crate::report::output::width::{shortened, width, wrapped};
+use crate::report::output::{Format, Layout};
+use crate::report::record::Record;
+
+/// Between two columns.
+const GAP: usize = 2;
+/// Before a note on a line of its own.
+const INDENT: usize = 4;
+/// A target has at least so many columns, and no more than the other number.
+const TARGET: (usize, usize) = (18, 44);
+/// No table is narrower: what does not fit wraps, as it must.
+const NARROWEST: usize = 40;
+
+/// A column behind the target.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Column {
+    name: &'static str,
+    width: usize,
+    /// The higher it is, the sooner there is no room for it.
+    rank: u8,
+    is_number: bool,
+}
+
+const fn column(name: &'static str, width: usize, rank: u8, is_number: bool) -> Column {
+    Column { name, width, rank, is_number }
+}
+
+/// In their order on the terminal.
+const COLUMNS: [Column; 8] = [
+    column("address", 15, 1, false),
+    column("result", 6, 0, false),
+    column("version", 7, 4, false),
+    column("group", 17, 6, false),
+    column("alpn", 8, 7, false),
+    column("days", 6, 2, true),
+    column("verdict", 18, 3, false),
+    column("ms", 8, 5, true),
+];
+
+struct Table {
+    width: usize,
+    target: usize,
+    columns: Vec<Column>,
+    colours: Colours,
+    is_header_due: bool,
+}
+
+pub(super) fn format(layout: &Layout, width: usize) -> Box<dyn Format> {
+    let width = width.max(NARROWEST);
+    let is_shown = |column: &Column| column.name != "address" || layout.addresses;
+    let mut by_rank: Vec<_> = COLUMNS.into_iter().filter(is_shown).collect();
+    by_rank.sort_by_key(|column| column.rank);
+    let mut room = width - TARGET.0;
+    let mut columns = Vec::new();
+    for column in by_rank {
+        match room.checked_sub(GAP + column.width) {
+            Some(left) => {
+                room = left;
+                columns.push(column);
+            }
+            None => break,
+        }
+    }
+    columns.sort_by_key(|column| COLUMNS.iter().position(|other| other == column));
+    Box::new(Table {
+        width,
+        target: (TARGET.0 + room).min(TARGET.1),
+        columns,
+        colours: Colours(layout.coloured),
+        is_header_due: true,
+    })
+}
+
+impl Format for Table {
+    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+        if std::mem::take(&mut self.is_header_due) {
+            let mut line = Line::default();
+            line.cell("target", self.target, false, None);
+            for column in &self.columns {
+                line.cell(column.name, column.width, column.is_number, None);
+            }
+            out.extend_from_slice(self.colours.bold(&line.text.to_uppercase()).as_bytes());
+            out.push(b'\n');
+        }
+        let cells = text::cells(record);
+        let mut line = Line::default();
+        line.cell(&shortened(cells.of("target"), self.target), self.target, false, None);
+        for column in &self.columns {
+            let cell = cells.of(column.name);
+            let colour = self.colours.of(column.name, cell);
+            if column.name == "result" && record.error.is_some() {
+                // Nothing else is known of most of them: the reason takes the place of the facts.
+                line.cell(cell, width(cell), false, colour);
+                break;
+            }
+            let fitting = shortened(cell, column.width);
+            line.cell(&fitting, column.width, column.is_number, colour);
+        }
+        let note = cells.of("note");
+        let room = self.width.saturating_sub(line.width + GAP);
+        let is_beside = note == NOTHING || width(note) <= room;
+        if is_beside && note != NOTHING {
+            line.cell(note, width(note), false, None);
+        }
+        out.extend_from_slice(line.text.trim_end().as_bytes());
+        out.push(b'\n');
+        if !is_beside {
+            for line in wrapped(note, self.width - INDENT) {
+                out.extend_from_slice(format!("{:INDENT$}{line}\n", "").as_bytes());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line in the making.
+#[derive(Default)]
+struct Line {
+    text: String,
+    /// Columns that are taken: escape sequences take none.
+    width: usize,
+}
+
+impl Line {
+    fn cell(&mut self, cell: &str, size: usize, is_right: bool, colour: Option<&'static str>) {
+        let gap = if self.width == 0 { 0 } else { GAP };
+        let taken = width(cell);
+        let padding = size.saturating_sub(taken);
+        let (before, after) = if is_right { (gap + padding, 0) } else { (gap, padding) };
+        let cell = text::coloured(cell, colour);
+        self.text.push_str(&format!("{:before$}{cell}{:after$}", "", ""));
+        self.width += gap + padding + taken;
+    }
+}

@@ -1,0 +1,103 @@
+//! Text that fits columns of a terminal.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// What stands for what was left out.
+const ELLIPSIS: char = '\u{2026}';
+
+/// Columns that `text` takes.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text`, with its middle left out if it takes more than `limit` columns.
+pub(super) fn shortened(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    // The end tells names under one domain apart less often than the start does.
+    let room = limit.saturating_sub(1);
+    let (head, tail) = (room.div_ceil(2), room / 2);
+    let start = prefix(text.chars(), head);
+    let end: Vec<char> = prefix(text.chars().rev(), tail).chars().collect();
+    let end: String = end.into_iter().rev().collect();
+    format!("{start}{ELLIPSIS}{end}")
+}
+
+/// As many of the characters as fit.
+fn prefix(chars: impl Iterator<Item = char>, limit: usize) -> String {
+    let mut taken = 0;
+    chars
+        .take_while(|c| {
+            taken += c.width().unwrap_or_default();
+            taken <= limit
+        })
+        .collect()
+}
+
+/// `text` in lines of at most `limit` columns, broken at blanks where there are any.
+pub(super) fn wrapped(text: &str, limit: usize) -> Vec<String> {
+    let limit = limit.max(1);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        let mut word = word.to_owned();
+        if !line.is_empty() && width(&line) + 1 + width(&word) > limit {
+            lines.push(std::mem::take(&mut line));
+        }
+        while width(&word) > limit {
+            // One that is wider than the line stands alone and is too wide.
+            let mut head = prefix(word.chars(), limit);
+            if head.is_empty() {
+                head.extend(word.chars().next());
+            }
+            word = word.split_off(head.len());
+            lines.push(head);
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_middle_is_left_out() {
+        for (text, limit, expected) in [
+            ("example.com", 11, "example.com"),
+            ("www.example.com", 11, "www.e\u{2026}e.com"),
+            ("\u{4f8b}\u{3048}\u{30c6}\u{30b9}\u{30c8}", 7, "\u{4f8b}\u{2026}\u{30c8}"),
+            ("abc", 1, "\u{2026}"),
+        ] {
+            assert_eq!(shortened(text, limit), expected);
+        }
+    }
+
+    #[test]
+    fn lines_break_at_blanks_and_long_words_anywhere() {
+        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrapped("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrapped("", 4), [""]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_too_wide_and_nothing_is_lost(text in "\\PC{0,60}", limit in 2_usize..40) {
+            prop_assert!(width(&shortened(&text, limit)) <= limit);
+            let lines = wrapped(&text, limit);
+            for line in &lines {
+                prop_assert!(width(line) <= limit, "{line:?}");
+            }
+            let letters = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
+            prop_assert_eq!(letters(&lines.concat()), letters(&text));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What a person sees on a terminal: the table, the detail, colours, progress.
+
+use std::fs;
+
+use tempfile::TempDir;
+use unicode_width::UnicodeWidthStr;
+
+use crate::support::cmd::{BINARY, Tlsweep};
+use crate::support::peer::Spec;
+use crate::support::pki::CA;
+use crate::support::programs::{Program, shown};
+
+/// What a command prints on a terminal of so many columns, its stderr left out.
+fn on_terminal(columns: usize, environment: &str, args: &[&str]) -> Option<String> {
+    let script = Program::find("script")?;
+    let quoted: Vec<_> = args.iter().map(|arg| format!("'{arg}'")).collect();
+    let command = format!(
+        "stty cols {columns} rows 24; {environment} {BINARY} {} 2>/dev/null",
+        quoted.join(" ")
+    );
+    let output = script.run(["-qec", &command, "/dev/null"]);
+    assert!(output.status.code().is_some_and(|code| code < 2), "{}", shown(&output));
+    Some(String::from_utf8(output.stdout).unwrap().replace('\r', ""))
+}
+
+fn without_colours(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, sequence)) = rest.split_once("\x1b[") {
+        plain.push_str(before);
+        rest = sequence.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain + rest
+}
+
+/// Forty targets of every kind, in a file.
+struct List {
+    dir: TempDir,
+    _peers: Vec<crate::support::peer::Peer>,
+}
+
+impl List {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let good = Spec::good().on_all_of_loopback().start();
+        let refusing = Spec::refusing().on_all_of_loopback().start();
+        let long = format!("{}.{}.localhost", "a".repeat(60), "b".repeat(60));
+        let wide = "\u{4f8b}\u{3048}".repeat(8);
+        let mut lines = Vec::new();
+        for number in 1..=12 {
+            lines.push(format!("127.0.0.{number}:{},good.test", good.addr.port()));
+            lines.push(format!("127.0.0.{number}:{},other.test", good.addr.port()));
+            lines.push(format!("127.0.0.{number}:{}", refusing.addr.port()));
+        }
+        lines.push(format!("{long}:{}", good.addr.port()));
+        lines.push(format!("{wide}..test"));
+        lines.push("two words and more that are no target at all".to_owned());
+        lines.push(format!("[::ffff:127.0.0.1]:{},good.test", good.addr.port()));
+        fs::write(dir.path().join("list"), lines.join("\n")).unwrap();
+        fs::copy(CA.write_to(&dir), dir.path().join("roots")).unwrap();
+        Self { dir, _peers: vec![good, refusing] }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn no_row_of_the_table_wraps() {
+    let list = List::new();
+    for columns in [60, 80, 100, 120, 200] {
+        let args = ["-f", &list.path("list"), "--roots", &list.path("roots"), "-c1"];
+        let Some(text) = on_terminal(columns, "TERM=xterm", &args) else { return };
+        let plain = without_colours(&text);
+        let mut lines = plain.lines();
+        let header = lines.next().unwrap();
+        assert!(header.starts_with("TARGET") && header.contains("RESULT"), "{header}");
+        for line in plain.lines() {
+            assert!(line.width() <= columns, "{columns}: {} columns: {line}", line.width());
+            assert_eq!(line, line.trim_end(), "blanks at the end");
+        }
+        let rows = lines.filter(|line| !line.starts_with(' ')).count();
+        assert_eq!(rows, 40, "{columns}: {plain}");
+        assert!(plain.contains("name_mismatch (it is for good.test"), "{columns}: {plain}");
+        assert!(plain.contains('\u{2026}'), "{columns}: a long name is shortened: {plain}");
+        for (column, least) in [("DAYS", 60), ("VERDICT", 60), ("VERSION", 80), ("GROUP", 100)] {
+            let is_there = header.contains(column);
+            assert!(is_there || columns < least, "{columns}: {header}");
+        }
+        let failing = plain.lines().find(|line| line.contains("connect/refused")).unwrap();
+        assert!(columns < 80 || failing.contains("refused (os"), "{columns}: {failing}");
+    }
+}
+
+#[test]
+fn the_address_is_a_column_where_a_target_has_several() {
+    let good = Spec::good().start();
+    let target = good.target();
+    let shown = |args: &[&str]| {
+        on_terminal(100, "TERM=xterm", &[args, &["-c1", &target, &target]].concat())
+    };
+    let Some(with) = shown(&["--all-addresses"]) else { return };
+    assert!(with.contains("ADDRESS"), "{with}");
+    let row = without_colours(&with).lines().nth(1).unwrap().to_owned();
+    assert_eq!(row.matches("127.0.0.1").count(), 2, "{row}");
+    assert!(!shown(&[]).unwrap().contains("ADDRESS"));
+}
+
+#[test]
+fn colours_are_where_they_are_wanted() {
+    let good = Spec::good().start();
+    let args = [good.target(), good.target()];
+    let args = [args[0].as_str(), args[1].as_str()];
+    let coloured = |environment: &str, flags: &[&str]| {
+        let text = on_terminal(80, environment, &[&args, flags].concat())?;
+        Some(text.contains("\x1b[32m"))
+    };
+    for (environment, flags, expected) in [
+        ("TERM=xterm", &[][..], true),
+        ("TERM=dumb", &[], false),
+        ("TERM=xterm NO_COLOR=1", &[], false),
+        ("TERM=xterm NO_COLOR=", &[], true),
+        ("TERM=xterm", &["--color", "never"], false),
+        ("TERM=dumb NO_COLOR=1", &["--color", "always"], true),
+        ("TERM=dumb CLICOLOR_FORCE=1", &[], true),
+        ("TERM=xterm NO_COLOR=1 CLICOLOR_FORCE=1", &[], false),
+    ] {
+        let Some(found) = coloured(environment, flags) else { return };
+        assert_eq!(found, expected, "{environment} {flags:?}");
+    }
+    let piped = |flags: &[&str], force: &str| {
+        let run = Tlsweep::new().env("CLICOLOR_FORCE", force).args(flags).args(args);
+        let outcome = run.run("");
+        outcome.assert_complete();
+        assert_eq!(outcome.text().lines().next().unwrap().split('\t').count(), 9);
+        outcome.text().contains("\x1b[")
+    };
+    assert_eq!(
+        [piped(&[], "0"), piped(&[], "1"), piped(&["--color=always"], "0")],
+        [false, true, true]
+    );
+}
+
+#[test]
+fn one_target_on_a_terminal_is_told_in_detail() {
+    let good = Spec::good().start();
+    let dir = TempDir::new().unwrap();
+    let roots = CA.write_to(&dir);
+    let line = format!("{},other.test", good.target());
+    for columns in [60, 80, 200] {
+        let args = ["--roots", roots.to_str().unwrap(), line.as_str()];
+        let Some(text) = on_terminal(columns, "TERM=xterm", &args) else { return };
+        let plain = without_colours(&text);
+        for word in
+            ["verdict", "name_mismatch", "to do:", "protocol", "TLSv1.3", "subject", "issuer"]
+        {
+            assert!(plain.contains(word), "{columns}: no {word} in {plain}");
+        }
+        for word in
+            ["valid", "SHA-256", "pin", "chain", "root", "times", "X25519MLKEM768", "good.test"]
+        {
+            assert!(plain.contains(word), "{columns}: no {word} in {plain}");
+        }
+        assert!(plain.lines().all(|line| line.width() <= columns), "{columns}: {plain}");
+    }
+    let refusing = Spec::refusing().start();
+    let text = on_terminal(80, "TERM=xterm", &[&refusing.target()]).unwrap();
+    for word in ["connect/refused", "reason", "tried", "1 dial,", "likely", "nothing listens"] {
+        assert!(text.contains(word), "no {word} in {text}");
+    }
+    // Not for several, nor in a pipe.
+    let several = on_terminal(80, "TERM=xterm", &[&good.target(), &good.target()]).unwrap();
+    assert!(several.contains("TARGET"), "{several}");
+    let piped = Tlsweep::new().args([good.target()]).run("");
+    assert_eq!(piped.text().split('\t').count(), 9, "{}", piped.text());
+    let asked = Tlsweep::new().args(["--format", "detail", &good.target()]).run("");
+    assert!(asked.assert_complete().text().contains("\n  protocol "), "{}", asked.text());
+}
+
+#[test]
+fn what_is_enumerated_is_told_in_detail() {
+    let good = Spec::good().on_all_of_loopback().start();
+    let args = ["--format", "detail", "--enumerate", &good.target()];
+    let outcome = Tlsweep::new().args(args).run("");
+    let text = outcome.assert_complete().text();
+    for word in ["TLSv1.3", "suites", "TLS_AES_128_GCM_SHA256", "groups", "SSLv3"] {
+        assert!(text.contains(word), "no {word} in {text}");
+    }
+}
+
+#[test]
+fn progress_is_for_terminals_whose_output_is_no_pipe() {
+    let Some(script) = Program::find("script") else { return };
+    let silent = Spec::script([crate::support::script::Step::Hold]).start();
+    let run = |stdout: &str| {
+        let command = format!(
+            "stty cols 100; TERM=xterm {BINARY} --handshake-timeout 1s {0} {0} {stdout}",
+            silent.target()
+        );
+        let output = script.run(["-qec", &command, "/dev/null"]);
+        assert!(output.status.success(), "{}", shown(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (stdout, is_shown) in [("", true), (">/dev/null", true), ("| cat", false)] {
+        let text = run(stdout);
+        assert_eq!(text.contains("in flight"), is_shown, "{stdout:?}: {text:?}");
+        assert!(!text.contains("100% 0 done") && !text.contains("0s left"), "{stdout:?}: {text:?}");
+    }
+}
