@@ -73,7 +73,8 @@ impl<'a> Reading<'a> {
             self.signature = certificate
                 .expect(tag::BIT_STRING)
                 .and_then(|found| found.value.split_first())
-                .map(|(_unused_bits, signature)| signature);
+                // A signature has whole bytes. OpenSSL calls any other one false.
+                .map(|(&unused_bits, signature)| if unused_bits == 0 { signature } else { &[] });
         }
         self.read_tbs(tbs.inside, tbs.complete)
     }

@@ -147,7 +147,7 @@ pub(super) fn is_well_formed(der: &[u8]) -> bool {
         let algorithm = strict(&mut certificate, tag::SEQUENCE)?;
         let signature = strict(&mut certificate, tag::BIT_STRING)?;
         let is_whole = outer.is_empty() && certificate.is_empty();
-        (is_whole && signature.value.first() == Some(&0)).then_some(())?;
+        (is_whole && signature.value.first().is_some_and(|&bits| bits < 8)).then_some(())?;
         is_well_formed_tbs(tbs, algorithm)
     };
     check().is_some()

@@ -1,294 +1,162 @@
-//! Trusted or not: random chains, judged by us and by `openssl verify`.
+//! Trusted or not: random chains, judged by us, by `openssl verify` and by GnuTLS.
+//!
+//! `TLSWEEP_SEED` gives the same chains again, `TLSWEEP_CHAINS` says how many.
 
-use std::path::Path;
+mod odd;
+mod plan;
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::process::Command;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    KeyUsagePurpose, NameConstraints,
-};
+use rcgen::KeyUsagePurpose::{DigitalSignature, KeyCertSign};
 use rustls_pki_types::CertificateDer;
-use tlsweep::cert::pem;
+use tlsweep::cert::Problem;
 
-use crate::support::certs::{Entity, ca, problems, server, valid};
+use self::plan::{Plan, Random, World};
+use crate::support::certs::problems;
+use crate::support::programs::skip;
+use crate::support::x509;
 
-const CHAINS: usize = 500;
+type Der = CertificateDer<'static>;
 
-type Difference = (&'static str, fn(&Plan) -> bool);
+/// A reason for which we may differ from OpenSSL.
+struct Difference {
+    why: &'static str,
+    /// We may differ when GnuTLS sides with OpenSSL, too.
+    also_from_gnutls: bool,
+    applies: fn(&Plan, &World, &[Problem]) -> bool,
+}
 
-/// Where the two may differ, and why.
-const DIFFERENCES: [Difference; 4] = [
-    ("OpenSSL takes a CA for a server; webpki does not", |plan| plan.leaf.is_ca),
-    ("OpenSSL looks at a CA's key usage; webpki leaves that to the CA flag", |plan| {
-        plan.cas.iter().any(|ca| ca.usage == Usage::DigitalSignature)
-    }),
-    ("OpenSSL wants a server's key usage to fit a key exchange; webpki does not look", |plan| {
-        plan.leaf.usage == Usage::CrlSign
-    }),
-    ("only we mind a key that may sign certificates in a certificate that may not", |plan| {
-        plan.leaf.usage == Usage::Both
-    }),
+const DIFFERENCES: [Difference; 6] = [
+    Difference {
+        why: "a CA is no server for rustls and browsers; OpenSSL and GnuTLS do not mind",
+        also_from_gnutls: true,
+        applies: |plan, _, problems| plan.leaf.is_ca && problems.contains(&Problem::CaAsLeaf),
+    },
+    Difference {
+        why: "RFC 8446 wants a leaf that may sign; for OpenSSL and GnuTLS to encipher is enough",
+        also_from_gnutls: true,
+        applies: |plan, _, problems| {
+            let usage = &plan.leaf.usage;
+            !usage.is_empty()
+                && !usage.contains(&DigitalSignature)
+                && problems.contains(&Problem::BadPurpose)
+        },
+    },
+    Difference {
+        why: "RFC 5280 lets only a CA have keyCertSign; OpenSSL minds with -x509_strict only",
+        also_from_gnutls: true,
+        applies: |plan, _, problems| {
+            plan.leaf.usage.contains(&KeyCertSign) && problems.contains(&Problem::BadPurpose)
+        },
+    },
+    Difference {
+        why: "OpenSSL and GnuTLS take RSA keys of 1,024 bits by default; browsers do not",
+        also_from_gnutls: true,
+        applies: |plan, world, problems| {
+            plan.odd.is_some_and(|place| world.odd[place].bits < 2_048)
+                && problems.contains(&Problem::WeakKey)
+        },
+    },
+    Difference {
+        why: "our library checks no signatures under RSA exponents of more than 33 bits",
+        also_from_gnutls: true,
+        applies: |plan, world, problems| {
+            plan.odd.is_some_and(|place| world.odd[place].exponent > 1 << 33)
+                && problems.contains(&Problem::UnsupportedSignature)
+        },
+    },
+    Difference {
+        why: "of several issuers of one name OpenSSL tries one that is current, and does not go \
+              back when it is no good; we do, as browsers do",
+        also_from_gnutls: true,
+        applies: |plan, _, problems| problems.is_empty() && (plan.has_namesakes() || plan.crossed),
+    },
 ];
+
+/// A chain, its roots and how they were made.
+struct Made {
+    plan: Plan,
+    chain: Vec<Der>,
+    roots: Vec<Der>,
+}
+
+/// What came of one chain.
+enum Outcome {
+    Agreed { trusted: bool },
+    Explained(&'static str),
+    Wrong(String),
+}
 
 #[test]
 fn openssl_agrees() {
     if Command::new("openssl").arg("version").output().is_err() {
-        let strict = std::env::var_os("TLSWEEP_REAL_SERVERS").is_some();
-        assert!(!strict, "no openssl");
-        eprintln!("skipped: no openssl");
+        skip("openssl is not installed");
         return;
     }
-    let seed = match std::env::var("TLSWEEP_SEED") {
-        Ok(seed) => seed.parse().expect("a number"),
-        Err(_) => u64::from(std::process::id()) << 32 | u64::from(rand_nanos()),
-    };
-    eprintln!("TLSWEEP_SEED={seed}");
-    let folder = tempfile::tempdir().unwrap();
-    let roots = [Entity::root("root"), Entity::root("another")];
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let seed = number("TLSWEEP_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let chains = number("TLSWEEP_CHAINS").unwrap_or(300);
+    eprintln!("TLSWEEP_SEED={seed} TLSWEEP_CHAINS={chains}");
+    let world = World::new();
     let mut random = Random(seed);
-    let mut trusted = 0;
-    let mut explained = 0;
-    for number in 0..CHAINS {
-        let plan = Plan::new(&mut random);
-        let chain = plan.carry_out(&roots, &mut random);
-        let ours = problems(&chain.iter().collect::<Vec<_>>(), &[&roots[0].der]);
-        let theirs = openssl(folder.path(), &chain, &roots[0].der);
-        trusted += usize::from(ours.is_empty());
-        if ours.is_empty() == theirs.is_ok() {
-            continue;
-        }
-        let reason = DIFFERENCES.iter().find(|(_, applies)| applies(&plan));
-        assert!(
-            reason.is_some(),
-            "seed {seed}, chain {number}: {plan:#?}\nwe say {ours:?}, OpenSSL says {theirs:?}"
-        );
-        explained += 1;
-    }
-    eprintln!("{CHAINS} chains, {trusted} trusted, {explained} differences explained");
-    assert!(trusted > CHAINS / 20, "only {trusted} trusted");
-    assert!(trusted < CHAINS * 3 / 4, "{trusted} trusted");
-}
+    let made = (0..chains).map(|_| {
+        let plan = Plan::new(&mut random, world.odd.len());
+        let (chain, roots) = plan.carry_out(&world, &mut random);
+        Made { plan, chain, roots }
+    });
+    let made = made.collect::<Vec<_>>();
 
-/// How a chain is made.
-#[derive(Debug)]
-struct Plan {
-    /// Under the trusted root, or the other.
-    root: usize,
-    /// From the root down.
-    cas: Vec<Member>,
-    leaf: Member,
-    /// The CAs that are sent, in this order.
-    sent: Vec<usize>,
-    /// Certificates that have nothing to do with it.
-    strangers: usize,
-    sends_root: bool,
-}
-
-#[derive(Debug)]
-struct Member {
-    validity: (i32, i32),
-    is_ca: bool,
-    path_length: Option<u8>,
-    usage: Usage,
-    purposes: Vec<ExtendedKeyUsagePurpose>,
-    permitted: Option<&'static str>,
-    names: &'static [&'static str],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Usage {
-    Absent,
-    CertSign,
-    CrlSign,
-    DigitalSignature,
-    Both,
-}
-
-impl Plan {
-    fn new(random: &mut Random) -> Self {
-        let cas = (0..random.below(4)).map(|_| Member::ca(random)).collect::<Vec<_>>();
-        let mut sent = (0..cas.len()).rev().collect::<Vec<_>>();
-        match random.below(8) {
-            0 => drop(sent.pop()),
-            1 => drop(sent.drain(..sent.len().min(1))),
-            2 | 3 => random.shuffle(&mut sent),
-            4 => sent.extend(sent.clone()),
-            _ => {}
-        }
-        Self {
-            root: usize::from(random.below(12) == 0),
-            leaf: Member::leaf(random),
-            cas,
-            sent,
-            strangers: [0, 0, 0, 1, 3][random.below(5)],
-            sends_root: random.below(4) == 0,
-        }
-    }
-
-    fn carry_out(&self, roots: &[Entity; 2], random: &mut Random) -> Vec<CertificateDer<'static>> {
-        let mut issued = Vec::<Entity>::new();
-        for (number, member) in self.cas.iter().enumerate() {
-            let issuer = issued.last().unwrap_or(&roots[self.root]);
-            let params = member.params(ca(&format!("CA {number}")));
-            let next = issuer.issue(params);
-            issued.push(next);
-        }
-        let issuer = issued.last().unwrap_or(&roots[self.root]);
-        let leaf = issuer.issue(self.leaf.params(server(self.leaf.names)));
-        let mut others =
-            self.sent.iter().map(|&number| issued[number].der.clone()).collect::<Vec<_>>();
-        others.extend((0..self.strangers).map(|_| Entity::root("stranger").der));
-        if self.sends_root {
-            others.push(roots[self.root].der.clone());
-        }
-        if self.strangers > 1 {
-            random.shuffle(&mut others);
-        }
-        std::iter::once(leaf.der).chain(others).collect()
-    }
-}
-
-impl Member {
-    fn ca(random: &mut Random) -> Self {
-        Self {
-            validity: Self::validity(random),
-            is_ca: random.below(16) != 0,
-            path_length: [None, None, None, None, Some(0), Some(1), Some(2)][random.below(7)],
-            usage: match random.below(16) {
-                0 => Usage::DigitalSignature,
-                1..4 => Usage::Absent,
-                _ => Usage::CertSign,
-            },
-            purposes: Self::purposes(random),
-            permitted: match random.below(16) {
-                0 => Some("example.org"),
-                1 | 2 => Some("example.com"),
-                _ => None,
-            },
-            names: &[],
-        }
-    }
-
-    fn leaf(random: &mut Random) -> Self {
-        let names: [&[&str]; 8] = [
-            &["example.com"],
-            &["example.com"],
-            &["www.example.com", "example.com"],
-            &["*.com", "example.com"],
-            &["EXAMPLE.com"],
-            &["example.com", "192.0.2.1"],
-            &["*.example.com"],
-            &["example.org"],
-        ];
-        Self {
-            validity: Self::validity(random),
-            is_ca: random.below(16) == 0,
-            path_length: None,
-            usage: match random.below(16) {
-                0 => Usage::CrlSign,
-                1 => Usage::Both,
-                2..6 => Usage::Absent,
-                _ => Usage::DigitalSignature,
-            },
-            purposes: Self::purposes(random),
-            permitted: None,
-            names: names[random.below(8)],
-        }
-    }
-
-    fn validity(random: &mut Random) -> (i32, i32) {
-        match random.below(16) {
-            0 => (2020, 2024),
-            1 => (2100, 2110),
-            _ => (2020, 2090),
-        }
-    }
-
-    fn purposes(random: &mut Random) -> Vec<ExtendedKeyUsagePurpose> {
-        use ExtendedKeyUsagePurpose as Purpose;
-        match random.below(16) {
-            0 => vec![Purpose::ClientAuth],
-            1 => vec![Purpose::Any],
-            2 | 3 => vec![Purpose::ClientAuth, Purpose::ServerAuth],
-            4 | 5 => vec![Purpose::ServerAuth],
-            _ => vec![],
-        }
-    }
-
-    fn params(&self, params: CertificateParams) -> CertificateParams {
-        let mut params = valid(params, self.validity.0, self.validity.1);
-        params.is_ca = match (self.is_ca, self.path_length) {
-            (true, None) => IsCa::Ca(BasicConstraints::Unconstrained),
-            (true, Some(length)) => IsCa::Ca(BasicConstraints::Constrained(length)),
-            (false, _) => IsCa::ExplicitNoCa,
-        };
-        params.key_usages = match self.usage {
-            Usage::Absent => vec![],
-            Usage::CertSign => vec![KeyUsagePurpose::KeyCertSign],
-            Usage::CrlSign => vec![KeyUsagePurpose::CrlSign],
-            Usage::DigitalSignature => vec![KeyUsagePurpose::DigitalSignature],
-            Usage::Both => vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign],
-        };
-        params.extended_key_usages = self.purposes.clone();
-        params.name_constraints = self.permitted.map(|name| NameConstraints {
-            permitted_subtrees: vec![GeneralSubtree::DnsName(name.to_owned())],
-            excluded_subtrees: vec![],
+    // OpenSSL and GnuTLS are processes: two at a time take half as long.
+    let outcomes = std::thread::scope(|scope| {
+        let world = &world;
+        let halves = made.chunks(made.len().div_ceil(2).max(1));
+        let judges = halves.map(|half| {
+            scope.spawn(move || half.iter().map(|made| made.judge(world)).collect::<Vec<_>>())
         });
-        params
+        #[expect(clippy::needless_collect, reason = "all threads must run before one is joined")]
+        let judges = judges.collect::<Vec<_>>();
+        judges.into_iter().flat_map(|judge| judge.join().unwrap()).collect::<Vec<_>>()
+    });
+    let wrong = outcomes.iter().enumerate().filter_map(|(number, outcome)| match outcome {
+        Outcome::Wrong(why) => Some(format!("seed {seed}, chain {number}: {why}")),
+        _ => None,
+    });
+    let wrong = wrong.collect::<Vec<_>>();
+    assert!(wrong.is_empty(), "{} of {chains}:\n{}", wrong.len(), wrong.join("\n"));
+    let count =
+        |is: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| is(outcome)).count();
+    let trusted = count(&|outcome| matches!(outcome, Outcome::Agreed { trusted: true }));
+    for Difference { why, .. } in &DIFFERENCES {
+        let explained = count(&|outcome| matches!(outcome, Outcome::Explained(by) if by == why));
+        eprintln!("{explained} differ: {why}");
     }
+    eprintln!("{chains} chains, {trusted} trusted by both");
+    assert!(trusted as u64 > chains / 20, "only {trusted} trusted");
+    assert!((trusted as u64) < chains * 3 / 4, "{trusted} trusted");
 }
 
-/// What OpenSSL says against it.
-fn openssl(
-    folder: &Path,
-    chain: &[CertificateDer<'_>],
-    root: &CertificateDer<'_>,
-) -> Result<(), String> {
-    let write = |name: &str, certificates: &[CertificateDer<'_>]| {
-        let path = folder.join(name);
-        let text = certificates.iter().map(|der| pem(der)).collect::<String>();
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let verify = Command::new("openssl")
-        .args(["verify", "-purpose", "sslserver", "-verify_hostname", "example.com"])
-        .args(["-no-CApath", "-no-CAstore", "-CAfile"])
-        .arg(write("root.pem", std::slice::from_ref(root)))
-        .arg("-untrusted")
-        .arg(write("untrusted.pem", chain))
-        .arg(write("leaf.pem", &chain[..1]))
-        .output()
-        .unwrap();
-    match verify.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&verify.stderr).into_owned()),
-    }
-}
-
-/// SplitMix64: a seed gives the same chains again.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for at in (1..items.len()).rev() {
-            let other = self.below(at + 1);
-            items.swap(at, other);
+impl Made {
+    fn judge(&self, world: &World) -> Outcome {
+        let (chain, roots) = (&self.chain, &self.roots);
+        let ours = problems(&chain.iter().collect::<Vec<_>>(), &roots.iter().collect::<Vec<_>>());
+        let openssl = x509::verify(chain, roots, "example.com").expect("openssl");
+        if ours.is_empty() == openssl.is_ok() {
+            return Outcome::Agreed { trusted: ours.is_empty() };
+        }
+        let gnutls = x509::certtool(chain, roots, "example.com");
+        let is_alone = gnutls.as_ref().is_some_and(|gnutls| gnutls.is_ok() == openssl.is_ok());
+        let reason = DIFFERENCES.iter().find(|difference| {
+            (difference.also_from_gnutls || !is_alone)
+                && (difference.applies)(&self.plan, world, &ours)
+        });
+        match reason {
+            Some(difference) => Outcome::Explained(difference.why),
+            None => Outcome::Wrong(format!(
+                "{:#?}\nwe say {ours:?}, OpenSSL says {openssl:?}, GnuTLS says {gnutls:?}",
+                self.plan
+            )),
         }
     }
-}
-
-fn rand_nanos() -> u32 {
-    let now = std::time::SystemTime::now();
-    now.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().subsec_nanos()
 }

@@ -15,6 +15,7 @@
 mod support;
 
 mod cert_cases;
+mod cert_corpus;
 mod cert_facts;
 mod cert_handshake;
 mod cert_hostile;
