@@ -41,9 +41,10 @@ use tlsweep::report::check::Checks;
 use tlsweep::report::output::stream::Stream;
 use tlsweep::report::output::{FORMATS, Layout, write_all};
 use tlsweep::report::status::Status;
+use tlsweep::scan::Scan;
 use tlsweep::sweep::{Settings, Stop, sweep};
 use tlsweep::tls::drain::Goodbye;
-use tlsweep::tls::handshake::{Offer, Versions};
+use tlsweep::tls::handshake::{Alpn, Offer, Versions};
 use tokio::sync::{mpsc, watch};
 
 /// What is offered (nothing: the default), and which of it the server takes.
@@ -94,7 +95,8 @@ fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
         status: Arc::clone(&status),
     };
     let clock = Clock::start(SystemTime::now());
-    let prober = Prober::new(configuration(offered), roots, Checks::default(), clock).unwrap();
+    let prober = Prober::new(configuration(offered), roots, clock).unwrap();
+    let scan = Scan::new(prober, Checks::default());
     let stdin = || Box::new(Cursor::new(list.to_owned())) as Box<dyn Read + Send>;
     let input = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
 
@@ -113,7 +115,7 @@ fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
         status.counts()
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(sweep(Arc::new(prober), settings, line_queue, records, stopping));
+    runtime.block_on(sweep(Arc::new(scan), settings, line_queue, records, stopping));
     reader.join().unwrap();
     let counts = writer.join().unwrap();
     assert_eq!(counts.ok, list.lines().count() as u64, "{counts:?}");
@@ -129,7 +131,7 @@ fn configuration(offered: &[&str]) -> Config {
         sni: Sni::default(),
         offer: Offer {
             versions: Versions::Both,
-            alpn: config::ALPN.split(',').map(|name| name.as_bytes().to_vec()).collect(),
+            alpn: Alpn::OfProtocol,
             reuse_key_share: false,
             groups: offered.iter().map(|name| names::group_by_name(name).unwrap()).collect(),
         },

@@ -35,8 +35,6 @@ pub const LIMIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const MAX_TIME_MAX: Duration = Duration::from_secs(31_557_600);
 /// Bytes read off the wire after the handshake.
 pub const READ_LIMIT: u64 = 64 * 1024;
-/// The protocols of the ALPN extension.
-pub const ALPN: &str = "h2,http/1.1";
 /// How long what is in flight may take to finish once the sweep is asked to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
 /// Connections to one server at once, while it is enumerated.

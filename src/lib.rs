@@ -50,10 +50,12 @@ pub mod tls;
 
 pub mod cert;
 
-pub mod report;
-
 pub mod config;
 
 pub mod probe;
 
+pub mod report;
+
 pub mod sweep;
+
+pub mod scan;

@@ -20,6 +20,10 @@ pub const MAX_SHUFFLE: u64 = 1_000_000;
 /// Targets that are not dialled yet: their names are looked up, or their addresses are crowded.
 pub const ASIDE_LIMIT: usize = 1536;
 
+/// Connections that are tried for one target, retries included, or for each of its addresses with
+/// `--all-addresses`; those of `--enumerate` and the like are not counted.
+pub const MAX_CONNECTIONS: usize = 32;
+
 /// Addresses of one name that have a line each with `--all-addresses`.
 pub const ADDRESSES_LIMIT: NonZero<usize> = NonZero::new(64).unwrap();
 
@@ -34,6 +38,10 @@ pub const RESOLVER_CACHE: u64 = 4096;
 
 /// Bytes of a peer's answer that a record quotes.
 pub const EVIDENCE_LIMIT: usize = 64;
+
+/// Bytes at the beginning of a peer's TLS that are kept during a handshake. A ServerHello is in them:
+/// the largest, with a key share of ML-KEM-1024, has some 1,700.
+pub const BEGINNING_LIMIT: usize = 2048;
 
 /// Bytes of plain text that a peer may send before it agrees to TLS.
 pub const PLAINTEXT_LIMIT: usize = 16 * 1024;

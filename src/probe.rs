@@ -1,19 +1,25 @@
-//! One target, and all the dials that it takes: one record, or one for each address.
+//! One target: which connections it takes, and what they showed.
+//!
+//! [`Prober::probe`] finds the addresses of a target, then asks `plan` what to do next, until there
+//! is nothing left to do. `connection` makes one connection and says what came of it; it decides
+//! nothing. What needs connections besides, such as enumeration, is a `follow`-up.
 
-#![expect(clippy::manual_async_fn, reason = "async functions have room for their arguments twice")]
-
+mod addresses;
+mod attempt;
 mod connection;
-mod dial;
-mod enumerate;
-mod legacy;
-mod retry;
-mod verdict;
+mod follow;
+mod judge;
+mod plan;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use rustls_pki_types::DnsName;
 use tokio::time::Instant;
+
+pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
+pub use follow::Facts;
+pub use plan::{Attempts, Costs};
 
 use crate::cert::{Judge, Roots};
 use crate::config::{Config, Starttls};
@@ -22,14 +28,13 @@ use crate::dial::resolve::{Resolver, Settings};
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
-use crate::feed::target::{Host, InvalidTarget, ServerIdentity, Target};
+use crate::feed::target::{HTTPS_ALPN, InvalidTarget, ServerIdentity, Target};
 use crate::limits::{ADDRESSES_LIMIT, DIALLED_ADDRESSES};
 use crate::pace::limiter::{HostSlot, Limiter};
 use crate::pace::permit::Permit;
-use crate::report::check::Checks;
-use crate::report::record::{Record, milliseconds};
 use crate::tls::handshake::Client;
-use retry::Retries;
+use connection::Context;
+use plan::{Next, Plan};
 
 /// Everything that the targets of a sweep share.
 pub struct Prober {
@@ -41,44 +46,56 @@ pub struct Prober {
     lookups: Arc<()>,
     client: Client,
     judge: Judge,
-    checks: Checks,
 }
 
-/// A target in work.
-struct Work<'a> {
-    addresses: Vec<SocketAddr>,
-    identity: &'a ServerIdentity,
-    starttls: Option<&'static Protocol>,
-    deadline: Deadline<'a>,
-    /// When the handshake must end, once one has begun: a second dial has no limit of its own.
-    until: Option<Instant>,
-    /// To be given back while waiting for a slot at a busy address; `None`: does not wait.
-    permit: Option<&'a mut Permit>,
+/// What was found out about one target, or about one of its addresses.
+#[derive(Debug)]
+pub struct Probed {
+    /// When work on the target began.
+    pub time: SystemTime,
+    /// What the line asks for, or why it is no target.
+    pub target: Result<Arc<Asked>, Failure>,
+    /// From the name to its addresses.
+    pub resolve: Option<Duration>,
+    /// Every connection, and what came of it.
+    pub attempts: Attempts,
+    /// What the follow-ups found out.
+    pub facts: Facts,
+    /// What ended the work apart from the attempts; it goes before theirs.
+    pub failure: Option<Failure>,
+    /// From the beginning to the end, waiting for permits not counted.
+    pub total: Duration,
+}
+
+/// A target with what the sweep's settings add to its line.
+#[derive(Debug)]
+pub struct Asked {
+    /// What the line says.
+    pub target: Target,
+    /// The TCP port to dial.
+    pub port: u16,
+    /// The server name to send and the name to check the certificate against.
+    pub identity: ServerIdentity,
+}
+
+/// A target, or one of its addresses, while it is worked on.
+struct Visit<'a> {
+    context: Context<'a>,
+    plan: Plan,
+    /// Released while waiting for a slot at a busy address.
+    permit: &'a mut Permit,
     /// At the address that is being dialled.
     slot: Option<Box<HostSlot>>,
-    record: &'a mut Record,
-    /// Whether a handshake of TLS began with an answer, if with no end.
-    saw_hello: bool,
-}
-
-impl Work<'_> {
-    /// When the handshake that is under way, or begins now, must end.
-    fn end_of_handshake(&mut self) -> Instant {
-        *self.until.get_or_insert_with(|| self.deadline.of(Wait::Handshake))
-    }
+    resolve: Option<Duration>,
+    attempts: Attempts,
 }
 
 impl Prober {
-    /// Prepares for targets to be swept from `clock`'s now on.
+    /// Prepares for targets to be probed from `clock`'s now on.
     ///
     /// # Errors
     /// The configured offer makes no hello.
-    pub fn new(
-        config: Config,
-        roots: Roots,
-        checks: Checks,
-        clock: Clock,
-    ) -> Result<Self, rustls::Error> {
+    pub fn new(config: Config, roots: Roots, clock: Clock) -> Result<Self, rustls::Error> {
         let resolver = Resolver::new(Settings {
             servers: config.resolvers.clone(),
             in_flight: config.lookups,
@@ -90,7 +107,6 @@ impl Prober {
         Ok(Self {
             client: Client::new(&config.offer)?,
             judge: Judge::new(roots),
-            checks,
             resolver,
             limiter: Limiter::new(config.dial_limits),
             lookups: Arc::default(),
@@ -109,203 +125,188 @@ impl Prober {
         Arc::strong_count(&self.lookups) - 1
     }
 
-    /// The record of a line on which nobody works any more, for the given reason.
-    pub fn unfinished(&self, line: &Line, failure: Failure) -> Record {
-        let record = match parse(line) {
-            Ok(target) => Record { error: Some(failure), ..self.begin(line, &target) },
-            Err(_) => Record::of_line(line, failure, self.clock.now()),
-        };
-        self.checked(record)
+    /// A line on which nobody works any more, for the given reason.
+    pub fn unfinished(&self, line: &Line, failure: Failure) -> Probed {
+        match parse(line) {
+            Ok(target) => Probed { failure: Some(failure), ..self.begin(Ok(self.ask(target))) },
+            Err(_) => self.begin(Err(failure)),
+        }
     }
 
-    /// Works on a line until there are records of it: at least one.
+    /// Works on a line. What comes of it is at least one [`Probed`], and one for each address with
+    /// `all_addresses`.
     ///
     /// Most of a sweep's memory is what is held here while peers are waited for, so what only some
-    /// targets need, or only later, stands on the heap.
-    pub fn probe(&self, line: &Line, permit: &mut Permit) -> impl Future<Output = Vec<Record>> {
-        async move {
-            let target = match parse(line) {
-                Ok(target) => Box::new(target),
-                Err(failure) => {
-                    return vec![self.checked(Record::of_line(line, failure, self.clock.now()))];
-                }
-            };
-            let records = self.work(line, target, permit).await;
-            records.into_iter().map(|record| self.checked(record)).collect()
-        }
-    }
-
-    fn work(
-        &self,
-        line: &Line,
-        target: Box<Target>,
-        permit: &mut Permit,
-    ) -> impl Future<Output = Vec<Record>> {
-        async move {
-            let identity = target.server_name(&self.config.sni);
-            let mut record = Box::new(self.begin(line, &target));
-            record.sni = identity.sent.as_ref().map(|name| name.as_ref().to_owned());
-            let mut work = Work {
-                addresses: Vec::new(),
-                identity: &identity,
-                starttls: self.protocol(&target),
-                deadline: Deadline::start(&self.config.limits),
-                until: None,
-                permit: Some(permit),
-                slot: None,
-                saw_hello: false,
-                record: &mut record,
-            };
-            if let Err(failure) = self.locate(&target, &mut work).await {
-                work.record.error = Some(failure);
-                work.record.ms.total = milliseconds(work.deadline.elapsed());
-                return vec![*record];
-            }
-            drop(target);
-            if self.config.all_addresses {
-                return Box::pin(self.work_on_each(work)).await;
-            }
-            self.work_on(&mut work).await;
-            vec![*record]
-        }
-    }
-
-    /// Takes down the addresses that may be dialled.
-    async fn locate(&self, target: &Target, work: &mut Work<'_>) -> Result<(), Failure> {
-        self.config.exclude.admit(&target.host)?;
-        let addresses = match &target.host {
-            Host::Address(address) => vec![self.config.families.admit(*address)?],
-            Host::Name(name) => Box::pin(self.find(name, work)).await?,
+    /// targets need, or only later, is boxed.
+    pub async fn probe(&self, line: &Line, permit: &mut Permit) -> Vec<Probed> {
+        let asked = match parse(line) {
+            Ok(target) => self.ask(target),
+            Err(failure) => return vec![self.begin(Err(failure))],
         };
-        let port = self.port(target);
-        work.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        Ok(())
-    }
-
-    /// A record for each address, one after the other: each has the time of a target, the first
-    /// what the lookup has left of it.
-    async fn work_on_each(&self, mut work: Work<'_>) -> Vec<Record> {
-        let begun = work.record.clone();
-        let mut records = Vec::new();
-        for address in std::mem::take(&mut work.addresses) {
-            work.addresses = vec![address];
-            self.work_on(&mut work).await;
-            records.push(std::mem::replace(work.record, begun.clone()));
-            work.deadline = Deadline::start(&self.config.limits);
-            work.until = None;
-            work.slot = None;
-            work.saw_hello = false;
+        let time = self.clock.now();
+        let mut visit = self.visit(&asked, permit);
+        if let Err(failure) = self.locate(&asked, &mut visit).await {
+            let probed = Probed { failure: Some(failure), ..visit.end(&asked, time) };
+            return vec![probed];
         }
-        records
+        if self.config.all_addresses {
+            return Box::pin(self.work_on_each(visit, &asked, time)).await;
+        }
+        let facts = self.work(&mut visit).await;
+        vec![Probed { facts, ..visit.end(&asked, time) }]
     }
 
-    /// Dials, as often as it takes, until the record is complete.
-    fn work_on(&self, work: &mut Work<'_>) -> impl Future<Output = ()> {
-        async move {
-            let mut retries = Retries::new(self.config.retries);
-            let result = loop {
-                match self.dial(work).await {
-                    Err(failure) if Box::pin(retries.again(&failure, &work.deadline)).await => {
-                        tracing::debug!(target = work.record.target, "once more after {failure}");
-                        work.until = None;
-                        work.record.begin_again();
+    /// Probes the addresses one after the other. Each has the time of a whole target; the first has
+    /// what the lookup left of it.
+    async fn work_on_each(
+        &self,
+        mut visit: Visit<'_>,
+        asked: &Arc<Asked>,
+        time: SystemTime,
+    ) -> Vec<Probed> {
+        let mut probed = Vec::new();
+        for address in std::mem::take(&mut visit.plan.addresses) {
+            visit.plan.addresses = vec![address];
+            let facts = self.work(&mut visit).await;
+            probed.push(Probed { facts, ..visit.end(asked, time) });
+            visit.context.deadline = Deadline::start(&self.config.limits);
+            visit.context.handshake_end = None;
+            visit.slot = None;
+        }
+        probed
+    }
+
+    /// Makes the connections that the plan asks for, then those of the follow-ups.
+    async fn work(&self, visit: &mut Visit<'_>) -> Facts {
+        loop {
+            match visit.plan.next(&visit.attempts, visit.time_left()) {
+                Next::Dial(dial) => {
+                    if self.limiter.has_limits() {
+                        Box::pin(self.wait_for_permission(dial.address, visit)).await;
                     }
-                    result => break result,
+                    let attempt = self.attempt(&visit.context, &dial).await;
+                    visit.context.handshake_end = attempt.handshake_end;
+                    visit.attempts.push(attempt);
+                    self.judge_standing(visit);
+                }
+                Next::Retry(pause) => {
+                    // Targets that failed together do not come back together.
+                    let pause = pause.mul_f64(0.5 + fastrand::f64());
+                    if !Box::pin(visit.context.deadline.pause(pause)).await {
+                        break;
+                    }
+                    visit.context.handshake_end = None;
+                    visit.attempts.begin_try();
+                }
+                Next::Stop => break,
+            }
+        }
+        if follow::is_wanted(&self.config) && visit.attempts.may_speak_tls() {
+            return Box::pin(self.follow(visit)).await;
+        }
+        Facts::default()
+    }
+
+    /// Waits until `address` has room for another connection and the rate allows one. The target's
+    /// clock stands still meanwhile.
+    async fn wait_for_permission(&self, address: SocketAddr, visit: &mut Visit<'_>) {
+        let start = Instant::now();
+        let address = address.ip();
+        if !visit.slot.as_ref().is_some_and(|slot| slot.is_at(address)) {
+            visit.slot = None;
+            let slot = match self.limiter.try_host_slot(address) {
+                Some(slot) => slot,
+                None => {
+                    visit.permit.release_dial();
+                    let slot = self.limiter.host_slot(address).await;
+                    visit.permit.reacquire_dial().await;
+                    slot
                 }
             };
-            if self.config.enumerate && is_tls(&result, work.saw_hello) {
-                Box::pin(self.enumerate(work)).await;
-            }
-            work.record.ok = result.is_ok();
-            work.record.error = result.err();
-            work.record.ms.total = milliseconds(work.deadline.elapsed());
+            visit.slot = Some(Box::new(slot));
         }
+        self.limiter.tick().await;
+        visit.context.stand_still(start.elapsed());
     }
 
-    /// The record with the conditions that it meets.
-    fn checked(&self, mut record: Record) -> Record {
-        if !self.checks.is_empty() {
-            record.failed_checks = Some(self.checks.met_by(&record));
-        }
-        record
+    fn ask(&self, target: Target) -> Arc<Asked> {
+        let identity = target.server_name(&self.config.sni);
+        Arc::new(Asked { port: target.port.unwrap_or(self.config.port), identity, target })
     }
 
-    /// The protocol that comes before TLS: the line's scheme goes before the flag.
-    fn protocol(&self, target: &Target) -> Option<&'static Protocol> {
-        match (&target.scheme, self.config.starttls) {
+    fn visit<'a>(&'a self, asked: &'a Asked, permit: &'a mut Permit) -> Visit<'a> {
+        let starttls = self.starttls(asked);
+        let context = Context {
+            identity: &asked.identity,
+            starttls,
+            deadline: Deadline::start(&self.config.limits),
+            handshake_end: None,
+        };
+        let plan = Plan {
+            addresses: Vec::new(),
+            alpn: self.client.alpn(asked.alpn(starttls)),
+            has_classical: self.client.has_classical(),
+            legacy: self.config.legacy,
+            retries: self.config.retries,
+        };
+        Visit { context, plan, permit, slot: None, resolve: None, attempts: Attempts::default() }
+    }
+
+    /// The protocol that comes before TLS. The line's scheme goes before the flag.
+    fn starttls(&self, asked: &Asked) -> Option<&'static Protocol> {
+        match (&asked.target.scheme, self.config.starttls) {
             (Some(scheme), _) => Protocol::by_scheme(scheme),
             (None, Starttls::Never) => None,
-            (None, Starttls::ByPort) => Protocol::by_port(self.port(target)),
+            (None, Starttls::ByPort) => Protocol::by_port(asked.port),
             (None, Starttls::Always(protocol)) => Some(protocol),
         }
     }
 
-    fn begin(&self, line: &Line, target: &Target) -> Record {
-        Record::of_target(line.place, target, self.port(target), self.clock.now())
-    }
-
-    fn port(&self, target: &Target) -> u16 {
-        target.port.unwrap_or(self.config.port)
-    }
-
-    /// The addresses of a name that may be dialled, after as many tries as it takes.
-    async fn find(&self, name: &DnsName<'_>, work: &mut Work<'_>) -> Result<Vec<IpAddr>, Failure> {
-        let mut retries = Retries::new(self.config.retries);
-        loop {
-            match self.look_up(name, work).await {
-                Err(failure) if retries.again(&failure, &work.deadline).await => {}
-                result => return result,
-            }
+    fn begin(&self, target: Result<Arc<Asked>, Failure>) -> Probed {
+        Probed {
+            time: self.clock.now(),
+            target,
+            resolve: None,
+            attempts: Attempts::default(),
+            facts: Facts::default(),
+            failure: None,
+            total: Duration::ZERO,
         }
-    }
-
-    /// One lookup; the target's clock stands still while it waits for a slot among the
-    /// lookups, and for its dial.
-    async fn look_up(
-        &self,
-        name: &DnsName<'_>,
-        work: &mut Work<'_>,
-    ) -> Result<Vec<IpAddr>, Failure> {
-        if let Some(permit) = work.permit.as_deref_mut() {
-            permit.release_dial();
-        }
-        let begun = Instant::now();
-        let lookup = Arc::clone(&self.lookups);
-        let slot = self.resolver.slot().await;
-        work.deadline = work.deadline.later_by(begun.elapsed());
-        let begun = Instant::now();
-        let addresses = self.resolver.lookup(name, &work.deadline).await;
-        drop(lookup);
-        work.record.ms.resolve = Some(milliseconds(begun.elapsed()));
-        // A name without addresses needs no dial, neither for its next lookup nor at its end.
-        let looked_up = Instant::now();
-        if addresses.is_ok()
-            && let Some(permit) = work.permit.as_deref_mut()
-        {
-            permit.reacquire_dial().await;
-        }
-        // Given back only now: names that are looked up and not dialled would pile up.
-        drop(slot);
-        work.deadline = work.deadline.later_by(looked_up.elapsed());
-        addresses
     }
 }
 
-/// The random bytes of a hello of our own making.
-fn random() -> Result<[u8; 32], Failure> {
-    let mut random = [0; 32];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_unspecified| {
-        Failure::new(Stage::Local, Kind::Resource, "this machine has no random numbers")
-    })?;
-    Ok(random)
+impl Asked {
+    /// What the target's application protocol offers in the ALPN extension.
+    fn alpn(&self, starttls: Option<&Protocol>) -> &'static [&'static str] {
+        let of_scheme = || self.target.alpn();
+        starttls.map(|protocol| protocol.alpn).or_else(of_scheme).unwrap_or(HTTPS_ALPN)
+    }
 }
 
-/// Whether what was reached may speak TLS, in whatever version.
-fn is_tls(result: &Result<(), Failure>, saw_hello: bool) -> bool {
-    result.as_ref().err().is_none_or(|failure| {
-        failure.stage == Stage::Handshake
-            && (saw_hello || !matches!(failure.kind, Kind::Timeout | Kind::NotTls))
-    })
+impl Visit<'_> {
+    /// How long the handshakes of this try may still take.
+    fn time_left(&self) -> Duration {
+        let end = self.context.deadline.of(Wait::Handshake);
+        let end = self.context.handshake_end.map_or(end, |own| own.min(end));
+        end.saturating_duration_since(Instant::now())
+    }
+
+    /// What was found out, but for the facts of follow-ups.
+    fn end(&mut self, asked: &Arc<Asked>, time: SystemTime) -> Probed {
+        let attempts = std::mem::take(&mut self.attempts);
+        let failure = attempts.is_empty().then(|| {
+            Failure::new(Stage::Connect, Kind::Unreachable, "there is no address to dial")
+        });
+        Probed {
+            time,
+            target: Ok(Arc::clone(asked)),
+            resolve: self.resolve,
+            attempts,
+            facts: Facts::default(),
+            failure,
+            total: self.context.deadline.elapsed(),
+        }
+    }
 }
 
 /// What the line asks for.

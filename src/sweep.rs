@@ -14,7 +14,6 @@ use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
 use crate::feed::queue::LineReceiver;
 use crate::pace::permit::{Permit, Permits};
-use crate::probe::Prober;
 use crate::report::record::Record;
 use crate::report::status::Status;
 
@@ -131,16 +130,6 @@ pub struct Settings {
     pub grace: std::time::Duration,
     /// Where to count.
     pub status: Arc<Status>,
-}
-
-impl Work for Prober {
-    fn work(&self, line: &Line, permit: &mut Permit) -> impl Future<Output = Vec<Record>> + Send {
-        self.probe(line, permit)
-    }
-
-    fn give_up(&self, line: &Line, failure: Failure) -> Record {
-        self.unfinished(line, failure)
-    }
 }
 
 /// One task. A panic in it becomes a record like any other end.

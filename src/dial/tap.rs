@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use crate::certificate_count::{PlaintextCounter, TooManyCertificates};
 use crate::dial::framing::Framing;
 use crate::failure::{EVIDENCE_LIMIT, is_shortage};
+use crate::limits::BEGINNING_LIMIT;
 
 /// A TCP connection under observation.
 #[derive(Debug)]
@@ -20,8 +21,9 @@ pub struct Tap {
     received: u64,
     /// Of those received, how many came before TLS began.
     before_tls: u64,
-    /// At most [`EVIDENCE_LIMIT`] bytes.
-    first: Vec<u8>,
+    /// At most [`BEGINNING_LIMIT`] bytes of those received.
+    beginning: Vec<u8>,
+    keeps_beginning: bool,
     certificates: PlaintextCounter,
     /// Reading stops here, counted in bytes received.
     limit: u64,
@@ -46,7 +48,8 @@ impl Tap {
             sent: 0,
             received: 0,
             before_tls: 0,
-            first: Vec::new(),
+            beginning: Vec::new(),
+            keeps_beginning: true,
             certificates: PlaintextCounter::new(),
             limit: u64::MAX,
             unsent: Vec::new(),
@@ -71,9 +74,20 @@ impl Tap {
         self.received > self.before_tls
     }
 
-    /// The first bytes that the peer sent since TLS began.
+    /// The first bytes that the peer sent since TLS began, at most [`EVIDENCE_LIMIT`].
     pub fn first(&self) -> &[u8] {
-        &self.first
+        self.beginning.get(..EVIDENCE_LIMIT).unwrap_or(&self.beginning)
+    }
+
+    /// What the peer sent since TLS began, at most [`BEGINNING_LIMIT`] bytes.
+    pub fn beginning(&self) -> &[u8] {
+        &self.beginning
+    }
+
+    /// Gives up the first bytes, and keeps none from now on.
+    pub fn forget_beginning(&mut self) {
+        self.beginning = Vec::new();
+        self.keeps_beginning = false;
     }
 
     /// What came so far was plain text; TLS begins here, packed if need be.
@@ -83,7 +97,7 @@ impl Tap {
     pub fn begin_tls(&mut self, framing: Option<Box<dyn Framing>>) -> io::Result<()> {
         self.framing = framing;
         self.before_tls = self.received;
-        self.first.clear();
+        self.beginning.clear();
         self.certificates = PlaintextCounter::new();
         self.unsendable.take().map_or(Ok(()), Err)
     }
@@ -172,9 +186,11 @@ impl Tap {
         }
     }
 
-    fn keep_first(&mut self, bytes: &[u8]) -> Result<(), TooManyCertificates> {
-        let room = EVIDENCE_LIMIT.saturating_sub(self.first.len());
-        self.first.extend(bytes.iter().take(room));
+    fn keep_beginning(&mut self, bytes: &[u8]) -> Result<(), TooManyCertificates> {
+        if self.keeps_beginning {
+            let room = BEGINNING_LIMIT.saturating_sub(self.beginning.len());
+            self.beginning.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
         self.certificates.receive(bytes)
     }
 
@@ -182,18 +198,18 @@ impl Tap {
     fn take_in(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.received += bytes.len() as u64;
         let Some(framing) = &mut self.framing else {
-            self.keep_first(bytes).map_err(io::Error::other)?;
+            self.keep_beginning(bytes).map_err(io::Error::other)?;
             return Ok(bytes.len());
         };
         match framing.unpack(bytes) {
             Ok(length) => {
                 let unpacked = bytes.get(..length).unwrap_or_default();
-                self.keep_first(unpacked).map_err(io::Error::other)?;
+                self.keep_beginning(unpacked).map_err(io::Error::other)?;
                 Ok(length)
             }
             Err(error) => {
                 // What came is the evidence; there is no message in it that could be counted.
-                let _uncounted = self.keep_first(bytes);
+                let _uncounted = self.keep_beginning(bytes);
                 Err(io::Error::new(io::ErrorKind::InvalidData, error))
             }
         }

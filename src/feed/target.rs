@@ -10,29 +10,47 @@ use rustls_pki_types::{DnsName, ServerName};
 use crate::escape::written_length;
 use crate::limits::TARGET_LIMIT;
 
-/// Schemes of URLs that mean TLS from the first byte, with their default ports.
-///
-/// `None`: the port of a target that names none.
-const SCHEMES: &[(&str, Option<u16>)] = &[
-    ("amqps", Some(5671)),
-    ("ftps", Some(990)),
-    ("https", Some(443)),
-    ("http", Some(80)),
-    ("imaps", Some(993)),
-    ("ircs", Some(6697)),
-    ("ldaps", Some(636)),
-    ("mqtts", Some(8883)),
-    ("nntps", Some(563)),
-    ("pop3s", Some(995)),
-    ("rediss", Some(6379)),
-    ("sips", Some(5061)),
-    ("smtps", Some(465)),
-    ("ssl", None),
-    ("tcp", None),
-    ("tls", None),
-    ("wss", Some(443)),
-    ("xmpps", Some(5223)),
+/// A URL scheme that means TLS from the first byte.
+struct Scheme {
+    name: &'static str,
+    /// `None`: the port of a target that names none.
+    port: Option<u16>,
+    /// What the protocol offers in the ALPN extension, by IANA's names; empty where it has none.
+    alpn: &'static [&'static str],
+}
+
+/// The ALPN protocols of HTTPS, which are offered as well where the protocol is not known.
+pub const HTTPS_ALPN: &[&str] = &["h2", "http/1.1"];
+
+const fn scheme(name: &'static str, port: Option<u16>, alpn: &'static [&'static str]) -> Scheme {
+    Scheme { name, port, alpn }
+}
+
+const SCHEMES: &[Scheme] = &[
+    scheme("amqps", Some(5671), &[]),
+    scheme("ftps", Some(990), &["ftp"]),
+    scheme("https", Some(443), HTTPS_ALPN),
+    scheme("http", Some(80), HTTPS_ALPN),
+    scheme("imaps", Some(993), &["imap"]),
+    scheme("ircs", Some(6697), &["irc"]),
+    scheme("ldaps", Some(636), &[]),
+    scheme("mqtts", Some(8883), &["mqtt"]),
+    scheme("nntps", Some(563), &["nntp"]),
+    scheme("pop3s", Some(995), &["pop3"]),
+    scheme("rediss", Some(6379), &[]),
+    scheme("sips", Some(5061), &["sip/2"]),
+    scheme("smtps", Some(465), &[]),
+    scheme("ssl", None, HTTPS_ALPN),
+    scheme("tcp", None, HTTPS_ALPN),
+    scheme("tls", None, HTTPS_ALPN),
+    scheme("wss", Some(443), HTTPS_ALPN),
+    scheme("xmpps", Some(5223), &["xmpp-client"]),
 ];
+
+/// The ALPN lists of all schemes.
+pub fn scheme_alpns() -> impl Iterator<Item = &'static [&'static str]> {
+    SCHEMES.iter().map(|scheme| scheme.alpn)
+}
 
 /// What one line asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -102,6 +120,14 @@ impl Target {
                 checked: host,
             },
         }
+    }
+}
+
+impl Target {
+    /// What to offer in the ALPN extension, as far as the URL's scheme says.
+    pub fn alpn(&self) -> Option<&'static [&'static str]> {
+        let scheme = self.scheme.as_deref()?;
+        SCHEMES.iter().find(|known| known.name == scheme).map(|known| known.alpn)
     }
 }
 
@@ -236,7 +262,7 @@ fn endpoint(text: &str, starttls: impl Fn(&str) -> Option<u16>) -> Result<Endpoi
         return Ok(Endpoint { scheme, host, port });
     };
     let scheme = scheme.to_ascii_lowercase();
-    let known = SCHEMES.iter().find(|(known, _)| *known == scheme).map(|(_, port)| *port);
+    let known = SCHEMES.iter().find(|known| known.name == scheme).map(|known| known.port);
     let default = known
         .or_else(|| starttls(&scheme).map(Some))
         .ok_or_else(|| invalid("the URL's scheme is unknown; write host:port"))?;

@@ -1,89 +1,245 @@
-//! One connection of a target, from its permit to its first byte.
+//! One connection, from its request to its last byte. Nothing here decides whether to dial again.
 
-#![expect(clippy::manual_async_fn, reason = "async functions have room for their arguments twice")]
+use std::time::Duration;
 
-use std::net::SocketAddr;
-
+use rustls_pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::{Prober, Work};
+use super::Prober;
+use super::attempt::{Attempt, Dial, Dialogue, Patience, Speech};
+use crate::deadline::{Deadline, Wait};
 use crate::dial::connect::connect;
+use crate::dial::starttls::{Conversation, Protocol};
+use crate::dial::tap::Tap;
+use crate::dial::upgrade::upgrade;
 use crate::failure::{Failure, Kind, Stage};
-use crate::report::record::milliseconds;
+use crate::feed::target::ServerIdentity;
+use crate::signature::Proof;
+use crate::tls::drain::{End, drain};
+use crate::tls::handshake::{Agreed, Hello};
+use crate::tls::hello::{Answer, Flight};
+use crate::tls::legacy::ClientHello;
+use crate::tls::plaintext::ask;
+use crate::tls::recorder::Seen;
+
+/// The content type of a handshake record, with which every ServerHello begins.
+const HANDSHAKE: u8 = 22;
+
+/// What the connections of one target have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    pub(super) identity: &'a ServerIdentity,
+    /// The plaintext dialogue that comes before TLS.
+    pub(super) starttls: Option<&'static Protocol>,
+    pub(super) deadline: Deadline<'a>,
+    /// When the handshakes of this try must end. A second one has no limit of its own.
+    pub(super) handshake_end: Option<Instant>,
+}
+
+impl Context<'_> {
+    /// Takes a wait of our own, such as for a permit, out of the target's time.
+    pub(super) fn stand_still(&mut self, waited: Duration) {
+        self.deadline = self.deadline.later_by(waited);
+        self.handshake_end = self.handshake_end.map(|end| end + waited);
+    }
+}
 
 impl Prober {
-    /// Dials the target's addresses in order until one answers; once a handshake had begun, within
-    /// what is left of its limit.
+    /// Makes one connection and says what came of it.
     ///
-    /// # Errors
-    /// What the first address said: later ones are second choices.
-    pub(super) fn connect(
-        &self,
-        work: &mut Work<'_>,
-    ) -> impl Future<Output = Result<TcpStream, Failure>> {
-        async move {
-            let mut first = None;
-            let mut tried = 0;
-            while let Some(&address) = work.addresses.get(tried) {
-                if self.limiter.has_limits() {
-                    Box::pin(self.wait_for_a_slot(address, work)).await;
-                }
-                let start = Instant::now();
-                let source = self.config.source.as_ref();
-                let connected = connect(address, source, &work.deadline, work.until).await;
-                let took = milliseconds(start.elapsed());
-                let record = &mut *work.record;
-                record.attempts = Some(record.attempts.unwrap_or(0) + 1);
-                if first.is_none() || connected.is_ok() {
-                    // Looked up again: `address` would be kept over the wait.
-                    record.addr = work.addresses.get(tried).map(SocketAddr::ip);
-                    record.ms.connect = Some(took);
-                }
-                match connected {
-                    Ok(stream) => {
-                        // The peer is whoever answered: a second dial goes to the same.
-                        work.addresses.swap(0, tried);
-                        work.addresses.truncate(1);
-                        return Ok(stream);
-                    }
-                    Err(failure) if failure.stage == Stage::Local => return Err(failure),
-                    Err(failure) => _ = first.get_or_insert(failure),
-                }
-                tried += 1;
-                let is_over = |until: Instant| Instant::now() >= until;
-                if work.deadline.is_over() || work.until.is_some_and(is_over) {
-                    break;
-                }
+    /// The connect and what follows it are boxed one after the other, so that an attempt that waits
+    /// for the connect does not take the memory of a handshake, nor the other way round.
+    pub(super) async fn attempt(&self, context: &Context<'_>, dial: &Dial) -> Attempt {
+        let begun = Instant::now();
+        let source = self.config.source.as_ref();
+        let connect = connect(dial.address, source, &context.deadline, context.handshake_end);
+        match Box::pin(connect).await {
+            Err(failure) => {
+                let handshake_end = context.handshake_end;
+                Attempt { handshake_end, ..Attempt::new(dial, Err(failure)) }
             }
-            Err(first.unwrap_or_else(|| {
-                Failure::new(Stage::Connect, Kind::Unreachable, "there is no address to dial")
-            }))
+            Ok(stream) => {
+                let connected = begun.elapsed();
+                let mut attempt = Box::pin(self.speak(stream, context, dial)).await;
+                attempt.times.connect = Some(connected);
+                attempt
+            }
         }
     }
 
-    /// Waits until `address` has room for one more, and until the rate allows the next dial.
-    /// The target's clock stands still meanwhile.
-    async fn wait_for_a_slot(&self, address: SocketAddr, work: &mut Work<'_>) {
-        let start = Instant::now();
-        let address = address.ip();
-        let has_slot = work.slot.as_ref().is_some_and(|slot| slot.is_at(address));
-        if !has_slot && let Some(permit) = work.permit.as_deref_mut() {
-            work.slot = None;
-            let free = self.limiter.try_host_slot(address);
-            work.slot = Some(Box::new(match free {
-                Some(slot) => slot,
-                None => {
-                    permit.release_dial();
-                    let slot = self.limiter.host_slot(address).await;
-                    permit.reacquire_dial().await;
-                    slot
-                }
-            }));
+    /// Says what is to be said over a connection, and closes it.
+    async fn speak(&self, stream: TcpStream, context: &Context<'_>, dial: &Dial) -> Attempt {
+        let mut tap = Tap::new(stream);
+        let mut handshake_end = context.handshake_end;
+        let (mut starttls, mut dialogue) = (None, None);
+        if let Some(protocol) = context.starttls {
+            let start = Instant::now();
+            let held = Box::pin(hold_dialogue(protocol, context, &mut tap)).await;
+            let took = start.elapsed();
+            starttls = Some(took);
+            // The dialogue has a limit of its own and takes no time from a handshake under way.
+            handshake_end = handshake_end.map(|end| end + took);
+            dialogue = Some(held.dialogue);
+            if let Err(failure) = held.result {
+                let mut attempt = Attempt::new(dial, Err(failure));
+                (attempt.times.starttls, attempt.dialogue) = (starttls, dialogue);
+                attempt.handshake_end = handshake_end;
+                close(tap, &mut attempt);
+                return attempt;
+            }
         }
-        self.limiter.tick().await;
-        let waited = start.elapsed();
-        work.deadline = work.deadline.later_by(waited);
-        work.until = work.until.map(|until| until + waited);
+        let end = handshake_end.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
+        let mut attempt = match &dial.speech {
+            Speech::Handshake(hello) => self.handshake(*hello, context, dial, end, &mut tap).await,
+            Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, &mut tap).await,
+        };
+        (attempt.times.starttls, attempt.dialogue) = (starttls, dialogue);
+        attempt.handshake_end = Some(end);
+        attempt.in_view_of(&tap);
+        close(tap, &mut attempt);
+        attempt
+    }
+
+    /// A handshake by rustls until `end`, then the goodbye and whatever the peer still sends.
+    async fn handshake(
+        &self,
+        hello: Hello,
+        context: &Context<'_>,
+        dial: &Dial,
+        end: Instant,
+        tap: &mut Tap,
+    ) -> Attempt {
+        let start = Instant::now();
+        let silence = match dial.patience {
+            Patience::Whole => end,
+            Patience::Half => start + end.duration_since(start) / 2,
+        };
+        let Context { identity, deadline, .. } = context;
+        let handshake = self.client.handshake(hello, identity, tap, deadline, (silence, end));
+        let handshake = handshake.await.map(Box::new);
+        let took = start.elapsed();
+        let mut attempt = match handshake {
+            Ok(mut session) => {
+                let start = Instant::now();
+                let (goodbye, limit) = (self.config.goodbye, self.config.read_limit);
+                let read = drain(&mut session, goodbye, limit, deadline).await;
+                let mut attempt = Attempt::new(dial, Ok(()));
+                attempt.read = Some(read);
+                attempt.times.read = Some(start.elapsed());
+                attempt.agreed = Some(session.agreed);
+                attempt.set_seen(session.seen);
+                attempt
+            }
+            Err(unfinished) => {
+                let mut attempt = Attempt::new(dial, Err(unfinished.failure));
+                attempt.agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
+                attempt.set_seen(unfinished.seen);
+                attempt
+            }
+        };
+        attempt.times.handshake = Some(took);
+        attempt
+    }
+}
+
+/// What came of a plaintext dialogue.
+struct Held {
+    dialogue: Dialogue,
+    result: Result<(), Failure>,
+}
+
+async fn hold_dialogue(protocol: &'static Protocol, context: &Context<'_>, tap: &mut Tap) -> Held {
+    let mut conversation = Conversation::new(protocol, &context.identity.checked.to_str());
+    let upgraded = context.deadline.run(Wait::Starttls, upgrade(tap, &mut conversation)).await;
+    Held {
+        dialogue: Dialogue { protocol, banner: conversation.banner() },
+        result: upgraded.unwrap_or_else(|expired| Err(expired.into())),
+    }
+}
+
+/// Sends a hello of our own and reads the peer's flight until `end`.
+async fn ask_in_plain_text(
+    hello: &ClientHello,
+    context: &Context<'_>,
+    dial: &Dial,
+    end: Instant,
+    tap: &mut Tap,
+) -> Attempt {
+    let start = Instant::now();
+    let mut flight = Flight::new();
+    let result = match random() {
+        Ok(random) => {
+            let server_name = context.identity.sent.as_ref().map(|name| name.as_ref());
+            let hello = hello.encode(server_name, &random);
+            let asked = ask(tap, &hello, &mut flight);
+            let asked = context.deadline.run_until(Wait::Handshake, end, asked).await;
+            asked.unwrap_or_else(|expired| Err(expired.into()))
+        }
+        Err(failure) => Err(failure),
+    };
+    let mut answer = flight.into_answer();
+    let mut attempt = Attempt::new(dial, result);
+    attempt.times.handshake = Some(start.elapsed());
+    attempt.agreed = Agreed::in_plain_text(&answer);
+    attempt.set_seen(take_seen(&mut answer));
+    attempt.answer = Some(Box::new(answer));
+    attempt
+}
+
+impl Attempt {
+    /// Takes in what the handshake showed besides the session's parameters.
+    fn set_seen(&mut self, seen: Seen) {
+        self.ocsp_stapled = (!seen.chain.is_empty()).then_some(!seen.ocsp.is_empty());
+        self.seen = seen;
+    }
+
+    /// Takes in what the first bytes of the peer show.
+    fn in_view_of(&mut self, tap: &Tap) {
+        self.is_answered = tap.is_answered();
+        self.saw_hello = tap.first().first() == Some(&HANDSHAKE);
+        let result = std::mem::replace(&mut self.result, Ok(()));
+        self.result = result.map_err(|failure| failure.in_view_of(tap.first()));
+    }
+}
+
+/// Takes down what went over the socket, and closes it: with RST when we gave up on the peer.
+fn close(mut tap: Tap, attempt: &mut Attempt) {
+    tap.send_the_rest();
+    attempt.sent = tap.sent();
+    attempt.received = tap.received();
+    let is_given_up = match &attempt.result {
+        Ok(()) => {
+            let end = attempt.read.as_ref().map(|read| read.end);
+            matches!(end, Some(End::Timeout | End::Limit))
+        }
+        Err(failure) => failure.kind == Kind::Timeout,
+    };
+    if is_given_up {
+        tap.abort();
+    }
+}
+
+/// The random bytes of a hello of our own.
+fn random() -> Result<[u8; 32], Failure> {
+    let mut random = [0; 32];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_unspecified| {
+        Failure::new(Stage::Local, Kind::Resource, "this machine has no random numbers")
+    })?;
+    Ok(random)
+}
+
+/// Takes the chain and the like out of a flight in plain text, in the form that the recorder of a
+/// handshake gives.
+fn take_seen(answer: &mut Answer) -> Seen {
+    let scheme = answer.key_exchange.as_ref().and_then(|exchange| exchange.signature_scheme);
+    let chain = std::mem::take(&mut answer.certificates).into_iter().map(CertificateDer::from);
+    Seen {
+        chain: chain.collect(),
+        ocsp: answer.ocsp_response.take().unwrap_or_default(),
+        signature_scheme: scheme,
+        proof: Proof::default(),
+        client_cert_requested: answer.client_cert_requested,
+        group: None,
     }
 }

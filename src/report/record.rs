@@ -10,17 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::cert::{Certificate, Examined, Ocsp, Trust};
 use crate::escape::{cut, escaped_lossy};
-use crate::failure::{Failure, Kind, Stage};
+use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
 use crate::limits::DETAIL_LIMIT;
 use crate::names;
+use crate::probe::{Attempt, Attempts, Costs, Dialogue, Probed};
 use crate::report::enumeration::Report;
 use crate::report::timestamp::Timestamp;
 use crate::signature::Proof;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::Agreed;
-use crate::tls::recorder::Seen;
+use crate::tls::hello::Parameters;
 
 /// The version of the record's schema; it grows with every change that is not an addition.
 pub const VERSION: u32 = 1;
@@ -93,7 +94,7 @@ pub struct Record {
     pub received: Option<u64>,
     /// How long the steps took, in milliseconds.
     pub ms: Milliseconds,
-    /// Dials made for this target.
+    /// Connections that were tried for this target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     /// The conditions of `--fail-on` that this target met; absent when there are none.
@@ -117,6 +118,10 @@ pub struct Tls {
     /// The application protocol that the peer chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpn: Option<String>,
+    /// Whether the peer refused all the application protocols that were offered, with the alert
+    /// `no_application_protocol`. It was then dialled once more without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpn_refused: Option<bool>,
     /// The scheme of the signature over the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
@@ -138,7 +143,8 @@ pub struct Tls {
     /// Whether an OCSP response was stapled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocsp_stapled: Option<bool>,
-    /// Whether the peer answered only a hello without post-quantum groups.
+    /// Whether the peer answers only hellos without post-quantum groups: it left the full hello
+    /// unanswered, answered a smaller one, and left the full one unanswered two more times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pq_intolerant: Option<bool>,
     /// Bits of the prime of a Diffie-Hellman key exchange.
@@ -176,20 +182,21 @@ pub struct Chain {
     pub certificates: Option<Vec<Certificate>>,
 }
 
-/// How long the steps took, in milliseconds; of the last dial, but for `total`.
+/// How long the steps took, in milliseconds; of the connection that counts, but for `resolve` and
+/// `total`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Milliseconds {
     /// From the name to its addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolve: Option<f64>,
-    /// From the request to the connection.
+    /// From the request to the connection; absent when no connection was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<f64>,
     /// From the connection to the peer's consent to TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starttls: Option<f64>,
-    /// From the ClientHello to the end of the handshake.
+    /// From the ClientHello to the end of the handshake, completed or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshake: Option<f64>,
     /// From our goodbye to the end of what the peer sent.
@@ -228,35 +235,52 @@ impl Record {
         }
     }
 
-    /// Forgets what a dial came to, but not what it cost: another one is about to be made.
-    pub fn begin_again(&mut self) {
-        *self = Self {
-            sent: self.sent,
-            received: self.received,
-            attempts: self.attempts,
-            ms: Milliseconds { resolve: self.ms.resolve, ..Milliseconds::default() },
-            v: self.v,
-            line: self.line,
-            number: self.number,
-            target: std::mem::take(&mut self.target),
-            tag: self.tag.take(),
-            host: self.host.take(),
-            port: self.port,
-            sni: self.sni.take(),
-            time: self.time,
-            ..Self::default()
+    /// The record of a line: what was found out, in the words of the output.
+    pub fn of_probe(line: &Line, probed: Probed) -> Self {
+        let asked = match probed.target {
+            Ok(asked) => asked,
+            Err(failure) => return Self::of_line(line, failure, probed.time),
         };
+        let mut record = Self::of_target(line.place, &asked.target, asked.port, probed.time);
+        let sni = asked.identity.sent.as_ref();
+        record.sni = sni.map(|name| name.as_ref().to_owned());
+        let Costs { dials, sent, received } = probed.attempts.costs();
+        (record.attempts, record.sent, record.received) = (Some(dials), sent, received);
+        record.ms.resolve = probed.resolve.map(milliseconds);
+        record.ms.total = milliseconds(probed.total);
+        record.enumeration = probed.facts.enumeration.map(|found| Box::new(Report::from(*found)));
+        record.set_attempts(probed.attempts);
+        if probed.failure.is_some() {
+            record.error = probed.failure;
+        }
+        record.ok = record.error.is_none();
+        record
     }
 
-    /// Adds what `other` cost on the wire.
-    pub fn add_costs(&mut self, other: &Self) {
-        let add = |own: &mut Option<u64>, more: Option<u64>| {
-            *own = own.map_or(more, |own| Some(own + more.unwrap_or(0)));
+    /// Takes in the attempt that counts.
+    fn set_attempts(&mut self, attempts: Attempts) {
+        self.tls = Tls::of_attempts(&attempts).map(Box::new);
+        let explained = attempts.explained().and_then(|attempt| attempt.result.as_ref().err());
+        let explained = explained.cloned();
+        let Some(attempt) = attempts.into_standing() else {
+            return;
         };
-        add(&mut self.sent, other.sent);
-        add(&mut self.received, other.received);
-        self.attempts =
-            self.attempts.map_or(other.attempts, |own| Some(own + other.attempts.unwrap_or(0)));
+        self.addr = Some(attempt.ip());
+        self.error = match (explained, &attempt.agreed) {
+            (Some(failure), Some(agreed)) => Some(unsupported(agreed, &failure)),
+            _ => attempt.result.err(),
+        };
+        self.ms.connect = attempt.times.connect.map(milliseconds);
+        self.ms.starttls = attempt.times.starttls.map(milliseconds);
+        self.ms.handshake = attempt.times.handshake.map(milliseconds);
+        self.ms.read = attempt.times.read.map(milliseconds);
+        self.starttls = attempt.dialogue.map(|Dialogue { protocol, banner }| {
+            Box::new(Starttls { protocol: protocol.name.to_owned(), banner })
+        });
+        self.read = attempt.read.map(Box::new);
+        if let Some(examined) = attempt.examined {
+            self.set_examined(*examined);
+        }
     }
 
     /// Takes in what the chain came to.
@@ -288,9 +312,27 @@ impl Record {
 }
 
 impl Tls {
-    /// What was agreed and what passed by; nothing when nothing was observed.
-    pub fn observed(agreed: Option<&Agreed>, seen: &Seen) -> Option<Self> {
-        let has_chain = !seen.chain.is_empty();
+    /// What the attempts showed; nothing when they showed nothing.
+    fn of_attempts(attempts: &Attempts) -> Option<Self> {
+        let attempt = attempts.standing()?;
+        let tls = Self {
+            alpn_refused: attempts.is_alpn_refused().then_some(true),
+            pq_intolerant: attempts.is_pq_intolerant(),
+            ..Self::of_attempt(attempt)
+        };
+        (tls != Self::default()).then_some(tls)
+    }
+
+    /// What was agreed and what passed by in one handshake, completed or not.
+    fn of_attempt(attempt: &Attempt) -> Self {
+        let Attempt { seen, agreed, answer, .. } = attempt;
+        let has_chain = attempt.ocsp_stapled.is_some();
+        // A peer that did not ask may have had no occasion to.
+        let had_occasion = match answer {
+            Some(answer) => answer.hello.is_some(),
+            None => attempt.result.is_ok(),
+        };
+        let was_asked = seen.client_cert_requested;
         let mut tls = Self {
             signature: seen.signature_scheme.map(|n| names::signature_scheme(n).into_owned()),
             signature_verified: match seen.proof {
@@ -302,8 +344,8 @@ impl Tls {
                 Proof::Unproven(reason) if has_chain => Some(cut(reason.to_string(), DETAIL_LIMIT)),
                 _ => None,
             },
-            client_cert_requested: seen.client_cert_requested.then_some(true),
-            ocsp_stapled: has_chain.then_some(!seen.ocsp.is_empty()),
+            client_cert_requested: (was_asked || had_occasion).then_some(was_asked),
+            ocsp_stapled: attempt.ocsp_stapled,
             ..Self::default()
         };
         if let Some(agreed) = agreed {
@@ -313,10 +355,37 @@ impl Tls {
             tls.alpn = agreed.alpn.as_deref().map(|p| p.escape_ascii().to_string());
             tls.key_share_reused = agreed.key_share_reused.then_some(true);
             tls.hello_retry = Some(agreed.hello_retry);
-            tls.client_cert_requested = Some(seen.client_cert_requested);
         }
-        (tls != Self::default()).then_some(tls)
+        if attempt.is_beyond_rustls {
+            // Our own hello offers no key share, so a server of TLS 1.3 has to ask for one.
+            tls.hello_retry = None;
+            tls.legacy = Some(true);
+            let key_exchange = answer.as_ref().and_then(|answer| answer.key_exchange.as_ref());
+            tls.dh_bits = match key_exchange.map(|exchange| &exchange.parameters) {
+                Some(Parameters::Dh { prime_bits }) => Some(*prime_bits),
+                _ => None,
+            };
+        }
+        tls
     }
+}
+
+/// The failure of a target that speaks only what rustls cannot speak. `failure` is what our own
+/// hello met.
+fn unsupported(agreed: &Agreed, failure: &Failure) -> Failure {
+    let version = agreed.version.map(names::version).unwrap_or_default();
+    let suite = agreed.cipher.map(names::suite).unwrap_or_default();
+    let group = agreed.group.map(|group| format!(" on {}", names::group(group)));
+    let group = group.unwrap_or_default();
+    let detail = &failure.detail;
+    Reason {
+        stage: Stage::Handshake,
+        kind: Kind::Unsupported,
+        alert: None,
+        detail: format!("the peer speaks {version} with {suite}{group}; to our hello: {detail}"),
+        evidence: failure.evidence.clone(),
+    }
+    .into()
 }
 
 /// Milliseconds, to the microsecond.

@@ -52,16 +52,10 @@ struct Offer {
 }
 
 impl Probe {
-    /// The bytes to send.
-    pub fn encode(&self, server_name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
-        let hello = ClientHello {
-            version: self.offer.version,
-            suites: &self.offer.suites,
-            groups: &self.offer.groups,
-            compressions: self.offer.compressions,
-            server_name,
-        };
-        hello.encode(random)
+    /// The hello to send.
+    pub fn hello(&self) -> ClientHello {
+        let Offer { version, suites, groups, compressions } = self.offer.clone();
+        ClientHello { version, suites: suites.into(), groups: groups.into(), compressions }
     }
 }
 

@@ -15,10 +15,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::deadline::{Deadline, Expired, Wait};
+use crate::dial::starttls::PROTOCOLS;
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Stage};
-use crate::feed::target::ServerIdentity;
+use crate::feed::target::{ServerIdentity, scheme_alpns};
 use crate::tls::counted::counted;
+use crate::tls::hello::{Answer, Parameters};
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
 
@@ -51,12 +53,24 @@ static MORE_GROUPS: [&dyn SupportedKxGroup; 3] =
 pub struct Offer {
     /// The protocol versions.
     pub versions: Versions,
-    /// The protocols of the ALPN extension, in order; none: no extension.
-    pub alpn: Vec<Vec<u8>>,
+    /// The protocols of the ALPN extension.
+    pub alpn: Alpn,
     /// The numbers of the groups, in order; none: the default ones.
     pub groups: Vec<u16>,
     /// Whether a key share is sent again with the hellos of a second, where its group can do that.
     pub reuse_key_share: bool,
+}
+
+/// What is offered in the ALPN extension.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Alpn {
+    /// To each target what its application protocol has, by IANA's names: see
+    /// [`Protocol::alpn`](crate::dial::starttls::Protocol::alpn) and
+    /// [`Target::alpn`](crate::feed::target::Target::alpn).
+    #[default]
+    OfProtocol,
+    /// To every target this list, in order; no extension when it is empty.
+    Only(Vec<Vec<u8>>),
 }
 
 /// The protocol versions that a ClientHello offers.
@@ -73,18 +87,55 @@ pub enum Versions {
 
 /// What is needed for any number of handshakes.
 pub struct Client {
-    offered: TlsConnector,
+    without_alpn: Connectors,
+    /// By what is offered in the ALPN extension.
+    with_alpn: Vec<Connectors>,
+    /// Whether every target is offered the same.
+    is_same_for_all: bool,
+}
+
+/// The connectors that share an ALPN list.
+struct Connectors {
+    alpn: Vec<Vec<u8>>,
+    all_groups: TlsConnector,
     /// The same without post-quantum groups, where there is a difference.
     classical: Option<TlsConnector>,
 }
 
-/// Which of the two hellos a dial sends.
+/// Which of the configured hellos a handshake sends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Hello {
-    /// All that is offered.
-    Full,
-    /// Without post-quantum groups, which make the hello too large for some.
+pub struct Hello {
+    /// The key-exchange groups.
+    pub groups: Groups,
+    /// The application protocols.
+    pub alpn: AlpnOffer,
+}
+
+/// The key-exchange groups of a [`Hello`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Groups {
+    /// All that are offered.
+    All,
+    /// Without post-quantum groups, which make the hello too large for some servers.
     Classical,
+}
+
+/// One of the ALPN lists that a [`Client`] offers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AlpnOffer(u8);
+
+impl AlpnOffer {
+    /// No ALPN extension.
+    pub const NONE: Self = Self(0);
+
+    /// Whether there is an ALPN extension.
+    pub fn is_offered(self) -> bool {
+        self != Self::NONE
+    }
+
+    /// Some extension.
+    #[cfg(test)]
+    pub(crate) const SOME: Self = Self(1);
 }
 
 /// A finished handshake.
@@ -140,20 +191,53 @@ impl Client {
         let (post_quantum, classical): (Vec<_>, Vec<_>) =
             groups.iter().copied().partition(|group| is_post_quantum(group.name().into()));
         let has_both = !post_quantum.is_empty() && !classical.is_empty();
+        let all_groups = client_config(offer, groups)?;
+        let classical = has_both.then(|| client_config(offer, classical)).transpose()?;
+        let connectors = |alpn: Vec<Vec<u8>>| {
+            let connector = |config: &ClientConfig| {
+                let mut config = config.clone();
+                config.alpn_protocols = alpn.clone();
+                TlsConnector::from(Arc::new(config))
+            };
+            Connectors {
+                all_groups: connector(&all_groups),
+                classical: classical.as_ref().map(connector),
+                alpn: alpn.clone(),
+            }
+        };
         Ok(Self {
-            offered: connector(offer, groups)?,
-            classical: has_both.then(|| connector(offer, classical)).transpose()?,
+            without_alpn: connectors(Vec::new()),
+            with_alpn: alpn_lists(&offer.alpn).into_iter().map(connectors).collect(),
+            is_same_for_all: matches!(offer.alpn, Alpn::Only(_)),
         })
     }
 
-    /// Whether there is a smaller hello to try.
+    /// Whether there is a smaller hello, without post-quantum groups.
     pub fn has_classical(&self) -> bool {
-        self.classical.is_some()
+        self.without_alpn.classical.is_some()
     }
 
-    /// Runs a handshake over `tap`, until `until` at the latest.
-    ///
-    /// With `silence`, a peer that has not sent a byte by then is given up.
+    /// What to offer to a target whose protocol has these names.
+    pub fn alpn(&self, names: &[&str]) -> AlpnOffer {
+        let found = self.with_alpn.iter().position(|offered| {
+            self.is_same_for_all || offered.alpn.iter().eq(names.iter().map(|name| name.as_bytes()))
+        });
+        let number = found.and_then(|found| u8::try_from(found + 1).ok());
+        number.map_or(AlpnOffer::NONE, AlpnOffer)
+    }
+
+    fn connector(&self, hello: Hello) -> &TlsConnector {
+        let with_alpn = usize::from(hello.alpn.0).checked_sub(1);
+        let offered = with_alpn.and_then(|index| self.with_alpn.get(index));
+        let Connectors { all_groups, classical, .. } = offered.unwrap_or(&self.without_alpn);
+        match hello.groups {
+            Groups::All => all_groups,
+            Groups::Classical => classical.as_ref().unwrap_or(all_groups),
+        }
+    }
+
+    /// Runs a handshake over `tap` until `until` at the latest. A peer that has not sent a byte by
+    /// `silence` is given up earlier.
     ///
     /// # Errors
     /// Whatever ended the handshake, and what had been seen by then.
@@ -163,12 +247,9 @@ impl Client {
         identity: &ServerIdentity,
         tap: &'a mut Tap,
         deadline: &Deadline<'_>,
-        (silence, until): (Option<Instant>, Instant),
+        (silence, until): (Instant, Instant),
     ) -> impl Future<Output = Result<Session<'a>, Unfinished>> {
-        let connector = match (hello, &self.classical) {
-            (Hello::Classical, Some(connector)) => connector,
-            _ => &self.offered,
-        };
+        let connector = self.connector(hello);
         let mut hello = Vec::new();
         let take_hello = |connection: &mut ClientConnection| {
             // Into memory, so it does not fail.
@@ -176,8 +257,8 @@ impl Client {
         };
         let mut connect =
             Recorded::new(connector.connect_with(sent_name(identity), tap, take_hello));
-        let first_byte = silence.map_or(until, |silence| silence.min(until));
-        // From here on, so that what waits has no room for what only the beginning needs.
+        let first_byte = silence.min(until);
+        // From here on, so that what waits does not hold what only the beginning needs.
         async move {
             let result = async {
                 // Without one, there is an error to be had at once.
@@ -198,12 +279,33 @@ impl Client {
                 Ok(mut stream) => {
                     let (tap, connection) = stream.get_mut();
                     tap.end_handshake();
+                    // The session tells the same and more.
+                    tap.forget_beginning();
                     Ok(Session { agreed: Agreed::of(connection), stream, seen })
                 }
                 Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
             }
         }
     }
+}
+
+/// Every list that may be offered, each once, but for the empty one.
+fn alpn_lists(alpn: &Alpn) -> Vec<Vec<Vec<u8>>> {
+    let of_names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let wanted: Vec<Vec<Vec<u8>>> = match alpn {
+        Alpn::Only(list) => vec![list.clone()],
+        Alpn::OfProtocol => {
+            let protocols = PROTOCOLS.iter().map(|protocol| protocol.alpn);
+            scheme_alpns().chain(protocols).map(of_names).collect()
+        }
+    };
+    let mut lists = Vec::new();
+    for list in wanted {
+        if !list.is_empty() && !lists.contains(&list) {
+            lists.push(list);
+        }
+    }
+    lists
 }
 
 /// What ended a handshake: an error of the socket or the session, or the deadline.
@@ -222,6 +324,30 @@ impl From<Expired> for Interruption {
 }
 
 impl Agreed {
+    /// What a server chose in a flight in plain text; nothing when it chose nothing.
+    pub fn in_plain_text(answer: &Answer) -> Option<Self> {
+        let hello = answer.server_hello()?;
+        let parameters = answer.key_exchange.as_ref().map(|exchange| &exchange.parameters);
+        Some(Self {
+            version: Some(hello.version()),
+            cipher: Some(hello.suite),
+            group: match parameters {
+                Some(Parameters::Ecdh { group }) => Some(*group),
+                _ => hello.key_share_group,
+            },
+            alpn: hello.alpn.clone(),
+            hello_retry: answer.retry.is_some(),
+            key_share_reused: false,
+        })
+    }
+
+    /// What a server had chosen before the handshake failed: its first bytes tell, and what `seen`
+    /// tells of the key exchange.
+    pub fn before_failure(beginning: &[u8], seen: &Seen) -> Option<Self> {
+        let agreed = Self::in_plain_text(&Answer::of_beginning(beginning))?;
+        Some(Self { group: agreed.group.or(seen.group), ..agreed })
+    }
+
     fn of(connection: &ClientConnection) -> Self {
         let group = connection.negotiated_key_exchange_group();
         let is = |reused: &&_| group.is_some_and(|group| ptr::addr_eq(*reused, group));
@@ -267,10 +393,10 @@ fn groups(wanted: &[u16]) -> Vec<&'static dyn SupportedKxGroup> {
     wanted.iter().filter_map(known).collect()
 }
 
-fn connector(
+fn client_config(
     offer: &Offer,
     kx_groups: Vec<&'static dyn SupportedKxGroup>,
-) -> Result<TlsConnector, rustls::Error> {
+) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(CryptoProvider {
         cipher_suites: SUITES.to_vec(),
         kx_groups,
@@ -287,9 +413,8 @@ fn connector(
         .dangerous()
         .with_custom_certificate_verifier(recorder.clone())
         .with_client_cert_resolver(recorder);
-    config.alpn_protocols = offer.alpn.clone();
     config.resumption = rustls::client::Resumption::disabled();
-    Ok(Arc::new(config).into())
+    Ok(config)
 }
 
 /// rustls sends no server name for an address, so an address stands for "none".

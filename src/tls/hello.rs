@@ -34,6 +34,21 @@ pub struct Answer {
     pub alert: Option<Alert>,
 }
 
+impl Answer {
+    /// What the server chose: its ServerHello or, without one, its HelloRetryRequest.
+    pub fn server_hello(&self) -> Option<&ServerHello> {
+        self.hello.as_ref().or(self.retry.as_ref())
+    }
+
+    /// What the first bytes of an answer say, which may break off anywhere.
+    pub fn of_beginning(bytes: &[u8]) -> Self {
+        let mut flight = Flight::new();
+        // The bytes need not be a whole flight, nor a good one.
+        let _incomplete = flight.receive(bytes);
+        flight.into_answer()
+    }
+}
+
 /// An alert.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Alert {

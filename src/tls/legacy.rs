@@ -2,21 +2,21 @@
 //!
 //! They promise more than we can do: the answer to them is read, never completed.
 
+use std::borrow::Cow;
+
 use crate::names;
 
 /// What a ClientHello offers. Its extensions follow from its version.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientHello<'a> {
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientHello {
     /// The highest version; for TLS 1.3 the only one.
     pub version: u16,
     /// The cipher suites, best first.
-    pub suites: &'a [u16],
+    pub suites: Cow<'static, [u16]>,
     /// The key exchange groups, best first.
-    pub groups: &'a [u16],
+    pub groups: Cow<'static, [u16]>,
     /// The compression methods, best first.
-    pub compressions: &'a [u8],
-    /// The name that the server is to answer for: never an address.
-    pub server_name: Option<&'a str>,
+    pub compressions: &'static [u8],
 }
 
 /// SSL 3.0.
@@ -36,44 +36,51 @@ pub const DEFLATE: u8 = 1;
 /// Says that secure renegotiation is known, where there are no extensions to say it.
 const EMPTY_RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
 
-impl<'a> ClientHello<'a> {
-    /// The widest offer up to TLS 1.2 but for the suites, of which one hello cannot hold all.
-    pub fn legacy(suites: &'a [u16], server_name: Option<&'a str>) -> Self {
+impl ClientHello {
+    /// The suites that servers up to TLS 1.2 commonly have.
+    pub fn common() -> Self {
+        Self::up_to_tls12(SUITES)
+    }
+
+    /// Every other suite up to TLS 1.2: one hello cannot hold all of them.
+    pub fn rare() -> Self {
+        Self::up_to_tls12(rare_suites())
+    }
+
+    fn up_to_tls12(suites: impl Into<Cow<'static, [u16]>>) -> Self {
         Self {
             version: TLS_1_2,
-            suites,
-            groups: GROUPS,
+            suites: suites.into(),
+            groups: GROUPS.into(),
             compressions: &[NULL_COMPRESSION],
-            server_name,
         }
     }
 
-    /// The offer for servers that take fright at extensions or at TLS.
+    /// The offer for servers that fail on extensions or on TLS.
     pub fn ssl3() -> Self {
         Self {
             version: SSL_3_0,
-            suites: SSL3_SUITES,
-            groups: &[],
+            suites: SSL3_SUITES.into(),
+            groups: Cow::default(),
             compressions: &[NULL_COMPRESSION],
-            server_name: None,
         }
     }
 
     /// The widest offer of TLS 1.3 without a key share: the server names the group that it wants.
-    pub fn tls13(server_name: Option<&'a str>) -> Self {
+    pub fn tls13() -> Self {
         Self {
             version: TLS_1_3,
-            suites: TLS13_SUITES,
-            groups: TLS13_GROUPS,
+            suites: TLS13_SUITES.into(),
+            groups: TLS13_GROUPS.into(),
             compressions: &[NULL_COMPRESSION],
-            server_name,
         }
     }
 
-    /// The hello in its record.
-    pub fn encode(&self, random: &[u8; 32]) -> Vec<u8> {
+    /// The hello in its record. `server_name` is the name that the server is to answer for, never an
+    /// address; SSL 3.0 has no room for it.
+    pub fn encode(&self, server_name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
         let mut handshake = vec![CLIENT_HELLO];
-        prefixed::<3>(&mut handshake, |hello| self.encode_body(random, hello));
+        prefixed::<3>(&mut handshake, |hello| self.encode_body(server_name, random, hello));
         // Servers of old refuse a first record that claims to be newer.
         let mut record = vec![HANDSHAKE];
         put16(&mut record, self.version.min(TLS_1_0));
@@ -81,7 +88,7 @@ impl<'a> ClientHello<'a> {
         record
     }
 
-    fn encode_body(&self, random: &[u8; 32], hello: &mut Vec<u8>) {
+    fn encode_body(&self, server_name: Option<&str>, random: &[u8; 32], hello: &mut Vec<u8>) {
         put16(hello, self.version.min(TLS_1_2));
         hello.extend(random);
         prefixed::<1>(hello, |session_id| {
@@ -98,14 +105,14 @@ impl<'a> ClientHello<'a> {
         });
         prefixed::<1>(hello, |methods| methods.extend(self.compressions));
         if self.version > SSL_3_0 {
-            let mut extensions = self.extensions();
+            let mut extensions = self.extensions(server_name);
             pad(hello.len(), &mut extensions);
             prefixed::<2>(hello, |body| body.extend(extensions));
         }
     }
 
     /// Those without a body stand first: some servers stumble over an empty last one.
-    fn extensions(&self) -> Vec<u8> {
+    fn extensions(&self, server_name: Option<&str>) -> Vec<u8> {
         let mut all = Vec::new();
         let out = &mut all;
         extension(out, SIGNED_CERTIFICATE_TIMESTAMP, |_| {});
@@ -113,7 +120,7 @@ impl<'a> ClientHello<'a> {
             extension(out, EXTENDED_MASTER_SECRET, |_| {});
             extension(out, RENEGOTIATION_INFO, |body| body.push(0));
         }
-        if let Some(name) = self.server_name {
+        if let Some(name) = server_name {
             extension(out, SERVER_NAME, |body| {
                 prefixed::<2>(body, |list| {
                     list.push(HOST_NAME);
@@ -123,7 +130,7 @@ impl<'a> ClientHello<'a> {
         }
         extension(out, STATUS_REQUEST, |body| body.extend([OCSP, 0, 0, 0, 0]));
         extension(out, SUPPORTED_GROUPS, |body| {
-            prefixed::<2>(body, |list| put_all(list, self.groups));
+            prefixed::<2>(body, |list| put_all(list, &self.groups));
         });
         if self.version < TLS_1_3 {
             extension(out, EC_POINT_FORMATS, |body| {
@@ -284,13 +291,14 @@ mod tests {
 
     #[test]
     fn hellos_are_well_formed() {
-        for hello in [
-            ClientHello::legacy(SUITES, Some("example.com")),
-            ClientHello::legacy(SUITES, None),
-            ClientHello::ssl3(),
-            ClientHello::tls13(Some("example.com")),
+        for (hello, server_name) in [
+            (ClientHello::common(), Some("example.com")),
+            (ClientHello::common(), None),
+            (ClientHello::rare(), Some("example.com")),
+            (ClientHello::ssl3(), None),
+            (ClientHello::tls13(), Some("example.com")),
         ] {
-            let bytes = hello.encode(&[7; 32]);
+            let bytes = hello.encode(server_name, &[7; 32]);
             let record = usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
             let message = usize::from(u16::from_be_bytes([bytes[7], bytes[8]]));
             assert_eq!(bytes.len(), 5 + record);
@@ -302,18 +310,18 @@ mod tests {
 
     #[test]
     fn versions_are_claimed_with_care() {
-        let versions = |hello: ClientHello<'_>| {
-            let bytes = hello.encode(&[0; 32]);
+        let versions = |hello: ClientHello| {
+            let bytes = hello.encode(None, &[0; 32]);
             [[bytes[1], bytes[2]], [bytes[9], bytes[10]]]
         };
         assert_eq!(versions(ClientHello::ssl3()), [[3, 0], [3, 0]]);
-        assert_eq!(versions(ClientHello::legacy(SUITES, None)), [[3, 1], [3, 3]]);
-        assert_eq!(versions(ClientHello::tls13(None)), [[3, 1], [3, 3]]);
+        assert_eq!(versions(ClientHello::common()), [[3, 1], [3, 3]]);
+        assert_eq!(versions(ClientHello::tls13()), [[3, 1], [3, 3]]);
     }
 
     #[test]
     fn ssl3_has_no_extensions() {
-        let bytes = ClientHello::ssl3().encode(&[0; 32]);
+        let bytes = ClientHello::ssl3().encode(Some("example.com"), &[0; 32]);
         let suites = 2 * (SSL3_SUITES.len() + 1);
         assert_eq!(bytes.len(), 5 + 4 + 2 + 32 + 1 + 2 + suites + 2);
         assert!(bytes.len() - 5 < 256);
@@ -324,11 +332,8 @@ mod tests {
     fn no_length_is_one_that_gets_lost() {
         for count in 0..SUITES.len() {
             for version in TLS_1_0..=TLS_1_3 {
-                let hello = ClientHello {
-                    version,
-                    ..ClientHello::legacy(&SUITES[..count], Some("www.example.com"))
-                };
-                let length = hello.encode(&[0; 32]).len() - 5;
+                let hello = ClientHello { version, ..ClientHello::up_to_tls12(&SUITES[..count]) };
+                let length = hello.encode(Some("www.example.com"), &[0; 32]).len() - 5;
                 assert!(!(256..512).contains(&length), "{length}");
             }
         }

@@ -56,6 +56,8 @@ pub struct Seen {
     pub proof: Proof,
     /// Whether the peer asked for a certificate of ours.
     pub client_cert_requested: bool,
+    /// The group of a TLS 1.2 key exchange, as the peer signed it.
+    pub group: Option<u16>,
 }
 
 /// The verifier and client-certificate resolver of every handshake.
@@ -161,6 +163,7 @@ impl ServerCertVerifier for Recorder {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        record(|seen| seen.group = signed_group(message));
         self.check_signature(false, message, cert, dss)
     }
 
@@ -192,6 +195,17 @@ impl ResolvesClientCert for Recorder {
 
     fn has_certs(&self) -> bool {
         false
+    }
+}
+
+/// The group in what a TLS 1.2 server signs: both randoms, then its ECDH parameters (RFC 8422,
+/// section 5.4).
+fn signed_group(message: &[u8]) -> Option<u16> {
+    const RANDOMS: usize = 64;
+    const NAMED_CURVE: u8 = 3;
+    match message.get(RANDOMS..)? {
+        [NAMED_CURVE, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ use tlsweep::report::output::write_all;
 use tlsweep::report::schema::{schema, schema_of};
 use tlsweep::report::status::{Status, StatusLine};
 use tlsweep::report::summary::Document;
+use tlsweep::scan::Scan;
 use tlsweep::sweep::{Settings, Stop, sweep};
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
@@ -113,9 +114,9 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
         grace: config.grace,
         status: Arc::clone(&status),
     };
-    let prober = Prober::new(config, roots, checks, clock);
-    let prober = Arc::new(prober.context("the TLS settings make no hello")?);
-    let watched = (Arc::clone(&status), Arc::clone(&prober), clock);
+    let prober = Prober::new(config, roots, clock).context("the TLS settings make no hello")?;
+    let scan = Arc::new(Scan::new(prober, checks));
+    let watched = (Arc::clone(&status), Arc::clone(&scan), clock);
     let mut watch = Watch::new(reports, asked, watched)?;
 
     let (lines, line_queue) = queue(config::LINE_QUEUE, shuffle);
@@ -141,7 +142,7 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     })?;
 
     // A task of its own runs where its tasks do; this one would be woken on another thread.
-    let sweep = tokio::spawn(sweep(prober, settings, line_queue, records, stopping));
+    let sweep = tokio::spawn(sweep(scan, settings, line_queue, records, stopping));
     let engine = async {
         // Should it panic, the output says how far it came, and the exit code that it is not whole.
         let ended = sweep.await.map_err(io::Error::other);

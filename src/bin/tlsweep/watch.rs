@@ -11,10 +11,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tlsweep::deadline::{Clock, within};
 use tlsweep::escape::shown;
-use tlsweep::probe::Prober;
 use tlsweep::report::metrics::exposition;
 use tlsweep::report::status::{Moment, Process, Status};
 use tlsweep::report::summary::Document;
+use tlsweep::scan::Scan;
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -104,7 +104,7 @@ struct Due {
 /// status file that is a pipe and is not read.
 struct Sources {
     status: Arc<Status>,
-    prober: Arc<Prober>,
+    scan: Arc<Scan>,
     clock: Clock,
     /// `None`: stderr.
     lines: Option<Mutex<File>>,
@@ -120,11 +120,11 @@ impl Watch {
     pub(crate) fn new(
         reports: Reports,
         asked: Signal,
-        (status, prober, clock): (Arc<Status>, Arc<Prober>, Clock),
+        (status, scan, clock): (Arc<Status>, Arc<Scan>, Clock),
     ) -> Result<Self> {
         let lines = reports.lines.map(Mutex::new);
         let (metrics, has_failed) = (reports.metrics, false.into());
-        let sources = Arc::new(Sources { status, prober, clock, lines, metrics, has_failed });
+        let sources = Arc::new(Sources { status, scan, clock, lines, metrics, has_failed });
         sources.write_metrics(None)?;
         let ticks = reports.interval.map(|interval| {
             let mut ticks = interval_at(Instant::now() + interval, interval);
@@ -251,7 +251,7 @@ impl Sources {
             time: self.clock.now(),
             elapsed: self.clock.elapsed(),
             process: Process {
-                resolver_queue: self.prober.lookups(),
+                resolver_queue: self.scan.prober().lookups(),
                 rss: memory("VmRSS:"),
                 descriptors: open_descriptors(),
             },

@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "ftp",
     schemes: &["ftp"],
     ports: &[21],
+    alpn: &["ftp"],
     dialogue: |_| Lines::boxed(Ftp { awaited: Awaited::Greeting, many: None, offered: false }),
 };
 

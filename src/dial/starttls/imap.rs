@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "imap",
     schemes: &["imap"],
     ports: &[143],
+    alpn: &["imap"],
     dialogue: |_| Lines::boxed(Imap { awaited: Awaited::Greeting, offered: false }),
 };
 

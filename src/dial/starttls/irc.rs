@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "irc",
     schemes: &["irc"],
     ports: &[6667],
+    alpn: &["irc"],
     dialogue: |_| Lines::boxed(Irc { asked: false, offered: false }),
 };
 

@@ -4,8 +4,13 @@ use super::{Dialogue, PLAINTEXT_LIMIT, Protocol, Step, broken, rejected};
 use crate::bytes::{Reader, Unread, tag};
 use crate::failure::Failure;
 
-pub(super) const PROTOCOL: Protocol =
-    Protocol { name: "ldap", schemes: &["ldap"], ports: &[389], dialogue: |_| Box::new(Ldap) };
+pub(super) const PROTOCOL: Protocol = Protocol {
+    name: "ldap",
+    schemes: &["ldap"],
+    ports: &[389],
+    alpn: &[],
+    dialogue: |_| Box::new(Ldap),
+};
 
 struct Ldap;
 

@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "lmtp",
     schemes: &["lmtp"],
     ports: &[24],
+    alpn: &[],
     dialogue: |_| Lines::boxed(Smtp::new("LHLO")),
 };
 

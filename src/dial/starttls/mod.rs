@@ -60,6 +60,8 @@ pub struct Protocol {
     pub schemes: &'static [&'static str],
     /// The ports where it is expected; the first is the default of its schemes.
     pub ports: &'static [u16],
+    /// What it offers in the ALPN extension, by IANA's names; empty where it has none.
+    pub alpn: &'static [&'static str],
     dialogue: fn(host: &str) -> Box<dyn Dialogue>,
 }
 

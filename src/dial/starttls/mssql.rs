@@ -13,6 +13,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "mssql",
     schemes: &["mssql", "sqlserver"],
     ports: &[1433],
+    alpn: &[],
     dialogue: |_| Box::new(Mssql { version: None }),
 };
 

@@ -7,6 +7,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "mysql",
     schemes: &["mysql", "mariadb"],
     ports: &[3306],
+    alpn: &[],
     dialogue: |_| Box::new(Mysql { version: None }),
 };
 

@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "nntp",
     schemes: &["nntp", "news"],
     ports: &[119],
+    alpn: &["nntp"],
     dialogue: |_| {
         Lines::boxed(Pop3::new(Words {
             greeting: &["200", "201"],

@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "pop3",
     schemes: &["pop3", "pop"],
     ports: &[110],
+    alpn: &["pop3"],
     dialogue: |_| {
         Lines::boxed(Pop3::new(Words {
             greeting: &["+OK"],

@@ -7,6 +7,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "postgres",
     schemes: &["postgres", "postgresql"],
     ports: &[5432],
+    alpn: &["postgresql"],
     dialogue: |_| Box::new(Postgres),
 };
 

@@ -3,8 +3,13 @@
 use super::{Dialogue, Protocol, Step, broken, rejected};
 use crate::failure::Failure;
 
-pub(super) const PROTOCOL: Protocol =
-    Protocol { name: "rdp", schemes: &["rdp"], ports: &[3389], dialogue: |_| Box::new(Rdp) };
+pub(super) const PROTOCOL: Protocol = Protocol {
+    name: "rdp",
+    schemes: &["rdp"],
+    ports: &[3389],
+    alpn: &[],
+    dialogue: |_| Box::new(Rdp),
+};
 
 struct Rdp;
 

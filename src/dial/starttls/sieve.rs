@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "sieve",
     schemes: &["sieve"],
     ports: &[4190],
+    alpn: &["managesieve"],
     dialogue: |_| Lines::boxed(Sieve { asked: false, offered: false }),
 };
 

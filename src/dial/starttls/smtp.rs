@@ -8,6 +8,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     name: "smtp",
     schemes: &["smtp"],
     ports: &[25, 587],
+    alpn: &[],
     dialogue: |_| Lines::boxed(Smtp::new("EHLO")),
 };
 

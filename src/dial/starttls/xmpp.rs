@@ -7,6 +7,7 @@ pub(super) const CLIENT: Protocol = Protocol {
     name: "xmpp",
     schemes: &["xmpp"],
     ports: &[5222],
+    alpn: &["xmpp-client"],
     dialogue: |host| Box::new(Xmpp::new("jabber:client", host)),
 };
 
@@ -14,6 +15,7 @@ pub(super) const SERVER: Protocol = Protocol {
     name: "xmpp-server",
     schemes: &["xmpp-server"],
     ports: &[5269],
+    alpn: &["xmpp-server"],
     dialogue: |host| Box::new(Xmpp::new("jabber:server", host)),
 };
 

@@ -325,7 +325,7 @@ fn an_answer_outside_the_offer_counts_for_nothing() {
 fn probes_are_hellos() {
     let mut enumeration = Enumeration::new();
     while let Some(probe) = enumeration.next_probe() {
-        let bytes = probe.encode(Some("example.com"), &[0; 32]);
+        let bytes = probe.hello().encode(Some("example.com"), &[0; 32]);
         assert_eq!(bytes[0], 22);
         assert!(bytes.len() < 1200, "one segment: {}", bytes.len());
     }

@@ -92,6 +92,23 @@ impl ServerHello {
         Some(())
     }
 
+    /// A ServerHello that chose this and says no more.
+    #[cfg(test)]
+    pub(crate) fn made_up(version: u16, suite: u16) -> Self {
+        Self {
+            legacy_version: version,
+            random: [7; 32],
+            session_id_length: 0,
+            suite,
+            compression: 0,
+            extensions: Vec::new(),
+            selected_version: None,
+            key_share_group: None,
+            alpn: None,
+            sct_list: None,
+        }
+    }
+
     /// The version that the server chose.
     pub fn version(&self) -> u16 {
         self.selected_version.unwrap_or(self.legacy_version)

@@ -9,7 +9,7 @@ use tlsweep::config;
 use tlsweep::dial::starttls::{PROTOCOLS, Protocol};
 use tlsweep::names;
 use tlsweep::tls::drain::Goodbye;
-use tlsweep::tls::handshake::{Offer, Versions, known_groups};
+use tlsweep::tls::handshake::{Alpn, Offer, Versions, known_groups};
 
 use super::values::{Bytes, at_once};
 
@@ -44,9 +44,10 @@ pub(crate) struct Tls {
     #[arg(long, value_name = "N", default_value_t = config::PER_HOST, value_parser = at_once)]
     pub(super) per_host: NonZero<usize>,
 
-    /// Application protocols to offer, in order; - offers none
-    #[arg(long, value_name = "LIST", default_value = config::ALPN, allow_hyphen_values = true)]
-    alpn: String,
+    /// Application protocols to offer to every target, in order; - offers none [default: the name of
+    /// the target's protocol, as imap; h2,http/1.1 where the protocol is HTTPS or not known]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    alpn: Option<String>,
 
     /// When to send close_notify: right after the handshake, or when the peer is done
     #[arg(long, value_enum, default_value_t = When::First)]
@@ -86,7 +87,10 @@ impl Tls {
                 Some(Version::Tls12) => Versions::Tls12,
                 Some(Version::Tls13) => Versions::Tls13,
             },
-            alpn: alpn(&self.alpn)?,
+            alpn: match &self.alpn {
+                Some(list) => Alpn::Only(alpn(list)?),
+                None => Alpn::OfProtocol,
+            },
             groups: self.groups.clone(),
             reuse_key_share: self.reuse_key_share,
         })

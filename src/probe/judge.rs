@@ -1,19 +1,29 @@
 //! What the chain of a target is worth.
 
-use super::{Prober, Work};
-use crate::cert::{Presented, Problem};
+use super::{Prober, Visit};
+use crate::cert::{Examined, Presented, Problem};
+use crate::feed::target::ServerIdentity;
 use crate::signature::Algorithm;
 use crate::tls::recorder::Seen;
 
 impl Prober {
-    /// Records the facts of the chain and the verdict on it.
-    pub(super) fn judge(&self, seen: &Seen, work: &mut Work<'_>) {
-        if seen.chain.is_empty() {
+    /// Judges the chain of the attempt that counts, whose socket is closed by now, and gives the
+    /// chain up.
+    pub(super) fn judge_standing(&self, visit: &mut Visit<'_>) {
+        let Some(attempt) = visit.attempts.standing_mut() else {
             return;
+        };
+        if !attempt.seen.chain.is_empty() {
+            let examined = self.judge(&attempt.seen, visit.context.identity);
+            attempt.examined = Some(Box::new(examined));
+            attempt.give_up_chain();
         }
+    }
+
+    fn judge(&self, seen: &Seen, identity: &ServerIdentity) -> Examined {
         let presented = Presented {
             chain: &seen.chain,
-            name: Some(&work.identity.checked),
+            name: Some(&identity.checked),
             ocsp: &seen.ocsp,
             proof: &seen.proof,
         };
@@ -21,7 +31,7 @@ impl Prober {
         if let Some(problem) = weak_handshake(seen) {
             examined.trust = examined.trust.map(|trust| trust.with(problem));
         }
-        work.record.set_examined(examined);
+        examined
     }
 }
 

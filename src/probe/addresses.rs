@@ -1,0 +1,80 @@
+//! From a target to the addresses that may be dialled.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use rustls_pki_types::DnsName;
+use tokio::time::Instant;
+
+use super::plan::pause;
+use super::{Asked, Prober, Visit};
+use crate::failure::Failure;
+use crate::feed::target::Host;
+
+impl Prober {
+    /// Puts the addresses that may be dialled into the plan.
+    ///
+    /// # Errors
+    /// The lookup failed, or nothing may be dialled.
+    pub(super) async fn locate(&self, asked: &Asked, visit: &mut Visit<'_>) -> Result<(), Failure> {
+        let host = &asked.target.host;
+        self.config.exclude.admit(host)?;
+        let addresses = match host {
+            Host::Address(address) => vec![self.config.families.admit(*address)?],
+            Host::Name(name) => Box::pin(self.find(name, visit)).await?,
+        };
+        let port = asked.port;
+        visit.plan.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        Ok(())
+    }
+
+    /// The addresses of a name that may be dialled, after as many lookups as it takes.
+    async fn find(
+        &self,
+        name: &DnsName<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<Vec<IpAddr>, Failure> {
+        let mut retries = 0;
+        loop {
+            let result = self.look_up(name, visit).await;
+            let Err(failure) = &result else {
+                return result;
+            };
+            let Some(pause) = pause(failure, retries, self.config.retries) else {
+                return result;
+            };
+            let pause = pause.mul_f64(0.5 + fastrand::f64());
+            if !visit.context.deadline.pause(pause).await {
+                return result;
+            }
+            retries += 1;
+        }
+    }
+
+    /// One lookup. The target's clock stands still while it waits for a place among the lookups.
+    async fn look_up(
+        &self,
+        name: &DnsName<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<Vec<IpAddr>, Failure> {
+        visit.permit.release_dial();
+        let begun = Instant::now();
+        let lookup = Arc::clone(&self.lookups);
+        let slot = self.resolver.slot().await;
+        visit.context.stand_still(begun.elapsed());
+        let begun = Instant::now();
+        let addresses = self.resolver.lookup(name, &visit.context.deadline).await;
+        drop(lookup);
+        visit.resolve = Some(begun.elapsed());
+        let looked_up = Instant::now();
+        // A name without addresses is not dialled: it gives up its dial permit and does not take it
+        // back.
+        if addresses.is_ok() {
+            visit.permit.reacquire_dial().await;
+        }
+        // Given back only now: otherwise names that are looked up and not yet dialled would pile up.
+        drop(slot);
+        visit.context.stand_still(looked_up.elapsed());
+        addresses
+    }
+}

@@ -1,0 +1,190 @@
+//! What is said over a connection, and what one connection came to.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cert::Examined;
+use crate::dial::starttls::Protocol;
+use crate::failure::{Failure, Kind, Stage};
+use crate::tls::drain::ReadEnd;
+use crate::tls::handshake::{Agreed, Hello};
+use crate::tls::hello::Answer;
+use crate::tls::legacy::ClientHello;
+use crate::tls::recorder::Seen;
+
+/// The name of alert 120, with which a server refuses every protocol of the ALPN extension.
+const NO_APPLICATION_PROTOCOL: &str = "no_application_protocol";
+
+/// What is said over a connection once TLS may begin.
+#[derive(Clone, Debug)]
+pub enum Speech {
+    /// A handshake by rustls, then the goodbye and whatever the peer still sends.
+    Handshake(Hello),
+    /// A hello of our own. The answer to it is read in plain text and never completed.
+    Plain(Box<ClientHello>),
+}
+
+/// A connection to make.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    /// Where to.
+    pub address: SocketAddr,
+    /// What is said over it.
+    pub speech: Speech,
+    /// How long the peer may stay silent after the ClientHello.
+    pub patience: Patience,
+}
+
+/// The share of the remaining handshake time that a peer may use up without sending a byte.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Patience {
+    /// All of it.
+    Whole,
+    /// Half of it, so that another dial has time as well.
+    Half,
+}
+
+/// What came of one connection, or of the attempt to make it.
+#[derive(Debug)]
+pub struct Attempt {
+    /// What was said, or would have been.
+    pub speech: Speech,
+    /// The address that was dialled.
+    pub address: SocketAddr,
+    /// How long its steps took.
+    pub times: Times,
+    /// Bytes on the wire from us.
+    pub sent: u64,
+    /// Bytes on the wire from the peer.
+    pub received: u64,
+    /// The plaintext dialogue before TLS.
+    pub dialogue: Option<Dialogue>,
+    /// What the peer chose, as far as it came.
+    pub agreed: Option<Agreed>,
+    /// What else the handshake showed. The chain and the staple are gone once they were judged or
+    /// once another attempt counts instead of this one.
+    pub seen: Seen,
+    /// Whether an OCSP response was stapled; absent when no chain came.
+    pub ocsp_stapled: Option<bool>,
+    /// What the chain and the staple came to.
+    pub examined: Option<Box<Examined>>,
+    /// The answer to a hello of our own, but for its chain and staple, which are in `seen`.
+    pub answer: Option<Box<Answer>>,
+    /// Whether that answer shows something that rustls cannot speak.
+    pub is_beyond_rustls: bool,
+    /// What came after the handshake.
+    pub read: Option<ReadEnd>,
+    /// Whether the peer sent a byte of its own after TLS had begun.
+    pub is_answered: bool,
+    /// Whether what it sent began like a ServerHello.
+    pub saw_hello: bool,
+    /// When the handshakes of this try must end; absent before the first of them.
+    pub handshake_end: Option<Instant>,
+    /// Why there is no session. A hello of our own succeeds when the peer's flight came whole.
+    pub result: Result<(), Failure>,
+}
+
+/// How long the steps of an attempt took. What was not completed is absent, but for the handshake.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Times {
+    /// From the request to the connection.
+    pub connect: Option<Duration>,
+    /// From the connection to the end of the dialogue before TLS.
+    pub starttls: Option<Duration>,
+    /// From the ClientHello to the end of the handshake, completed or not.
+    pub handshake: Option<Duration>,
+    /// From our goodbye to the end of what the peer sent.
+    pub read: Option<Duration>,
+}
+
+/// A plaintext dialogue before TLS.
+#[derive(Clone, Debug)]
+pub struct Dialogue {
+    /// Its protocol.
+    pub protocol: &'static Protocol,
+    /// How the peer greeted.
+    pub banner: Option<String>,
+}
+
+impl Attempt {
+    /// An attempt in which nothing has happened yet but this result.
+    pub fn new(dial: &Dial, result: Result<(), Failure>) -> Self {
+        Self {
+            speech: dial.speech.clone(),
+            address: dial.address,
+            times: Times::default(),
+            sent: 0,
+            received: 0,
+            dialogue: None,
+            agreed: None,
+            seen: Seen::default(),
+            ocsp_stapled: None,
+            examined: None,
+            answer: None,
+            is_beyond_rustls: false,
+            read: None,
+            is_answered: false,
+            saw_hello: false,
+            handshake_end: None,
+            result,
+        }
+    }
+
+    /// The IP address that was dialled.
+    pub fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// Whether a TCP connection was made.
+    pub fn is_connected(&self) -> bool {
+        self.times.connect.is_some()
+    }
+
+    /// The hello, if this was a handshake by rustls.
+    pub fn hello(&self) -> Option<Hello> {
+        match self.speech {
+            Speech::Handshake(hello) => Some(hello),
+            Speech::Plain(_) => None,
+        }
+    }
+
+    /// Whether it ended in this stage, in one of these ways.
+    pub fn failed(&self, stage: Stage, kinds: &[Kind]) -> bool {
+        let failure = self.result.as_ref().err();
+        failure.is_some_and(|failure| failure.stage == stage && kinds.contains(&failure.kind))
+    }
+
+    /// Whether the peer took the ClientHello and gave no answer to it at all.
+    pub fn is_unanswered(&self) -> bool {
+        !self.is_answered && self.failed(Stage::Handshake, &[Kind::Reset, Kind::Eof, Kind::Timeout])
+    }
+
+    /// Whether the peer refused all the protocols of the ALPN extension that was offered.
+    pub fn is_alpn_refused(&self) -> bool {
+        let alert = self.result.as_ref().err().and_then(|failure| failure.alert.as_deref());
+        alert == Some(NO_APPLICATION_PROTOCOL)
+            && self.hello().is_some_and(|hello| hello.alpn.is_offered())
+    }
+
+    /// Whether TLS of whatever version may be spoken at the other end.
+    pub fn may_speak_tls(&self) -> bool {
+        self.result.as_ref().err().is_none_or(|failure| {
+            failure.stage == Stage::Handshake
+                && (self.saw_hello || !matches!(failure.kind, Kind::Timeout | Kind::NotTls))
+        })
+    }
+
+    /// Gives up what takes memory, for another attempt counts instead of this one.
+    pub(super) fn give_up_bulk(&mut self) {
+        self.examined = None;
+        self.give_up_chain();
+    }
+
+    /// Gives up the chain and the staple as they came.
+    pub(super) fn give_up_chain(&mut self) {
+        self.seen.chain = Vec::new();
+        self.seen.ocsp = Vec::new();
+    }
+}

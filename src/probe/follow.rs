@@ -1,0 +1,129 @@
+//! Facts that need connections of their own: one provider per file, one row each in [`ROWS`].
+//!
+//! A provider does no I/O. It says what to send next and is told what came of it. The one driver
+//! here runs all of them under `--per-host`, the rate and the target's deadline.
+
+mod enumeration;
+
+use std::net::SocketAddr;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
+
+use super::connection::Context;
+use super::{Attempt, Dial, Patience, Prober, Speech, Visit};
+use crate::config::Config;
+use crate::pace::limiter::HostSlot;
+use crate::tls::enumerate::Findings;
+
+/// Every provider, in the order in which they run.
+const ROWS: &[Row] = &[enumeration::ROW];
+
+/// A provider of facts.
+struct Row {
+    is_wanted: fn(&Config) -> bool,
+    make: fn() -> Box<dyn Follow>,
+}
+
+/// Facts about one server that need connections of their own.
+trait Follow: Send {
+    /// What to say over the next connection. `None` while nothing can be asked before one of the
+    /// connections under way is settled; when there are none, the provider is done.
+    fn next(&mut self) -> Option<Speech>;
+
+    /// Takes in what came of the speech with this number; they are numbered from 0, in the order
+    /// in which [`Follow::next`] gave them.
+    fn settle(&mut self, number: usize, attempt: &Attempt);
+
+    /// Adds what was found out. Whatever was not settled stays unknown.
+    fn into_facts(self: Box<Self>, facts: &mut Facts);
+}
+
+/// What the follow-ups of one target found out. Absent facts were not asked for, or the target was
+/// not reached.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Everything that the server speaks.
+    pub enumeration: Option<Box<Findings>>,
+}
+
+/// Whether any follow-up is wanted.
+pub(super) fn is_wanted(config: &Config) -> bool {
+    ROWS.iter().any(|row| (row.is_wanted)(config))
+}
+
+/// What came of one connection of a follow-up.
+struct Settled {
+    number: usize,
+    attempt: Attempt,
+    /// From when to when it waited for permission to dial.
+    waited: (Instant, Instant),
+}
+
+impl Prober {
+    /// Runs the wanted providers against the address that was reached.
+    pub(super) async fn follow(&self, visit: &mut Visit<'_>) -> Facts {
+        let mut facts = Facts::default();
+        let Some(address) = visit.attempts.connected_address() else {
+            return facts;
+        };
+        for row in ROWS.iter().filter(|row| (row.is_wanted)(&self.config)) {
+            let mut provider = (row.make)();
+            self.drive(provider.as_mut(), address, visit).await;
+            provider.into_facts(&mut facts);
+        }
+        facts
+    }
+
+    async fn drive(&self, provider: &mut dyn Follow, address: SocketAddr, visit: &mut Visit<'_>) {
+        let mut under_way = FuturesUnordered::new();
+        let mut number = 0;
+        let mut stood_until = Instant::now();
+        loop {
+            while under_way.len() < self.config.per_host.get() && !visit.context.deadline.is_over()
+            {
+                // One connection uses the target's own slot; more need a slot each.
+                let slot = match under_way.is_empty() {
+                    true => None,
+                    false => self.limiter.try_host_slot(address.ip()),
+                };
+                if slot.is_none() && !under_way.is_empty() {
+                    break;
+                }
+                let Some(speech) = provider.next() else {
+                    break;
+                };
+                let dial = Dial { address, speech, patience: Patience::Whole };
+                under_way.push(self.attempt_apart(number, dial, slot, visit.context));
+                number += 1;
+            }
+            let Some(settled) = under_way.next().await else {
+                break;
+            };
+            provider.settle(settled.number, &settled.attempt);
+            visit.attempts.push_apart(&settled.attempt);
+            // Connections that waited at the same time stop the target's clock only once.
+            let (from, to) = settled.waited;
+            visit.context.stand_still(to.saturating_duration_since(from.max(stood_until)));
+            stood_until = stood_until.max(to);
+        }
+    }
+
+    /// One connection beside others, with a handshake limit of its own.
+    async fn attempt_apart(
+        &self,
+        number: usize,
+        dial: Dial,
+        slot: Option<HostSlot>,
+        mut context: Context<'_>,
+    ) -> Settled {
+        context.handshake_end = None;
+        let from = Instant::now();
+        self.limiter.tick().await;
+        let to = Instant::now();
+        context.stand_still(to.duration_since(from));
+        let attempt = self.attempt(&context, &dial).await;
+        drop(slot);
+        Settled { number, attempt, waited: (from, to) }
+    }
+}

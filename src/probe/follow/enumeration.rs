@@ -1,0 +1,46 @@
+//! `--enumerate`: everything that a server speaks, a hello at a time.
+
+use super::{Facts, Follow, Row};
+use crate::failure::{Kind, Stage};
+use crate::probe::{Attempt, Speech};
+use crate::tls::enumerate::{Enumeration, Outcome, Probe};
+
+pub(super) const ROW: Row = Row {
+    is_wanted: |config| config.enumerate,
+    make: || Box::new(Enumerating { enumeration: Enumeration::new(), asked: Vec::new() }),
+};
+
+struct Enumerating {
+    enumeration: Enumeration,
+    /// By the number of the speech.
+    asked: Vec<Probe>,
+}
+
+impl Follow for Enumerating {
+    fn next(&mut self) -> Option<Speech> {
+        let probe = self.enumeration.next_probe()?;
+        let speech = Speech::Plain(Box::new(probe.hello()));
+        self.asked.push(probe);
+        Some(speech)
+    }
+
+    fn settle(&mut self, number: usize, attempt: &Attempt) {
+        if let Some(probe) = self.asked.get(number) {
+            self.enumeration.settle(probe, outcome(attempt));
+        }
+    }
+
+    fn into_facts(self: Box<Self>, facts: &mut Facts) {
+        facts.enumeration = Some(Box::new(self.enumeration.into_findings()));
+    }
+}
+
+fn outcome(attempt: &Attempt) -> Outcome<'_> {
+    match attempt.answer.as_deref() {
+        Some(answer) if answer.server_hello().is_some() || answer.alert.is_some() => {
+            Outcome::Answered(answer)
+        }
+        _ if attempt.failed(Stage::Handshake, &[Kind::Eof, Kind::Reset]) => Outcome::Closed,
+        _ => Outcome::Silent,
+    }
+}

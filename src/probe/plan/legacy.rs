@@ -1,0 +1,109 @@
+//! Which hellos of our own may show what a server speaks that rustls cannot speak.
+
+use super::super::attempt::Attempt;
+use crate::cert::Certificate;
+use crate::failure::{Kind, Stage};
+use crate::names;
+use crate::tls::handshake::{Agreed, can_speak, known_groups};
+use crate::tls::legacy::ClientHello;
+
+/// The alerts with which a server refuses a hello that offers it nothing: 40, 47, 50, 70, 71, 80.
+const REFUSALS: [&str; 6] = [
+    "handshake_failure",
+    "illegal_parameter",
+    "decode_error",
+    "protocol_version",
+    "insufficient_security",
+    "internal_error",
+];
+
+/// handshake_failure and insufficient_security: the server refuses the suites.
+const NO_SUITE: &[u8] = &[40, 71];
+/// protocol_version: the server refuses the version.
+const NO_VERSION: &[u8] = &[70];
+const ANY: &[u8] = &[];
+
+/// A hello of our own, and when to send it.
+struct Row {
+    /// The alerts to the hello before that it may follow.
+    after: &'static [u8],
+    hello: fn() -> ClientHello,
+}
+
+/// The hellos in the order in which they are sent.
+const HELLOS: [Row; 4] = [
+    Row { after: ANY, hello: ClientHello::common },
+    Row { after: NO_SUITE, hello: ClientHello::rare },
+    Row { after: NO_VERSION, hello: ClientHello::tls13 },
+    Row { after: ANY, hello: ClientHello::ssl3 },
+];
+
+/// The next hello of our own after what was said over connections to one address.
+pub(super) fn next_hello(said: &[Attempt]) -> Option<ClientHello> {
+    let end = said.iter().position(|attempt| attempt.hello().is_none()).unwrap_or(said.len());
+    let (handshakes, plain) = said.split_at_checked(end)?;
+    if !is_worth_asking(handshakes) {
+        return None;
+    }
+    let mut asked = plain.iter();
+    let mut alert = None;
+    for Row { after, hello } in HELLOS {
+        if !after.is_empty() && alert.is_none_or(|alert| !after.contains(&alert)) {
+            continue;
+        }
+        let Some(attempt) = asked.next() else {
+            return Some(hello());
+        };
+        let answer = attempt.answer.as_deref();
+        let has_chosen = answer.is_some_and(|answer| answer.server_hello().is_some());
+        if has_chosen || !is_refused(attempt) {
+            return None;
+        }
+        alert = answer.and_then(|answer| answer.alert).map(|alert| alert.description);
+    }
+    None
+}
+
+/// Whether the answer of `attempt` shows something that rustls cannot speak. What it can speak was
+/// not the trouble.
+pub(super) fn is_beyond_rustls(attempt: &Attempt) -> bool {
+    let Some(answer) = attempt.answer.as_deref() else {
+        return false;
+    };
+    let scheme = answer.key_exchange.as_ref().and_then(|exchange| exchange.signature_scheme);
+    Agreed::in_plain_text(answer)
+        .is_some_and(|agreed| !can_speak(&agreed, scheme) || !can_use_key(attempt))
+}
+
+/// Whether the failure may be due to what rustls offers.
+fn is_worth_asking(handshakes: &[Attempt]) -> bool {
+    let standing = super::attempts::standing(handshakes);
+    let Some((attempt, failure)) = standing.and_then(|a| Some((a, a.result.as_ref().err()?)))
+    else {
+        return false;
+    };
+    let is_refused = match failure.kind {
+        Kind::Eof | Kind::Reset => true,
+        Kind::Alert => failure.alert.as_deref().is_some_and(|alert| REFUSALS.contains(&alert)),
+        _ => false,
+    };
+    failure.stage == Stage::Handshake
+        && (failure.kind == Kind::Unsupported || is_refused && !attempt.saw_hello)
+}
+
+fn is_refused(attempt: &Attempt) -> bool {
+    match &attempt.result {
+        Ok(()) => true,
+        Err(failure) => matches!(failure.kind, Kind::Alert | Kind::Eof | Kind::Reset),
+    }
+}
+
+/// Whether the leaf's key is on a curve that every hello offers: TLS 1.2 servers do without a
+/// certificate that is not (RFC 8422, section 5.1).
+fn can_use_key(attempt: &Attempt) -> bool {
+    let leaf = attempt.seen.chain.first().map(|der| Certificate::new(der));
+    leaf.and_then(|leaf| leaf.key_curve).is_none_or(|curve| {
+        let number = names::group_by_name(&curve);
+        number.is_some_and(|number| known_groups().any(|known| known == number))
+    })
+}
