@@ -33,8 +33,11 @@ pub const DIALLED_ADDRESSES: NonZero<usize> = NonZero::new(8).unwrap();
 /// Bytes of names that are kept of `/etc/hosts`.
 pub const HOSTS_LIMIT: usize = 256 << 20;
 
-/// Names whose answers the resolver keeps.
-pub const RESOLVER_CACHE: u64 = 4096;
+/// Bytes of answers of name servers that are kept.
+pub const RESOLVER_CACHE: u64 = 2 << 20;
+
+/// Answers of name servers that are read over TCP at once, each of up to 64 KiB.
+pub const RESOLVER_TCP: usize = 64;
 
 /// Bytes of a peer's answer that a record quotes.
 pub const EVIDENCE_LIMIT: usize = 64;

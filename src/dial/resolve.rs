@@ -1,22 +1,27 @@
 //! From a name to its addresses.
 
+mod answer;
+mod cache;
 mod conf;
 mod hosts;
+mod question;
 mod servers;
-mod sockets;
+mod tcp;
+mod udp;
 
 use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_proto::rr::{Name, RecordType};
 use rustls_pki_types::DnsName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use self::answer::{Answer, Found, MOST_ALIASES};
+use self::cache::{Answers, Key};
 use self::conf::Conf;
 use self::hosts::Hosts;
 use self::servers::NameServers;
@@ -38,7 +43,8 @@ pub struct Resolver {
     hosts: Hosts,
     /// Those of the settings that this machine can reach.
     families: Families,
-    servers: OnceLock<Result<NameServers, String>>,
+    servers: NameServers,
+    answers: Answers,
 }
 
 /// How names are looked up.
@@ -93,7 +99,8 @@ impl Resolver {
             permits: Semaphore::new(settings.in_flight.get()),
             hosts,
             families: settings.families.of_this_machine(),
-            servers: OnceLock::new(),
+            servers: NameServers::new(&settings),
+            answers: Answers::new(),
             settings,
         }
     }
@@ -117,21 +124,15 @@ impl Resolver {
         name: &DnsName<'_>,
         deadline: &Deadline<'_>,
     ) -> Result<Vec<IpAddr>, Failure> {
-        if let Some(addresses) = self.in_hosts(name.as_ref()) {
-            return self.kept(addresses);
+        if let Some(found) = self.in_hosts(name.as_ref()) {
+            return self.addresses(found);
         }
         let name = absolute(name)?;
-        let servers = self
-            .servers
-            .get_or_init(|| NameServers::new(&self.settings).map_err(|error| error.to_string()));
-        let servers = servers.as_ref().map_err(|reason| {
-            Failure::new(Stage::Local, Kind::Resource, format!("no resolver: {reason}"))
-        })?;
         loop {
             let until = deadline.of(Wait::Resolve);
-            let asked = addresses(servers, &name, self.families);
+            let asked = self.ask(&name);
             let unresolved = match deadline.run_until(Wait::Resolve, until, asked).await? {
-                Ok(addresses) => return self.kept(addresses),
+                Ok(found) => return self.addresses(found),
                 Err(unresolved) => unresolved,
             };
             // The last of all tries ends with the limit, which is to say so itself.
@@ -145,47 +146,154 @@ impl Resolver {
     }
 
     /// What `/etc/hosts` says, and what everybody knows of localhost (RFC 6761, section 6.3).
-    fn in_hosts(&self, name: &str) -> Option<Vec<IpAddr>> {
-        let found = self.hosts.addresses(name.as_bytes()).map(|address| match self.families {
+    fn in_hosts(&self, name: &str) -> Option<Found> {
+        let addresses = self.hosts.addresses(name.as_bytes()).map(|address| match self.families {
             // As the C library has it where nobody asks for IPv6.
             Families::V4 if address == Ipv6Addr::LOCALHOST => Ipv4Addr::LOCALHOST.into(),
             _ => address,
         });
-        let (v4, v6): (Vec<_>, Vec<_>) = found.partition(IpAddr::is_ipv4);
-        let in_order = |addresses: Vec<IpAddr>| -> Vec<IpAddr> {
-            let wanted = addresses.into_iter().filter_map(|it| self.families.admit(it).ok());
-            wanted.collect()
-        };
-        let mut addresses = in_order([v4, v6].concat());
-        if addresses.is_empty() && is_localhost(name) {
-            addresses = in_order(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        let wanted = addresses.filter(|address| self.families.admit(*address).is_ok());
+        let (v4, v6): (Vec<_>, Vec<_>) = wanted.partition(IpAddr::is_ipv4);
+        let of = |addresses| Found::of(addresses, &self.settings);
+        if !v4.is_empty() || !v6.is_empty() {
+            return Some(self.both(of(v4), of(v6)));
         }
-        (!addresses.is_empty()).then_some(addresses)
+        let localhost = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let wanted = localhost.into_iter().filter(|address| self.families.admit(*address).is_ok());
+        is_localhost(name).then(|| of(wanted.collect()))
     }
 
-    /// Those addresses that may be dialled, each once, no more than are wanted.
-    fn kept(&self, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
-        let mut kept = Vec::new();
-        for address in self.settings.exclude.admitted(addresses)? {
-            let address = address.to_canonical();
-            if kept.len() < self.settings.addresses.get() && !kept.contains(&address) {
-                kept.push(address);
+    /// Asks for the addresses of the families that are wanted.
+    async fn ask(&self, name: &Name) -> Result<Found, Unresolved> {
+        match self.families {
+            Families::V4 => self.records(name, RecordType::A).await,
+            Families::V6 => self.records(name, RecordType::AAAA).await,
+            Families::Both => self.ask_for_both(name).await,
+        }
+    }
+
+    async fn ask_for_both(&self, name: &Name) -> Result<Found, Unresolved> {
+        let v4 = self.records(name, RecordType::A);
+        let v6 = self.records(name, RecordType::AAAA);
+        tokio::pin!(v4, v6);
+        let (v4, v6) = tokio::select! {
+            biased;
+            v4 = &mut v4 => {
+                let v6 = match &v4 {
+                    Ok(found) if !found.addresses.is_empty() => tokio::select! {
+                        biased;
+                        v6 = &mut v6 => v6,
+                        () = tokio::time::sleep(RESOLUTION_DELAY) => Ok(Found::default()),
+                    },
+                    _ => v6.await,
+                };
+                (v4, v6)
+            }
+            v6 = &mut v6 => (v4.await, v6),
+        };
+        match (v4, v6) {
+            (Ok(v4), Ok(v6)) => Ok(self.both(v4, v6)),
+            // "No data" for one family says nothing while the other went unanswered.
+            (Ok(found), Err(unresolved)) | (Err(unresolved), Ok(found)) => {
+                if found.addresses.is_empty() { Err(unresolved) } else { Ok(found) }
+            }
+            (Err(v4), Err(_)) => Err(v4),
+        }
+    }
+
+    /// IPv4 before IPv6; neither takes more than half of the places from the other.
+    fn both(&self, mut v4: Found, v6: Found) -> Found {
+        let most = self.settings.addresses.get();
+        v4.addresses.truncate(most - v6.addresses.len().min(most / 2));
+        for address in v6.addresses {
+            if v4.addresses.len() < most && !v4.addresses.contains(&address) {
+                v4.addresses.push(address);
             }
         }
-        Ok(kept)
+        Found {
+            excluded: v4.excluded.or(v6.excluded),
+            is_no_name: v4.is_no_name && v6.is_no_name,
+            ..v4
+        }
+    }
+
+    /// What the records of this type say, from the cache if they are there.
+    async fn records(&self, name: &Name, record_type: RecordType) -> Result<Found, Unresolved> {
+        let follow = async {
+            match self.follow(name, record_type).await {
+                Ok((found, ttl)) => (Ok(found), ttl),
+                Err(unresolved) => (Err(unresolved), Duration::ZERO),
+            }
+        };
+        self.answers.find(Key::new(name, record_type), follow).await
+    }
+
+    /// Asks, and asks again for each alias whose addresses the server did not give.
+    async fn follow(
+        &self,
+        name: &Name,
+        record_type: RecordType,
+    ) -> Result<(Found, Duration), Unresolved> {
+        let (mut alias, mut shortest) = (None, Duration::MAX);
+        for _ in 0..=MOST_ALIASES {
+            let name = alias.as_ref().unwrap_or(name);
+            match self.servers.ask(name, record_type, &self.settings).await? {
+                Answer::Found(found, ttl) => return Ok((found, ttl.min(shortest))),
+                Answer::Alias(target, ttl) => {
+                    alias = Some(target);
+                    shortest = shortest.min(ttl);
+                }
+                Answer::Truncated | Answer::Failed(_) | Answer::TooManyAliases => break,
+            }
+        }
+        let detail = format!("more than {MOST_ALIASES} aliases lead away from the name");
+        Err(Unresolved::answered(Failure::new(Stage::Resolve, Kind::ServerFailure, detail)))
+    }
+
+    fn addresses(&self, found: Found) -> Result<Vec<IpAddr>, Failure> {
+        let (stage, kind, detail) = match (found.addresses.is_empty(), found.excluded) {
+            (false, _) => return Ok(found.addresses),
+            (true, Some(address)) => {
+                let detail = format!("the name's address {address} is on an exclude list");
+                (Stage::Input, Kind::Excluded, detail)
+            }
+            (true, None) if found.is_no_name => {
+                (Stage::Resolve, Kind::NotFound, "the name does not exist".to_owned())
+            }
+            (true, None) => {
+                let detail = format!("the name has no {}", self.families.noun());
+                (Stage::Resolve, Kind::NotFound, detail)
+            }
+        };
+        Err(Failure::new(stage, kind, detail))
     }
 }
 
 /// A lookup that came to nothing.
+#[derive(Clone, Debug)]
 struct Unresolved {
     failure: Failure,
+    cause: Cause,
     /// Our own machine lacked what it may have again in a moment.
     is_shortage: bool,
 }
 
-impl From<Failure> for Unresolved {
-    fn from(failure: Failure) -> Self {
-        Self { failure, is_shortage: false }
+/// Why a server was of no use; what says more of the name comes later.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Cause {
+    /// It did not answer in time.
+    Silence,
+    /// It cannot be reached: nobody listens there, or there is no way.
+    Closed,
+    /// Our own machine could not ask.
+    OwnMachine,
+    /// It said so.
+    Answered,
+}
+
+impl Unresolved {
+    fn answered(failure: Failure) -> Self {
+        Self { failure, cause: Cause::Answered, is_shortage: false }
     }
 }
 
@@ -234,56 +342,6 @@ fn absolute(name: &DnsName<'_>) -> Result<Name, Failure> {
     })?;
     name.set_fqdn(true);
     Ok(name)
-}
-
-async fn addresses(
-    servers: &NameServers,
-    name: &Name,
-    families: Families,
-) -> Result<Vec<IpAddr>, Unresolved> {
-    let found = match families {
-        Families::V4 => servers.ask(name, RecordType::A).await,
-        Families::V6 => servers.ask(name, RecordType::AAAA).await,
-        Families::Both => both_families(servers, name).await,
-    }?;
-    if found.is_empty() {
-        let detail = format!("the name has no {}", families.noun());
-        return Err(Failure::new(Stage::Resolve, Kind::NotFound, detail).into());
-    }
-    Ok(found)
-}
-
-async fn both_families(servers: &NameServers, name: &Name) -> Result<Vec<IpAddr>, Unresolved> {
-    let v4 = servers.ask(name, RecordType::A);
-    let v6 = servers.ask(name, RecordType::AAAA);
-    tokio::pin!(v4, v6);
-    let (v4, v6) = tokio::select! {
-        biased;
-        v4 = &mut v4 => {
-            let v6 = match &v4 {
-                Ok(found) if !found.is_empty() => tokio::select! {
-                    biased;
-                    v6 = &mut v6 => v6,
-                    () = tokio::time::sleep(RESOLUTION_DELAY) => Ok(Vec::new()),
-                },
-                _ => v6.await,
-            };
-            (v4, v6)
-        }
-        v6 = &mut v6 => (v4.await, v6),
-    };
-    match (v4, v6) {
-        (Ok(mut addresses), Ok(v6)) => {
-            addresses.extend(v6);
-            Ok(addresses)
-        }
-        // "No data" for one family says nothing while the other went unanswered.
-        (Ok(addresses), Err(unresolved)) | (Err(unresolved), Ok(addresses)) => {
-            if addresses.is_empty() { Err(unresolved) } else { Ok(addresses) }
-        }
-        (Err(v4), Err(v6)) if v4.failure.kind == Kind::NotFound => Err(v6),
-        (Err(v4), Err(_)) => Err(v4),
-    }
 }
 
 /// Whether this machine can send IPv6 at all; where it is switched off, every connect fails as if

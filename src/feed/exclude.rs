@@ -96,21 +96,6 @@ impl Exclusions {
             false => Ok(()),
         }
     }
-
-    /// Those of a name's addresses that are not excluded, in the same order.
-    ///
-    /// # Errors
-    /// `input/excluded` if all of them are.
-    pub fn admitted(&self, mut addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
-        let first = addresses.first().copied();
-        addresses.retain(|address| !self.covers_address(*address));
-        match first {
-            Some(first) if addresses.is_empty() => {
-                Err(excluded(format!("the name's address {first} is on an exclude list")))
-            }
-            _ => Ok(addresses),
-        }
-    }
 }
 
 impl Lists {
@@ -378,14 +363,10 @@ mod tests {
     }
 
     #[test]
-    fn a_name_keeps_the_addresses_that_are_left() {
+    fn hosts_are_compared_in_one_form() {
         let list = list("192.0.2.0/24\na.example");
-        let [inside, outside] = ["192.0.2.9", "192.0.3.9"].map(|text| text.parse().unwrap());
-        assert_eq!(list.admitted(vec![inside, outside]).unwrap(), [outside]);
-        let failure = list.admitted(vec![inside]).unwrap_err();
-        assert_eq!((failure.stage, failure.kind), (Stage::Input, Kind::Excluded));
-        assert!(failure.detail.contains("192.0.2.9"), "{failure}");
         assert!(list.admit(&"A.Example.".parse().unwrap()).is_err());
+        assert!(list.admit(&"192.0.2.9".parse().unwrap()).is_err());
         assert!(list.admit(&"b.example".parse().unwrap()).is_ok());
     }
 }

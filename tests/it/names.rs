@@ -41,9 +41,49 @@ fn nobody_is_at_home_at_the_first_server() {
     let nobody = format!("127.9.9.9:{}", socket.local_addr().unwrap().port());
     let good = NameServer::start();
     let outcome = Tlsweep::json()
-        .args(["--resolver", &nobody, "--resolver", &good.address(), "--resolve-timeout", "9s"])
-        .sweep_names(10);
+        .args(["--resolver", &nobody, "--resolver", &good.address()])
+        .args(["--resolve-timeout", "90s", "--timeout", "100s"])
+        .sweep_names(100);
     assert_verdicts(&outcome, "connect/refused");
+    // A try would take a third of the limit.
+    assert!(outcome.elapsed.as_secs() < 15, "{:?}", outcome.elapsed);
+    let said = outcome.stderr.lines().filter(|line| line.contains(&nobody));
+    assert_eq!(said.count(), 1, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_silent_server_is_named_once_with_what_it_cost() {
+    let (silent, good) = (NameServer::always("silent"), NameServer::start());
+    let outcome = run(&[&silent, &good], "3s").sweep_names(1000);
+    assert_verdicts(&outcome, "connect/refused");
+    let said: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("name server")).collect();
+    assert_eq!(said.len(), 1, "{}", outcome.stderr);
+    let words = [silent.address(), "does not answer".into(), "in vain".into()];
+    assert!(words.iter().all(|word: &String| said[0].contains(word)), "{said:?}");
+    assert!(
+        !run(&[&silent, &good], "3s").args(["-q"]).sweep_names(10).stderr.contains("name server")
+    );
+}
+
+#[test]
+fn names_with_thousands_of_addresses_take_no_memory() {
+    let server = NameServer::start();
+    let refusing = Spec::refusing().on_all_of_loopback().start();
+    let port = refusing.addr.port();
+    let mut run = run(&[&server], "60s").args(["-4"]).start();
+    run.feed(
+        (0..400).map(|number| format!("huge.n{number}.test:{port}\n")).collect::<String>().into(),
+    );
+    for _ in 0..400 {
+        let record = run.next_record();
+        assert_eq!(
+            (verdict(&record).as_str(), &record["attempts"]),
+            ("connect/refused", &8.into())
+        );
+    }
+    let peak = run.peak_rss();
+    // All the addresses of one name are 64 KiB; of all of them, 26 MiB.
+    assert!(peak < 40 * 1024, "{peak} KiB");
 }
 
 #[test]

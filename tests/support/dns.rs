@@ -19,12 +19,16 @@ const SOA: u16 = 6;
 const AAAA: u16 = 28;
 
 const NO_ERROR: u8 = 0;
+const FORMAT_ERROR: u8 = 1;
 const SERVER_FAILURE: u8 = 2;
 const NAME_ERROR: u8 = 3;
 const REFUSED: u8 = 5;
 
 /// How many addresses `many.test` has: too many for a datagram, few enough for a message.
 pub(crate) const MANY: u16 = 1500;
+
+/// How many addresses `huge.test` has: as many as a message can hold.
+const HUGE: u16 = 4090;
 
 /// Longer than any limit that it is set against.
 const SLOW: Duration = Duration::from_secs(20);
@@ -166,7 +170,16 @@ async fn serve_udp(socket: Arc<UdpSocket>, manner: Manner) {
         manner.note(&query);
         let (socket, manner) = (socket.clone(), manner.clone());
         answers.spawn(async move {
+            if manner.label(&query) == "forged" {
+                for forged in forgeries(&query) {
+                    _ = socket.send_to(&forged, client).await;
+                }
+            }
             if let Some(answer) = answer(&manner, &query, Transport::Udp).await {
+                let socket = match manner.label(&query) {
+                    "wrong-port" => &UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
+                    _ => &*socket,
+                };
                 _ = socket.send_to(&answer, client).await;
             }
         });
@@ -213,6 +226,7 @@ struct Query {
     kind: u16,
     /// The question as it came.
     question: Vec<u8>,
+    has_edns: bool,
 }
 
 impl Query {
@@ -232,8 +246,57 @@ impl Query {
         let question = message.get(12..at + 4)?.to_vec();
         let kind = u16::from_be_bytes(message.get(at..at + 2)?.try_into().ok()?);
         let id = message.get(..2)?.try_into().ok()?;
-        Some(Self { id, name: labels.join("."), kind, question })
+        let has_edns = message.get(10..12)? != [0, 0];
+        Some(Self { id, name: labels.join("."), kind, question, has_edns })
     }
+
+    /// The same in lower case, whatever it came in.
+    fn in_lower_case(&self) -> Self {
+        Self { question: self.question.to_ascii_lowercase(), name: self.name.clone(), ..*self }
+    }
+}
+
+/// What somebody sends who has seen only a part of the question: a hundred answers that lead to
+/// 127.0.0.66 and must not be believed.
+fn forgeries(query: &Query) -> Vec<Vec<u8>> {
+    let elsewhere = |query: &Query| Answer::elsewhere(query).encode(query);
+    let of_id = |id: [u8; 2]| {
+        elsewhere(&Query {
+            id,
+            name: query.name.clone(),
+            question: query.question.clone(),
+            ..*query
+        })
+    };
+    let of_question =
+        |question: Vec<u8>| elsewhere(&Query { question, name: query.name.clone(), ..*query });
+    let [high, low] = query.id;
+    let mut forgeries: Vec<_> = (1..=60).map(|number| of_id([high, low ^ number])).collect();
+    for number in 0..20 {
+        // Another name, in the first letter of its first label; another type.
+        let mut question = query.question.clone();
+        question[1] = b'g' + number;
+        forgeries.push(of_question(question));
+        let mut question = query.question.clone();
+        let kind = question.len() - 3;
+        question[kind] ^= number + 1;
+        forgeries.push(of_question(question));
+    }
+    // Each letter in the other case.
+    for letter in [1, 2, 3, 4, 5] {
+        let mut question = query.question.clone();
+        question[letter] ^= 0x20;
+        forgeries.push(of_question(question));
+    }
+    let mut random = 1_u32;
+    forgeries.extend((0..20).map(|length| {
+        let bytes = (0..length).map(|_| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 24) as u8
+        });
+        bytes.collect()
+    }));
+    forgeries
 }
 
 /// What the first label asks for; any that is not here is a name at 127.0.0.1.
@@ -258,6 +321,23 @@ async fn answer(manner: &Manner, query: &Query, transport: Transport) -> Option<
             let mut message = Answer::at_home(query).encode(query);
             message[0] ^= 0xff;
             return Some(message);
+        }
+        "wrong-question" => {
+            let question =
+                [&[5], &b"other"[..], &query.question[query.question.len() - 10..]].concat();
+            return Some(Answer::at_home(query).encode(&Query {
+                question,
+                name: query.name.clone(),
+                ..*query
+            }));
+        }
+        "lower-case" if transport == Transport::Udp => {
+            return Some(Answer::elsewhere(query).encode(&query.in_lower_case()));
+        }
+        "no-edns" if query.has_edns => Answer::of(FORMAT_ERROR, &[]),
+        // As a server answers that cannot read the question.
+        "no-edns-at-all" if query.has_edns => {
+            return Some([&query.id[..], &[0x81, 0x80 | FORMAT_ERROR], &[0; 8]].concat());
         }
         "truncated" if transport == Transport::Udp => {
             Answer { truncated: true, ..Answer::default() }
@@ -286,6 +366,28 @@ async fn answer(manner: &Manner, query: &Query, transport: Transport) -> Option<
             let address = Record::new(&query.name, A, &Ipv4Addr::LOCALHOST.octets());
             Answer::of(NO_ERROR, &[address.clone(), address.clone(), address])
         }
+        "huge" if transport == Transport::Udp => Answer { truncated: true, ..Answer::default() },
+        "huge" if query.kind == A => {
+            let records = (0..HUGE).map(|number| {
+                let address = [127, 4, (number >> 8) as u8, number as u8];
+                // The name is that of the question, in two bytes.
+                [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4][..], &address].concat()
+            });
+            let records: Vec<_> = records.flatten().collect();
+            let header =
+                [&query.id[..], &[0x81, 0x80, 0, 1], &HUGE.to_be_bytes(), &[0; 4]].concat();
+            return Some([header, query.question.clone(), records].concat());
+        }
+        label if label.starts_with("links-") => {
+            let left: u32 = label["links-".len()..].parse().unwrap();
+            match left.checked_sub(1) {
+                Some(left) => {
+                    let target = wire_name(&format!("links-{left}.test"));
+                    Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &target)])
+                }
+                None => Answer::at_home(query),
+            }
+        }
         "loop" => Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &wire_name("pool.test"))]),
         "pool" => Answer::of(NO_ERROR, &[Record::new(&query.name, CNAME, &wire_name("loop.test"))]),
         "six-silent" | "six-fails" if query.kind == AAAA => match label {
@@ -312,6 +414,11 @@ struct Answer {
 impl Answer {
     fn of(code: u8, records: &[Record]) -> Self {
         Self { code, records: records.to_vec(), ..Self::default() }
+    }
+
+    /// 127.0.0.66, which nobody is to dial.
+    fn elsewhere(query: &Query) -> Self {
+        Self::of(NO_ERROR, &[Record::new(&query.name, A, &[127, 0, 0, 66])])
     }
 
     fn at_home(query: &Query) -> Self {

@@ -1,21 +1,21 @@
 //! The name servers: one is asked at a time, and another when it is silent or fails.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hickory_resolver::Resolver;
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
-};
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RecordType};
+use tokio::sync::Semaphore;
 
-use super::sockets::{Refusals, Sockets};
-use super::{Settings, Unresolved};
+use super::answer::{Answer, read};
+use super::question::{HEADER, Question};
+use super::udp::{Reply, Sockets};
+use super::{Cause, Families, Settings, Unresolved, tcp};
+use crate::deadline::within;
 use crate::failure::{self, Failure, Kind, Stage};
-use crate::limits::RESOLVER_CACHE;
+use crate::limits::RESOLVER_TCP;
 
 /// How often a lookup asks at least: enough to outlive lost packets.
 const TRIES: usize = 3;
@@ -23,120 +23,223 @@ const TRIES: usize = 3;
 /// The shortest time that a server is given to answer.
 const SHORTEST_TRY: Duration = Duration::from_millis(50);
 
-/// What is no answer, and another server may have one: least first, what a server said last.
-const WORTH: [Kind; 3] = [Kind::Timeout, Kind::Resource, Kind::ServerFailure];
+/// Sockets for each name server: with more, fewer answers are lost to a full buffer.
+const SOCKETS: usize = 64;
+
+/// Questions without an answer, one after the other, after which a server that never answered is said
+/// to be silent.
+const SILENCES: u32 = 3;
+
+/// The same of a server that has answered before: some names get no answer anywhere, and the last of
+/// a list may be such names.
+const SILENCES_LATER: u32 = 100;
 
 /// The name servers of a sweep, in the order in which they are to be asked.
-pub(super) struct NameServers(Vec<NameServer>);
+pub(super) struct NameServers {
+    servers: Vec<NameServer>,
+    /// How long a server is given to answer.
+    limit: Duration,
+    /// Places for answers over TCP.
+    tcp: Semaphore,
+}
 
 struct NameServer {
-    dns: Resolver<Sockets>,
-    refusals: Refusals,
+    address: SocketAddr,
+    sockets: Sockets,
+    /// Whether it knows EDNS, as far as it has said.
+    knows_edns: AtomicBool,
     /// Tries without an answer since its last answer.
     silences: AtomicU32,
+    /// Lookups that asked it in vain.
+    lost: AtomicU64,
+    has_answered: AtomicBool,
+    is_said: AtomicBool,
 }
 
 impl NameServers {
-    pub(super) fn new(settings: &Settings) -> Result<Self, NetError> {
-        let servers: Vec<_> = settings.servers.iter().copied().map(over_udp_and_tcp).collect();
-        let mut options = ResolverOpts::default();
-        options.use_hosts_file = ResolveHosts::Never;
-        options.cache_size = RESOLVER_CACHE;
-        let tries = u32::try_from(servers.len().max(TRIES)).unwrap_or(u32::MAX);
-        options.timeout = (settings.limit / tries).max(SHORTEST_TRY);
-        // Who is asked next is decided here: hickory would not turn to another server for SERVFAIL.
-        options.attempts = 0;
-        let server = |server| NameServer::new(server, options.clone());
-        servers.into_iter().map(server).collect::<Result<_, _>>().map(Self)
+    pub(super) fn new(settings: &Settings) -> Self {
+        let count = settings.servers.len();
+        // Lookups may have as many descriptors as there are of them: half are for UDP.
+        let sockets = (settings.in_flight.get() / (2 * count.max(1))).min(SOCKETS);
+        let tcp = (settings.in_flight.get() / 4).clamp(1, RESOLVER_TCP);
+        let tries = u32::try_from(count.max(TRIES)).unwrap_or(u32::MAX);
+        Self {
+            servers: settings.servers.iter().map(|at| NameServer::new(*at, sockets)).collect(),
+            limit: (settings.limit / tries).max(SHORTEST_TRY),
+            tcp: Semaphore::new(tcp),
+        }
     }
 
-    /// The addresses in the records of this type; none when the name has no such record.
+    /// Asks for the records of this type.
     ///
     /// Servers that have been silent of late are asked last, and twice only when all were silent.
     pub(super) async fn ask(
         &self,
         name: &Name,
         record_type: RecordType,
-    ) -> Result<Vec<IpAddr>, Unresolved> {
-        let mut servers: Vec<_> = self.0.iter().collect();
+        settings: &Settings,
+    ) -> Result<Answer, Unresolved> {
+        let mut servers: Vec<_> = self.servers.iter().collect();
         servers.sort_by_cached_key(|server| server.silences.load(Ordering::Relaxed));
-        let worth = |it: &Unresolved| WORTH.iter().position(|kind| *kind == it.failure.kind);
         let mut failed: Option<Unresolved> = None;
-        for (tries, server) in servers.iter().cycle().take(servers.len().max(TRIES)).enumerate() {
-            let was_silent = failed.as_ref().is_none_or(|it| it.failure.kind == Kind::Timeout);
-            if !was_silent && tries >= servers.len() {
-                break;
-            }
-            match server.ask(name, record_type).await {
-                Err(it) if worth(&it).is_some() => {
-                    failed = failed.into_iter().chain([it]).max_by_key(worth);
+        let mut tries_left = servers.len().max(TRIES);
+        // A name asks for both types at once; it counts as one.
+        let mut is_first = settings.families == Families::V6 || record_type == RecordType::A;
+        while !servers.is_empty() {
+            let mut silent = Vec::new();
+            for server in servers {
+                let Some(left) = tries_left.checked_sub(1) else { break };
+                tries_left = left;
+                let answer = self.ask_one(server, name, record_type, settings).await;
+                server.note(answer.as_ref().err().map(|it| it.cause), is_first);
+                match answer {
+                    Ok(answer) => return Ok(answer),
+                    Err(it) => {
+                        if it.cause == Cause::Silence {
+                            silent.push(server);
+                        }
+                        // Of several, the one that says most.
+                        failed = failed.into_iter().chain([it]).max_by_key(|it| it.cause);
+                    }
                 }
-                answer => return answer,
             }
+            let says_something = failed.as_ref().is_some_and(|it| it.cause > Cause::Closed);
+            servers = if says_something { Vec::new() } else { silent };
+            is_first = false;
         }
         Err(failed.unwrap_or_else(|| {
-            Failure::new(Stage::Resolve, Kind::Timeout, "there is no name server to ask").into()
+            let detail = "there is no name server to ask";
+            Unresolved::answered(Failure::new(Stage::Resolve, Kind::Timeout, detail))
         }))
+    }
+
+    async fn ask_one(
+        &self,
+        server: &NameServer,
+        name: &Name,
+        record_type: RecordType,
+        settings: &Settings,
+    ) -> Result<Answer, Unresolved> {
+        let edns = server.knows_edns.load(Ordering::Relaxed);
+        let question = Question::new(name, record_type, edns)?;
+        let over_udp = async { server.sockets.ask(&question).await };
+        let reply = within(self.limit, over_udp).await.ok_or_else(|| server.silence())?;
+        let answer = match reply.map_err(|error| server.unreachable(&error, true))? {
+            Reply::Message(message) => read(&message, &question, settings).ok(),
+            Reply::OtherCase => Some(Answer::Truncated),
+            Reply::Nonsense(message) => header_only(&message),
+        };
+        match answer {
+            Some(Answer::Truncated) => self.ask_over_tcp(server, &question, settings).await,
+            // As servers answer that know nothing of EDNS (RFC 6891, section 7).
+            Some(Answer::Failed(ResponseCode::FormErr | ResponseCode::NotImp)) if edns => {
+                server.knows_edns.store(false, Ordering::Relaxed);
+                Box::pin(self.ask_one(server, name, record_type, settings)).await
+            }
+            answer => understood(answer),
+        }
+    }
+
+    async fn ask_over_tcp(
+        &self,
+        server: &NameServer,
+        question: &Question,
+        settings: &Settings,
+    ) -> Result<Answer, Unresolved> {
+        let asked = async {
+            let _place = self.tcp.acquire().await;
+            let message = tcp::ask(server.address, question).await?;
+            io::Result::Ok(read(&message, question, settings).ok())
+        };
+        let answer = within(self.limit, asked).await.ok_or_else(|| server.silence())?;
+        understood(match answer {
+            Ok(Some(Answer::Truncated)) => None,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            answer => answer.map_err(|error| server.unreachable(&error, false))?,
+        })
     }
 }
 
 impl NameServer {
-    fn new(server: NameServerConfig, options: ResolverOpts) -> Result<Self, NetError> {
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-        let sockets = Sockets::default();
-        let refusals = sockets.refusals.clone();
-        let dns = Resolver::builder_with_config(config, sockets).with_options(options).build()?;
-        Ok(Self { dns, refusals, silences: AtomicU32::new(0) })
+    fn new(address: SocketAddr, sockets: usize) -> Self {
+        Self {
+            address,
+            sockets: Sockets::new(address, sockets),
+            knows_edns: true.into(),
+            silences: 0.into(),
+            lost: 0.into(),
+            has_answered: false.into(),
+            is_said: false.into(),
+        }
     }
 
-    async fn ask(&self, name: &Name, record_type: RecordType) -> Result<Vec<IpAddr>, Unresolved> {
-        let refused_before = self.refusals.count();
-        let answer = match self.dns.lookup(name.clone(), record_type).await {
-            Ok(lookup) => {
-                Ok(lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect())
+    fn silence(&self) -> Unresolved {
+        let detail = format!("no answer from the name server {}", self.address);
+        let failure = Failure::new(Stage::Resolve, Kind::Timeout, detail);
+        Unresolved { failure, cause: Cause::Silence, is_shortage: false }
+    }
+
+    fn unreachable(&self, error: &io::Error, is_bound: bool) -> Unresolved {
+        let failure = Failure::from_io(Stage::Resolve, error);
+        // A socket that has its port lacks an address of the server's family, and always will.
+        let has_no_address = is_bound && error.raw_os_error() == Some(libc::EADDRNOTAVAIL);
+        if failure.stage == Stage::Local && !has_no_address {
+            let is_shortage = failure::is_shortage(error);
+            return Unresolved { failure, cause: Cause::OwnMachine, is_shortage };
+        }
+        let detail = format!("the name server {} cannot be reached: {error}", self.address);
+        let failure = Failure::new(Stage::Resolve, Kind::Timeout, detail);
+        Unresolved { failure, cause: Cause::Closed, is_shortage: false }
+    }
+
+    /// Remembers how a question ended, and says once that there are no answers. Each lookup counts
+    /// once, by its first question.
+    fn note(&self, failed: Option<Cause>, is_first: bool) {
+        let is_closed = match failed {
+            Some(Cause::OwnMachine) => return,
+            Some(Cause::Answered) | None => {
+                self.silences.store(0, Ordering::Relaxed);
+                self.has_answered.store(true, Ordering::Relaxed);
+                return;
             }
-            Err(error) => {
-                let is_ours = matches!(error, NetError::NoConnections | NetError::Io(_));
-                if let Some(refusal) = self.refusals.since(refused_before).filter(|_| is_ours) {
-                    return Err(Unresolved {
-                        failure: Failure::from_io(Stage::Resolve, &refusal),
-                        is_shortage: failure::is_shortage(&refusal),
-                    });
-                }
-                of_error(&error)
-            }
+            Some(Cause::Closed) => true,
+            Some(Cause::Silence) => false,
         };
-        if answer.as_ref().is_err_and(|failure| failure.kind == Kind::Timeout) {
-            self.silences.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.silences.store(0, Ordering::Relaxed);
+        let silences = self.silences.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let one = u64::from(is_first);
+        let lost = self.lost.fetch_add(one, Ordering::Relaxed) + one;
+        let most = match self.has_answered.load(Ordering::Relaxed) {
+            true => SILENCES_LATER,
+            false => SILENCES,
+        };
+        let is_dead = is_closed || silences >= most;
+        if is_dead && !self.is_said.swap(true, Ordering::Relaxed) {
+            let what = if is_closed { "cannot be reached" } else { "does not answer" };
+            let names = if lost == 1 { "name has" } else { "names have" };
+            tracing::warn!(
+                "the name server {} {what}: {lost} {names} asked it in vain so far",
+                self.address
+            );
         }
-        Ok(answer?)
     }
 }
 
-fn over_udp_and_tcp(server: SocketAddr) -> NameServerConfig {
-    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-        connection.port = server.port();
-        connection
-    });
-    NameServerConfig::new(server.ip(), true, connections.into())
+/// What the header of a message says that has nothing else which could be read.
+fn header_only(message: &[u8]) -> Option<Answer> {
+    let code = message.get(3).filter(|_| message.len() == HEADER)? & 0x0f;
+    (code != 0).then(|| Answer::Failed(ResponseCode::from(0, code)))
 }
 
-/// What an error that is an answer means: that the name has no such record is none.
-fn of_error(error: &NetError) -> Result<Vec<IpAddr>, Failure> {
-    let (kind, detail) = match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NoError => return Ok(Vec::new()),
-            ResponseCode::NXDomain => (Kind::NotFound, "the name does not exist".to_owned()),
-            code => (Kind::ServerFailure, format!("the name server answered {code}")),
-        },
-        NetError::Dns(DnsError::ResponseCode(code)) => {
-            (Kind::ServerFailure, format!("the name server answered {code}"))
+/// The answer, if it is one.
+fn understood(answer: Option<Answer>) -> Result<Answer, Unresolved> {
+    let detail = match answer {
+        Some(Answer::Failed(code)) => format!("the name server answered {code}"),
+        Some(Answer::TooManyAliases) => {
+            "the name has too many aliases, or they lead nowhere".into()
         }
-        // A name server that is not there: the lookup's deadline would say so a little later.
-        NetError::Timeout | NetError::NoConnections => (Kind::Timeout, error.to_string()),
-        _ => (Kind::ServerFailure, error.to_string()),
+        Some(answer) => return Ok(answer),
+        None => "the name server's answer cannot be read".into(),
     };
-    Err(Failure::new(Stage::Resolve, kind, detail))
+    let failure = Failure::new(Stage::Resolve, Kind::ServerFailure, detail);
+    Err(Unresolved::answered(failure))
 }

@@ -1,0 +1,255 @@
+//! Questions over UDP, many at once through each of a few sockets.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::question::{Match, Question, compare};
+use crate::failure::is_shortage;
+
+/// How many questions go through a socket before another one, with another port, takes its place.
+const QUESTIONS: u32 = 256;
+
+/// Bytes of answers that the kernel holds back for a socket; it may allow less.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// The largest datagram that is read. Servers are told that less is wanted.
+const DATAGRAM: usize = 4096;
+
+/// How long a good answer may still come after one that could not be used, which anybody can forge
+/// who has guessed port and id.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How often a question is sent anew because its socket was closed by others.
+const CLOSED_SOCKETS: usize = 4;
+
+/// What came for a question.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// A message that repeats the question.
+    Message(Vec<u8>),
+    /// Only a message that repeats the question with letters in another case.
+    OtherCase,
+    /// Only a message that cannot be read.
+    Nonsense(Vec<u8>),
+}
+
+/// The sockets to one name server. They are opened when they are needed, and connected: the kernel
+/// passes on no datagram from elsewhere, and says so when nobody listens there.
+pub(super) struct Sockets {
+    server: SocketAddr,
+    places: Box<[Mutex<Option<Arc<Connected>>>]>,
+}
+
+struct Connected {
+    udp: Arc<UdpSocket>,
+    waiting: Arc<Waiting>,
+    questions_left: AtomicU32,
+    reader: AbortHandle,
+}
+
+/// Those who wait for answers on a socket, by the id of their question; none once it is closed.
+struct Waiting(Mutex<Option<HashMap<u16, Asker>>>);
+
+struct Asker {
+    /// The question as it was sent.
+    wire: Box<[u8]>,
+    reply: oneshot::Sender<io::Result<Reply>>,
+    /// Whether something came that could not be used.
+    is_doubtful: bool,
+}
+
+/// A question under way; it is forgotten when this is dropped.
+struct Asked {
+    socket: Arc<Connected>,
+    id: u16,
+    reply: oneshot::Receiver<io::Result<Reply>>,
+}
+
+impl Sockets {
+    /// At most `most` sockets at once.
+    pub(super) fn new(server: SocketAddr, most: usize) -> Self {
+        Self { server, places: (0..most.max(1)).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Asks, and waits for the answer without a limit.
+    ///
+    /// # Errors
+    /// The server is not there, or this machine has no socket to spare.
+    pub(super) async fn ask(&self, question: &Question) -> io::Result<Reply> {
+        for _ in 0..CLOSED_SOCKETS {
+            let socket = self.socket(question)?;
+            let Some(mut asked) = socket.expect(question) else { continue };
+            if let Err(error) = asked.socket.udp.send(&question.message(asked.id)).await {
+                // What this machine lacks for a moment does not concern the other questions.
+                if !is_shortage(&error) {
+                    asked.socket.close(&error);
+                }
+                return Err(error);
+            }
+            // Nobody else answers when the task that reads has ended with its runtime.
+            if let Ok(reply) = (&mut asked.reply).await {
+                return reply;
+            }
+        }
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    /// A random one, opened anew if it has served its time.
+    fn socket(&self, question: &Question) -> io::Result<Arc<Connected>> {
+        let Some(place) = self.places.get(question.random_below(self.places.len())) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = place.as_ref().filter(|socket| socket.takes_one_more());
+        if let Some(socket) = spare {
+            return Ok(Arc::clone(socket));
+        }
+        let socket = Arc::new(Connected::open(self.server)?);
+        *place = Some(Arc::clone(&socket));
+        Ok(socket)
+    }
+}
+
+impl Connected {
+    fn open(server: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), None)?;
+        let any: SocketAddr = match server {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        // The kernel chooses a random port. Bound before, because a connect does not say whether it
+        // lacked a port or an address.
+        socket.bind(&any.into())?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.connect(&server.into())?;
+        let udp = Arc::new(UdpSocket::from_std(socket.into())?);
+        let waiting = Arc::new(Waiting(Mutex::new(Some(HashMap::new()))));
+        let reader = tokio::spawn(read(Arc::clone(&udp), Reader(Arc::clone(&waiting))));
+        Ok(Self { udp, waiting, questions_left: QUESTIONS.into(), reader: reader.abort_handle() })
+    }
+
+    fn takes_one_more(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        let taken = self.questions_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.is_ok() && self.waiting.lock().is_some()
+    }
+
+    /// Prepares for the answer; none if the socket is closed.
+    fn expect(self: Arc<Self>, question: &Question) -> Option<Asked> {
+        let mut waiting = self.waiting.lock();
+        let askers = waiting.as_mut()?;
+        let (reply, receiver) = oneshot::channel();
+        let mut id = question.id();
+        while askers.contains_key(&id) {
+            id = id.wrapping_add(1);
+        }
+        askers.insert(id, Asker { wire: question.wire().into(), reply, is_doubtful: false });
+        drop(waiting);
+        Some(Asked { socket: self, id, reply: receiver })
+    }
+
+    /// Tells all who wait why there will be no answer.
+    fn close(&self, error: &io::Error) {
+        self.waiting.close(error);
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.reply.close();
+        if let Some(askers) = self.socket.waiting.lock().as_mut() {
+            // Once answered, the id may belong to another question, whose asker still waits.
+            if askers.get(&self.id).is_some_and(|asker| asker.reply.is_closed()) {
+                askers.remove(&self.id);
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<u16, Asker>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, error: &io::Error) {
+        for asker in self.lock().take().into_iter().flat_map(HashMap::into_values) {
+            let error = match error.raw_os_error() {
+                Some(number) => io::Error::from_raw_os_error(number),
+                None => error.kind().into(),
+            };
+            // Those who have given up need no answer.
+            let _taken = asker.reply.send(Err(error));
+        }
+    }
+
+    /// Passes a datagram on to the one whose question it answers.
+    fn deliver(self: &Arc<Self>, message: &[u8]) {
+        let [high, low, ..] = *message else { return };
+        let id = u16::from_be_bytes([high, low]);
+        let mut waiting = self.lock();
+        let Some(askers) = waiting.as_mut() else { return };
+        let Some(asker) = askers.get_mut(&id) else { return };
+        let doubtful = match compare(&asker.wire, message) {
+            Match::Other => return,
+            Match::Whole => {
+                let asker = askers.remove(&id);
+                let reply = Ok(Reply::Message(message.to_vec()));
+                let _taken = asker.map(|asker| asker.reply.send(reply));
+                return;
+            }
+            Match::OtherCase => Reply::OtherCase,
+            Match::Nonsense => Reply::Nonsense(message.to_vec()),
+        };
+        if !std::mem::replace(&mut asker.is_doubtful, true) {
+            let (wire, waiting) = (asker.wire.clone(), Arc::clone(self));
+            tokio::spawn(async move {
+                tokio::time::sleep(GRACE).await;
+                waiting.settle(id, &wire, doubtful);
+            });
+        }
+    }
+
+    /// Gives the one who still waits what could not be used.
+    fn settle(&self, id: u16, wire: &[u8], doubtful: Reply) {
+        let mut waiting = self.lock();
+        let Some(askers) = waiting.as_mut() else { return };
+        if askers.get(&id).is_some_and(|asker| asker.wire.as_ref() == wire) {
+            let asker = askers.remove(&id);
+            let _taken = asker.map(|asker| asker.reply.send(Ok(doubtful)));
+        }
+    }
+}
+
+/// Those whom the task that reads has to answer; when it ends, nobody will.
+struct Reader(Arc<Waiting>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
+}
+
+async fn read(socket: Arc<UdpSocket>, reader: Reader) {
+    let mut buffer = vec![0; DATAGRAM];
+    loop {
+        match socket.recv(&mut buffer).await {
+            Ok(length) => reader.0.deliver(buffer.get(..length).unwrap_or_default()),
+            Err(error) => return reader.0.close(&error),
+        }
+    }
+}
