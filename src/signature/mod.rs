@@ -16,3 +16,6 @@ pub(crate) use check::{Checked, check};
 pub use key::Unsupported;
 pub(crate) use key::{Key, spki_of};
 pub use proof::{Held, Proof, SignedHandshake, Unproven, WrongScheme};
+
+#[cfg(test)]
+mod tests;

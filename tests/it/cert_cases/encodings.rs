@@ -143,6 +143,7 @@ pub(crate) fn weak() -> Vec<Case> {
         case("under a small key", "under1024", false, small, &[WeakKey]),
         case("its own issuer", "self1024", false, None, &[SelfSigned, WeakKey]),
         case("flipped", "under1024", true, small, &[BadSignature, WeakKey]),
+        case("flipped MD5", "md5", true, None, &[BadSignature, WeakSignature]),
         case("flipped SHA-1", "sha1", true, None, &[BadSignature, WeakSignature]),
     ]
 }

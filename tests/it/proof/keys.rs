@@ -2,6 +2,7 @@
 
 use rcgen::KeyPair;
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
 use tlsweep::cert::{Judge, Roots};
 
@@ -181,5 +182,61 @@ fn a_false_signature_under_a_certificate_that_is_out_of_order() {
                 assert_eq!(record.get("trust").is_some(), verified, "{what}: {record:#}");
             }
         }
+    }
+}
+
+/// RSASSA-PSS keys, and salts that are not as long as the hash: OpenSSL trusts them.
+#[test]
+fn a_path_that_is_signed_with_pss() {
+    let Some(openssl) = openssl() else {
+        return;
+    };
+    for (what, algorithm, options) in [
+        ("an RSASSA-PSS key", "RSA-PSS", &[][..]),
+        (
+            "the longest salt",
+            "RSA",
+            &["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:max"],
+        ),
+        ("no salt", "RSA-PSS", &["-sigopt", "rsa_pss_saltlen:0"]),
+        (
+            "a short key",
+            "RSA",
+            &["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:0"],
+        ),
+    ] {
+        let bits = if what == "a short key" { "1024" } else { "2048" };
+        let size = format!("rsa_keygen_bits:{bits}");
+        let key = openssl.run(&["genpkey", "-algorithm", algorithm, "-pkeyopt", &size]);
+        let key = openssl.write("pss.key", key);
+        let common = ["req", "-x509", "-sha256", "-days", "9"];
+        let root =
+            ["-key", &key, "-subj", "/CN=pss root", "-addext", "keyUsage=critical,keyCertSign"];
+        let root = openssl.run(&[&common[..], &root, options].concat());
+        let root_file = openssl.write("pss.root", &root);
+        let leaf_key = Key::openssl(openssl, &["EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        let Key::OpenSsl(_, leaf_key) = leaf_key else {
+            unreachable!("an EC key is OpenSSL's");
+        };
+        let leaf =
+            ["-key", &leaf_key, "-subj", "/CN=leaf", "-addext", "subjectAltName=DNS:example.com"];
+        let more =
+            ["-addext", "basicConstraints=critical,CA:FALSE", "-CA", &root_file, "-CAkey", &key];
+        let leaf = openssl.run(&[&common[..], &leaf, &more, options].concat());
+        let [root, leaf] = [root, leaf].map(|pem| CertificateDer::from_pem_slice(&pem).unwrap());
+        let problems = |leaf: &CertificateDer<'static>| {
+            let examined = examine(&judge(&[&root]), std::slice::from_ref(leaf), "example.com");
+            json!(examined.trust.unwrap().problems)
+        };
+        let weak = if bits == "1024" { json!(["weak_key"]) } else { json!([]) };
+        assert_eq!(problems(&leaf), weak, "{what}");
+        let mut flipped = leaf.to_vec();
+        *flipped.last_mut().unwrap() ^= 1;
+        let bad = if bits == "1024" {
+            json!(["bad_signature", "weak_key"])
+        } else {
+            json!(["bad_signature"])
+        };
+        assert_eq!(problems(&flipped.into()), bad, "{what}");
     }
 }
