@@ -18,6 +18,7 @@ use super::attempt::{Attempt, Dial, Patience, Speech};
 use crate::failure::{Failure, Kind, Stage};
 use crate::limits::MAX_CONNECTIONS;
 use crate::tls::handshake::{AlpnOffer, Groups, Hello};
+use crate::tls::legacy::ClientHello;
 
 /// Before the first retry; each one after it waits twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -92,7 +93,7 @@ impl Plan {
         self.next_hello(said, time_left)
             .map(|(hello, patience)| (Speech::Handshake(hello), patience))
             .or_else(|| {
-                let hello = legacy::next_hello(said).filter(|_| self.legacy)?;
+                let hello = next_legacy_hello(said).filter(|_| self.legacy)?;
                 Some((Speech::Plain(Box::new(hello)), Patience::Whole))
             })
             .map(|(speech, patience)| Dial { address: last.address, speech, patience })
@@ -154,6 +155,13 @@ fn is_transient(failure: &Failure) -> bool {
             failure.kind,
             Kind::Timeout | Kind::Reset | Kind::Eof | Kind::Unreachable | Kind::ServerFailure
         )
+}
+
+/// The next hello of our own after what was said over connections to one address.
+fn next_legacy_hello(said: &[Attempt]) -> Option<ClientHello> {
+    let handshakes = said.iter().take_while(|attempt| attempt.hello().is_some()).count();
+    let (handshakes, sent) = said.split_at_checked(handshakes)?;
+    legacy::next_hello(attempts::standing(handshakes)?, sent)
 }
 
 /// The first attempt in which a hello without post-quantum groups was answered.

@@ -38,14 +38,13 @@ const HELLOS: [Row; 4] = [
     Row { after: ANY, hello: ClientHello::ssl3 },
 ];
 
-/// The next hello of our own after what was said over connections to one address.
-pub(super) fn next_hello(said: &[Attempt]) -> Option<ClientHello> {
-    let end = said.iter().position(|attempt| attempt.hello().is_none()).unwrap_or(said.len());
-    let (handshakes, plain) = said.split_at_checked(end)?;
-    if !is_worth_asking(handshakes) {
+/// The next hello of our own after those that were sent, when the handshakes by rustls came to
+/// `standing`.
+pub(super) fn next_hello(standing: &Attempt, sent: &[Attempt]) -> Option<ClientHello> {
+    if !is_worth_asking(standing) {
         return None;
     }
-    let mut asked = plain.iter();
+    let mut asked = sent.iter();
     let mut alert = None;
     for Row { after, hello } in HELLOS {
         if !after.is_empty() && alert.is_none_or(|alert| !after.contains(&alert)) {
@@ -76,10 +75,8 @@ pub(super) fn is_beyond_rustls(attempt: &Attempt) -> bool {
 }
 
 /// Whether the failure may be due to what rustls offers.
-fn is_worth_asking(handshakes: &[Attempt]) -> bool {
-    let standing = super::attempts::standing(handshakes);
-    let Some((attempt, failure)) = standing.and_then(|a| Some((a, a.result.as_ref().err()?)))
-    else {
+fn is_worth_asking(standing: &Attempt) -> bool {
+    let Err(failure) = &standing.result else {
         return false;
     };
     let is_refused = match failure.kind {
@@ -88,7 +85,7 @@ fn is_worth_asking(handshakes: &[Attempt]) -> bool {
         _ => false,
     };
     failure.stage == Stage::Handshake
-        && (failure.kind == Kind::Unsupported || is_refused && !attempt.saw_hello)
+        && (failure.kind == Kind::Unsupported || is_refused && !standing.saw_hello)
 }
 
 fn is_refused(attempt: &Attempt) -> bool {
