@@ -110,9 +110,9 @@ impl Mssql {
             let detail = "the server says that it is another instance";
             return Some(Err(rejected(detail, message)));
         }
-        match option(message, ENCRYPTION)?.first()? {
-            &(ENCRYPT_OFF | ENCRYPT_ON | ENCRYPT_REQUIRED) => Some(Ok(())),
-            &ENCRYPT_NOT_SUPPORTED => Some(Err(rejected("the server does not offer TLS", message))),
+        match *option(message, ENCRYPTION)?.first()? {
+            ENCRYPT_OFF | ENCRYPT_ON | ENCRYPT_REQUIRED => Some(Ok(())),
+            ENCRYPT_NOT_SUPPORTED => Some(Err(rejected("the server does not offer TLS", message))),
             _ => None,
         }
     }
