@@ -80,7 +80,8 @@ fn a_ranked_list_is_recognized() {
 #[test]
 fn lines_that_are_no_text_are_one_record_each() {
     let peer = Spec::good().start();
-    let mut input = b"\xff\xfe\x80.test\n".to_vec();
+    // Not a list in UTF-16, which would begin with FF FE.
+    let mut input = b"\xfe\x80.test\n".to_vec();
     input.extend_from_slice(b"a\0b\n");
     input.extend(std::iter::repeat_n(b'x', 1 << 20));
     input.extend_from_slice(format!("\n{}\n", peer.target()).as_bytes());

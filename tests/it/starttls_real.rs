@@ -97,7 +97,8 @@ fn postfix_that_speaks_tls_1_0_only() {
     assert_eq!(record["tls"]["version"], "TLSv1.0", "{record:#}");
     assert_eq!(record["tls"]["cipher"], "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "{record:#}");
     assert_eq!(record["tls"]["legacy"], true, "{record:#}");
-    assert_eq!(record["trust"]["verdict"], "trusted", "{record:#}");
+    // Whoever answers a hello of ours has not shown that it has the certificate's key.
+    assert_eq!(record["trust"]["verdict"], "unproven", "{record:#}");
     assert_eq!(record["attempts"], 2, "{record:#}");
 }
 
