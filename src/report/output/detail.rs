@@ -176,7 +176,8 @@ impl Block {
             let value = format!("{} to {}{}", date(from), date(to), days.unwrap_or_default());
             self.coloured_row("valid", &value, self.colours.of("days", &left));
         }
-        let size = cert.key_curve.clone().or(cert.key_bits.map(|bits| format!("{bits} bits")));
+        let size =
+            cert.key_curve.clone().or_else(|| cert.key_bits.map(|bits| format!("{bits} bits")));
         let key: Vec<_> = cert.key.iter().chain(&size).cloned().collect();
         if !key.is_empty() {
             let signed =

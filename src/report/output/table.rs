@@ -84,7 +84,9 @@ impl Format for Table {
             for column in &self.columns {
                 line.cell(column.name, column.width, column.is_number, None);
             }
-            out.extend_from_slice(self.colours.bold(&line.text.to_uppercase()).as_bytes());
+            out.extend_from_slice(
+                self.colours.bold(line.text.to_uppercase().trim_end()).as_bytes(),
+            );
             out.push(b'\n');
         }
         let cells = text::cells(record);
@@ -101,7 +103,9 @@ impl Format for Table {
             let fitting = shortened(cell, column.width);
             line.cell(&fitting, column.width, column.is_number, colour);
         }
-        let note = cells.of("note");
+        // A verdict that says all there is to say needs no note.
+        let note = Some(cells.of("note")).filter(|note| *note != cells.of("verdict"));
+        let note = note.unwrap_or(NOTHING);
         let room = self.width.saturating_sub(line.width + GAP);
         let is_beside = note == NOTHING || width(note) <= room;
         if is_beside && note != NOTHING {

@@ -19,8 +19,7 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
     let room = limit.saturating_sub(1);
     let (head, tail) = (room.div_ceil(2), room / 2);
     let start = prefix(text.chars(), head);
-    let end: Vec<char> = prefix(text.chars().rev(), tail).chars().collect();
-    let end: String = end.into_iter().rev().collect();
+    let end: String = prefix(text.chars().rev(), tail).chars().rev().collect();
     format!("{start}{ELLIPSIS}{end}")
 }
 
