@@ -161,9 +161,8 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
 }
 
 /// Waits for the sweep, or for the people who want it to stop: the first signal asks, as does the
-/// end of `--max-time`; the second ends what is in flight, and not even the last lines keep it
-/// longer than a moment then. (`timeout` sends every signal twice, so a second one must not cost a
-/// line.)
+/// end of `--max-time`; the second ends what is in flight; the third ends everything. (`timeout` sends
+/// every signal twice, so a second one must not cost a line.)
 async fn until_the_end(
     engine: impl Future<Output = Result<io::Result<()>, oneshot::error::RecvError>>,
     signals: &mut Signals,
@@ -189,7 +188,9 @@ async fn until_the_end(
         term::notice(format_args!("stopping: {grace} for what is in flight; again: at once"));
     }
     let gently = tokio::select! {
-        written = while_lines_are_written(&mut engine, status) => Some(written),
+        written = while_lines_are_written(config::GRACE + LAST_LINES, &mut engine, status) => {
+            Some(written)
+        }
         _second = signals.next() => None,
     };
     let written = match gently {
@@ -197,7 +198,7 @@ async fn until_the_end(
         None => {
             stop.send_replace(Stop::Now);
             tokio::select! {
-                written = within(LAST_LINES, &mut engine) => written,
+                written = while_lines_are_written(LAST_LINES, &mut engine, status) => written,
                 _third = signals.next() => None,
             }
         }
@@ -205,13 +206,13 @@ async fn until_the_end(
     (written.and_then(Result::ok), Some(signal))
 }
 
-/// Waits for the engine during the grace, and after that for as long as lines are being written:
-/// there may be a million in the window of a shuffle. `None`: nobody reads them.
+/// Waits for the engine for `limit`, and after that for as long as lines are being written: there
+/// may be a million in the window of a shuffle. `None`: nobody reads them.
 async fn while_lines_are_written<T>(
+    mut limit: Duration,
     mut engine: impl Future<Output = T> + Unpin,
     status: &Status,
 ) -> Option<T> {
-    let mut limit = config::GRACE + LAST_LINES;
     loop {
         let before = status.counts();
         if let Some(ended) = within(limit, &mut engine).await {
