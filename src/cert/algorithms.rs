@@ -12,6 +12,7 @@ use rustls_pki_types::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::meter::Meter;
 use super::problem::{Problem, Problems};
 use super::reading::Reading;
 use crate::signature::{Algorithm, Checked, Key, Unsupported, check};
@@ -41,9 +42,8 @@ impl Algorithms {
     }
 
     /// Those of rustls, for certificates as they were sent.
-    pub(super) fn strict(&self) -> Vec<&dyn SignatureVerificationAlgorithm> {
-        let all = self.strict.iter();
-        all.map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm).collect()
+    pub(super) fn strict(&self) -> impl Iterator<Item = &dyn SignatureVerificationAlgorithm> {
+        self.strict.iter().map(|algorithm| algorithm as _)
     }
 
     /// Checks one signature; key and algorithm are given with their headers.
@@ -141,6 +141,7 @@ pub(super) struct Lenient<'a> {
     pub(super) known: Problems,
     pub(super) originals: &'a [Original<'a>],
     pub(super) memory: &'a Memory,
+    pub(super) meter: &'a Meter,
     /// Why signatures were refused.
     pub(super) refused: Mutex<Problems>,
 }
@@ -164,7 +165,12 @@ impl Lenient<'_> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let checked = memory.entry((place, spki.to_vec())).or_insert_with(|| {
             let (algorithm, tbs) = (reading.algorithm.unwrap_or_default(), reading.tbs);
-            self.algorithms.check(spki, algorithm, tbs.unwrap_or_default(), signature)
+            let tbs = tbs.unwrap_or_default();
+            match self.meter.signature(spki, tbs) {
+                true => self.algorithms.check(spki, algorithm, tbs, signature),
+                // The search ends here, so that nobody hears of this.
+                false => Checked::Invalid,
+            }
         });
         checked.clone()
     }

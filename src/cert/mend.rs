@@ -4,6 +4,8 @@
 //! or nothing helps, gives all of them by webpki's own rules. All mended certificates claim to be signed
 //! with one algorithm, which checks the original signatures.
 
+use std::collections::HashSet;
+
 use rustls_pki_types::alg_id;
 
 use super::algorithms::{CLAIMED, CLAIMED_KEY};
@@ -91,10 +93,9 @@ fn validity(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
 
 fn extensions(certificate: &Reading<'_>, role: Role, faults: Problems) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut seen: Vec<&[u8]> = Vec::new();
+    let mut seen = HashSet::new();
     for extension in &certificate.extensions {
-        let again = seen.contains(&extension.id);
-        seen.push(extension.id);
+        let again = !seen.insert(extension.id);
         if is_kept(extension, role, faults, again) {
             out.extend(written(extension, faults));
         }

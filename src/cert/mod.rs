@@ -19,10 +19,12 @@ mod facts;
 mod problem;
 mod roots;
 
+mod link;
+mod meter;
+
 mod algorithms;
 mod constraints;
 mod leaf;
-mod link;
 mod mend;
 mod path;
 mod rewrite;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
+use webpki::{EndEntityCert, Error, VerifiedPath};
 
 use super::algorithms::{Algorithms, Lenient, Memory, Original};
 use super::contain::contain;
@@ -13,6 +13,7 @@ use super::der::{tag, write};
 use super::leaf::{self, is_weak_key};
 use super::link::{Link, bounded, names_differ, related};
 use super::mend::{Mended, Role, mend};
+use super::meter::{Meter, Metered};
 use super::name;
 use super::problem::{Problem, Problems};
 use super::reading::{self, Reading};
@@ -70,6 +71,7 @@ struct Search<'a> {
     roots: &'a Roots,
     algorithms: &'a Algorithms,
     memory: Memory,
+    meter: Meter,
     now: i64,
 }
 
@@ -108,7 +110,8 @@ impl<'a> Search<'a> {
             true => issuers.len(),
             false => others.len(),
         };
-        Self { leaf, issuers, considered, roots, algorithms, memory: Memory::default(), now }
+        let (meter, memory) = (Meter::new(&leaf, &issuers), Memory::default());
+        Self { leaf, issuers, considered, roots, algorithms, memory, meter, now }
     }
 
     fn run(&self) -> Path {
@@ -196,7 +199,9 @@ impl<'a> Search<'a> {
         let intermediates = self.issuers.iter().map(|link| link.der.clone()).collect::<Vec<_>>();
         let (tops, anchors): (Vec<_>, Vec<_>) =
             self.known_roots().map(|root| (Top::Root(root), root.anchor())).unzip();
-        let strict = self.algorithms.strict();
+        let metered = |inner| Metered { inner, meter: &self.meter };
+        let strict = self.algorithms.strict().map(metered).collect::<Vec<_>>();
+        let strict = strict.iter().map(|algorithm| algorithm as _).collect::<Vec<_>>();
         let path =
             self.ask_webpki(question, self.leaf.der, &intermediates, (&tops, &anchors), &strict);
         path.map_err(|error| {
@@ -235,6 +240,7 @@ impl<'a> Search<'a> {
             known,
             originals: &originals,
             memory: &self.memory,
+            meter: &self.meter,
             refused: Mutex::default(),
         };
         let path = self.ask_webpki(question, &leaf, &intermediates, (&tops, &anchors), &[&lenient]);
@@ -257,6 +263,7 @@ impl<'a> Search<'a> {
     ) -> Result<Found<'a>, Error> {
         let now = Duration::from_secs(u64::try_from(self.now).unwrap_or_default());
         let now = UnixTime::since_unix_epoch(now);
+        self.meter.question(question.is_rewritten, question.faults)?;
         let leaf = EndEntityCert::try_from(leaf)?;
         let found = |path: &VerifiedPath<'_>| {
             let place = |der: CertificateDer<'_>| {
@@ -288,11 +295,11 @@ impl<'a> Search<'a> {
             anchors,
             intermediates,
             now,
-            KeyUsage::server_auth(),
+            &self.meter,
             None,
             Some(&obeys_rules),
-        )?;
-        found(&path)
+        );
+        found(&path.map_err(|error| self.meter.explain(error))?)
     }
 
     /// The roots that one of the certificates names as its issuer.

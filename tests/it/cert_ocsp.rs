@@ -1,5 +1,7 @@
 //! Stapled OCSP responses, made by hand.
 
+use std::time::Duration;
+
 use rcgen::ExtendedKeyUsagePurpose;
 use rustls_pki_types::CertificateDer;
 use tlsweep::cert::Problem::{self, Revoked, UnknownIssuer};
@@ -153,5 +155,68 @@ fn garbage_is_malformed() {
         let (ocsp, _) = setting.examine(&wrong);
         let said = (ocsp.status, ocsp.signature);
         assert_ne!(said, (Status::Revoked, Some(Signature::Valid)), "byte {at}");
+    }
+}
+
+/// 400 single responses beside 100 possible issuers of the same name: 16 of the ones and 13 of the
+/// others are looked at, and the rest is counted.
+#[test]
+fn a_dense_staple_is_cut_and_counted() {
+    let setting = Setting::new();
+    let strangers = (0..100).map(|_| Entity::root("issuer").der);
+    let chain = [setting.leaf.der.clone()].into_iter().chain(strangers).collect::<Vec<_>>();
+    let stranger = Entity::root("issuer");
+    let of_stranger = answer(&setting.leaf.der, &stranger, GOOD, -1, Some(1));
+    let of_issuer = answer(&setting.leaf.der, &setting.issuer, &revoked(), -1, Some(1));
+    let staple = |before: usize, after: usize| {
+        let answers = std::iter::repeat_n(of_stranger.clone(), before)
+            .chain([of_issuer.clone()])
+            .chain(std::iter::repeat_n(of_stranger.clone(), after));
+        response(&setting.issuer, &answers.collect::<Vec<_>>(), None)
+    };
+    let with = |place: usize| {
+        let mut chain = chain.clone();
+        chain.insert(place, setting.issuer.der.clone());
+        chain
+    };
+    // Among the first of both: it counts.
+    let (ocsp, problems) = examine(&setting.judge, &with(13), &staple(15, 384));
+    assert_eq!((ocsp.status, ocsp.responses_count), (Status::Revoked, Some(400)));
+    assert_eq!(ocsp.signature, Some(Signature::Valid));
+    assert!(problems.contains(&Revoked), "{problems:?}");
+    // Behind them: it does not.
+    for (place, before) in [(14, 0), (1, 16)] {
+        let (ocsp, problems) = examine(&setting.judge, &with(place), &staple(before, 399 - before));
+        assert_eq!((ocsp.status, ocsp.responses_count), (Status::Mismatch, Some(400)));
+        assert!(!problems.contains(&Revoked), "{place} {before}: {problems:?}");
+    }
+    let (ocsp, _) = examine(&setting.judge, &with(1), &staple(0, 15));
+    assert_eq!((ocsp.status, ocsp.responses_count), (Status::Revoked, None));
+}
+
+/// The same judge, hour by hour: a staple and a certificate count for as long as they hold.
+#[test]
+fn what_is_remembered_holds_for_its_time_only() {
+    let Setting { issuer, leaf, judge } = Setting::new();
+    let chain = [leaf.der.clone(), issuer.der.clone()];
+    let staple = response(&issuer, &[answer(&leaf.der, &issuer, &revoked(), -1, Some(1))], None);
+    let at = |seconds: i64| {
+        let moment = match u64::try_from(seconds) {
+            Ok(later) => now() + Duration::from_secs(later),
+            Err(_) => now() - Duration::from_secs(seconds.unsigned_abs()),
+        };
+        let presented = Presented { chain: &chain, name: None, ocsp: &staple, proof: &HELD };
+        let examined = judge.examine(presented, moment, Wanted::default());
+        (examined.ocsp.unwrap().current, examined.trust.unwrap().problems)
+    };
+    const DAY: i64 = 86_400;
+    for (seconds, current, problems) in [
+        (0, true, vec![Revoked]),
+        (DAY + 60, false, vec![]),
+        (DAY - 60, true, vec![Revoked]),
+        (-DAY - 60, false, vec![]),
+        (60 - DAY, true, vec![Revoked]),
+    ] {
+        assert_eq!(at(seconds), (Some(current), problems), "{seconds} s from now");
     }
 }
