@@ -91,6 +91,35 @@ pub struct Config {
     pub grace: Duration,
 }
 
+impl Default for Config {
+    /// The defaults of the command line.
+    fn default() -> Self {
+        Self {
+            concurrency: CONCURRENCY,
+            lookups: LOOKUPS,
+            limits: LIMITS,
+            port: PORT,
+            exclude: Exclusions::default(),
+            sni: Sni::default(),
+            offer: Offer::default(),
+            starttls: Starttls::Never,
+            legacy: true,
+            enumerate: false,
+            per_host: PER_HOST,
+            wanted: Wanted::default(),
+            goodbye: Goodbye::First,
+            read_limit: READ_LIMIT,
+            source: None,
+            dial_limits: DialLimits::default(),
+            retries: 0,
+            all_addresses: false,
+            resolvers: Vec::new(),
+            families: Families::default(),
+            grace: GRACE,
+        }
+    }
+}
+
 /// Which targets greet in plain text before TLS, but for those whose URL says so.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Starttls {

@@ -10,6 +10,8 @@ mod connection;
 mod follow;
 mod judge;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +39,36 @@ use connection::Context;
 use plan::{Next, Plan};
 
 /// Everything that the targets of a sweep share.
+///
+/// # Examples
+///
+/// ```
+/// use std::num::NonZero;
+/// use std::time::SystemTime;
+///
+/// use tlsweep::cert::Roots;
+/// use tlsweep::config::Config;
+/// use tlsweep::deadline::Clock;
+/// use tlsweep::feed::input::{Line, Place};
+/// use tlsweep::pace::permit::Permits;
+/// use tlsweep::probe::Prober;
+/// use tlsweep::report::record::Record;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock = Clock::start(SystemTime::now());
+/// let prober = Prober::new(Config::default(), Roots::built_in(), clock)?;
+/// let mut permit = Permits::new(NonZero::<usize>::MIN).acquire().await;
+///
+/// // Nobody listens at a port that was free a moment ago.
+/// let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+/// let line = Line { place: Place { line: 1, number: 1 }, text: Ok(address.to_string()) };
+/// for probed in prober.probe(&line, &mut permit).await {
+///     assert_eq!(Record::of_probe(&line, probed).result(), "connect/refused");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Prober {
     config: Config,
     clock: Clock,

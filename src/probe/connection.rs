@@ -69,7 +69,12 @@ impl Prober {
     }
 
     /// Says what is to be said over a connection, and closes it.
-    async fn speak(&self, stream: TcpStream, context: &Context<'_>, dial: &Dial) -> Attempt {
+    pub(super) async fn speak(
+        &self,
+        stream: TcpStream,
+        context: &Context<'_>,
+        dial: &Dial,
+    ) -> Attempt {
         let mut tap = Tap::new(stream);
         let mut handshake_end = context.handshake_end;
         let (mut starttls, mut dialogue) = (None, None);

@@ -120,8 +120,6 @@ impl Counted {
     fn of(record: &Record) -> Self {
         let failure = record.error.as_ref();
         let tls = record.tls.as_deref();
-        let is_connected =
-            failure.is_none_or(|f| matches!(f.stage, Stage::Starttls | Stage::Handshake));
         let ms = &record.ms;
         Self {
             failure: failure.map(|failure| (failure.stage, failure.kind)),
@@ -130,7 +128,7 @@ impl Counted {
             is_legacy: tls.is_some_and(|tls| tls.legacy == Some(true)),
             verdict: record.trust.as_ref().map(|trust| trust.verdict.as_str()),
             failed_checks: record.failed_checks.clone().unwrap_or_default(),
-            connect: ms.connect.filter(|_| is_connected),
+            connect: ms.connect,
             handshake: ms.handshake.filter(|_| record.ok),
             total: record.attempts.filter(|n| *n > 0).map(|_| ms.total),
         }

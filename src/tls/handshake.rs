@@ -49,7 +49,7 @@ static MORE_GROUPS: [&dyn SupportedKxGroup; 3] =
     [kx_group::SECP256R1MLKEM768, kx_group::MLKEM768, kx_group::MLKEM1024];
 
 /// What a ClientHello offers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Offer {
     /// The protocol versions.
     pub versions: Versions,

@@ -29,6 +29,7 @@ mod cert_served;
 mod cert_unusual;
 mod checks;
 mod demo;
+mod dials;
 mod dns;
 mod encodings;
 mod engine;

@@ -80,6 +80,38 @@ pub(crate) fn serve_nginx(nginx: &Program, files: &Files, protocols: &str) -> Se
     nginx.serve(port, ["-c", &path, "-p", files.dir().to_str().unwrap()])
 }
 
+/// nginx as a mail proxy, where it has that module: with TLS from the first byte, or after STARTTLS.
+pub(crate) fn serve_nginx_mail(
+    nginx: &Program,
+    files: &Files,
+    protocol: &str,
+    is_implicit: bool,
+) -> Option<Server> {
+    let module = "/usr/lib/nginx/modules/ngx_mail_module.so";
+    if !Path::new(module).exists() {
+        return None;
+    }
+    let port = free_port();
+    let dir = files.dir().display();
+    let (ssl, starttls) = if is_implicit { (" ssl", "") } else { ("", "starttls on;") };
+    let config = format!(
+        "load_module {module};
+         daemon off; master_process off; pid {dir}/pid; error_log stderr;
+         events {{ worker_connections 64; }}
+         mail {{
+             server_name localhost;
+             auth_http 127.0.0.1:1/;
+             server {{
+                 listen 127.0.0.1:{port}{ssl}; protocol {protocol}; {starttls}
+                 ssl_certificate {}; ssl_certificate_key {};
+             }}
+         }}",
+        files.chain, files.key,
+    );
+    let path = files.write("nginx.conf", &config);
+    Some(nginx.serve(port, ["-c", &path, "-p", files.dir().to_str().unwrap()]))
+}
+
 pub(crate) fn serve_openssl(openssl: &Program, files: &Files, flags: &[&str]) -> Server {
     serve_openssl_by(openssl.command(), files, flags)
 }

@@ -13,7 +13,7 @@ use tlsweep::dial::tap::Tap;
 use tlsweep::failure::Failure;
 use tlsweep::feed::target::{Sni, Target};
 use tlsweep::tls::drain::{End, Goodbye, ReadEnd, drain};
-use tlsweep::tls::handshake::{Client, Hello, Offer, Versions};
+use tlsweep::tls::handshake::{Alpn, AlpnOffer, Client, Groups, Hello, Offer, Versions};
 use tlsweep_fuzz::peer::{self, APPLICATION_DATA, Seal, Setup, plain_record};
 use tlsweep_fuzz::script::Script;
 use tokio::io::AsyncWriteExt;
@@ -26,7 +26,7 @@ const SHORT: Duration = Duration::from_millis(5);
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     let offer = Offer {
         versions: Versions::Both,
-        alpn: Vec::new(),
+        alpn: Alpn::Only(Vec::new()),
         groups: vec![0x001d, 0x0017],
         reuse_key_share: false,
     };
@@ -120,9 +120,10 @@ async fn client(
     };
     let deadline = Deadline::start(&limits);
     let until = deadline.of(Wait::Handshake);
+    let hello = Hello { groups: Groups::All, alpn: AlpnOffer::NONE };
     let mut tap = Tap::new(stream);
     let mut session = CLIENT
-        .handshake(Hello::Full, &identity, &mut tap, &deadline, (None, until))
+        .handshake(hello, &identity, &mut tap, &deadline, (until, until))
         .await
         .map_err(|unfinished| unfinished.failure)?;
     let _server_does_not_care = ready.send(());

@@ -12,8 +12,7 @@ use tlsweep::deadline::{Deadline, Limits, Wait};
 use tlsweep::dial::tap::Tap;
 use tlsweep::failure::{EVIDENCE_LIMIT, Failure, Kind, Stage};
 use tlsweep::feed::target::{Sni, Target};
-use tlsweep::report::record::Tls;
-use tlsweep::tls::handshake::{Client, Hello, Offer, Versions};
+use tlsweep::tls::handshake::{Agreed, Alpn, Client, Groups, Hello, Offer, Versions};
 use tlsweep_fuzz::peer::{self, Setup};
 use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::text::unescaped_length;
@@ -34,7 +33,7 @@ const LIMITS: Limits = Limits {
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     let offer = Offer {
         versions: Versions::Both,
-        alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        alpn: Alpn::Only(vec![b"h2".to_vec(), b"http/1.1".to_vec()]),
         groups: Vec::new(),
         reuse_key_share: false,
     };
@@ -43,10 +42,8 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
 
 fuzz_target!(|data: &[u8]| {
     let script = &mut Script::new(data);
-    let hello = match script.flag() {
-        true => Hello::Full,
-        false => Hello::Classical,
-    };
+    let groups = if script.flag() { Groups::All } else { Groups::Classical };
+    let hello = Hello { groups, alpn: CLIENT.alpn(&[]) };
     peer::run(async {
         let (ours, theirs) = peer::pair();
         tokio::join!(client(ours, hello), serve(theirs, script));
@@ -59,7 +56,7 @@ async fn client(stream: tokio::net::TcpStream, hello: Hello) {
     let deadline = Deadline::start(&LIMITS);
     let until = deadline.of(Wait::Handshake);
     let mut tap = Tap::new(stream);
-    let result = CLIENT.handshake(hello, &identity, &mut tap, &deadline, (None, until)).await;
+    let result = CLIENT.handshake(hello, &identity, &mut tap, &deadline, (until, until)).await;
     let (agreed, seen, failure) = match result {
         Ok(session) => (Some(session.agreed), session.seen, None),
         Err(unfinished) => (None, unfinished.seen, Some(unfinished.failure)),
@@ -68,9 +65,9 @@ async fn client(stream: tokio::net::TcpStream, hello: Hello) {
         assert!(agreed.version.is_some() && agreed.cipher.is_some());
         assert!(!seen.chain.is_empty() && seen.signature_scheme.is_some());
     }
-    // Either would panic on what it was not prepared for.
-    let _facts = Tls::observed(agreed.as_ref(), &seen);
     if let Some(failure) = failure {
+        // It would panic on what it was not prepared for.
+        let _facts = Agreed::before_failure(tap.beginning(), &seen);
         check(&failure.in_view_of(tap.first()), &tap);
     }
 }

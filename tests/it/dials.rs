@@ -1,0 +1,151 @@
+//! Which connections a target takes, and what they show, over real sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::PKCS_ECDSA_P256_SHA256;
+use serde_json::Value;
+
+use crate::support::cmd::{Tlsweep, verdict};
+use crate::support::peer::{Spec, server_config};
+use crate::support::pki::GOOD;
+use crate::support::programs::{Program, skip};
+use crate::support::script;
+use crate::support::script::Step::{Fin, ReadHello};
+use crate::support::servers::{Files, serve_nginx_mail, serve_openssl};
+
+/// Half of the limit is what silence gets.
+const PATIENTLY: [&str; 2] = ["--handshake-timeout", "20s"];
+
+/// A good server that closes some connections after it has read the hello, by their number from 0.
+fn drops(is_dropped: fn(usize) -> bool) -> Spec {
+    let config = Arc::new(server_config(&GOOD, rustls::DEFAULT_VERSIONS));
+    let met = Arc::new(AtomicUsize::new(0));
+    Spec::made_up(move |stream| {
+        let config = Arc::clone(&config);
+        let is_dropped = is_dropped(met.fetch_add(1, Ordering::Relaxed));
+        async move {
+            // The client may leave at any moment.
+            _ = match is_dropped {
+                true => script::play(&[ReadHello, Fin], stream).await,
+                false => script::serve(config, stream).await,
+            };
+        }
+    })
+}
+
+fn sweep(target: &str, args: &[&str]) -> Value {
+    let outcome = Tlsweep::json().args(PATIENTLY).args(args).sweep([target]);
+    outcome.only_record().clone()
+}
+
+#[test]
+fn a_peer_that_drops_every_second_connection_is_not_pq_intolerant() {
+    for (is_dropped, attempts) in [
+        ((|n| n % 2 == 0) as fn(usize) -> bool, 4_u64),
+        (|n| n % 2 == 1, 1),
+        // The first of every client.
+        (|n| n == 0, 3),
+    ] {
+        let peer = drops(is_dropped).start();
+        let record = sweep(&peer.target(), &[]);
+        assert_eq!(verdict(&record), "ok close_notify", "{record:#}");
+        assert!(record["tls"].get("pq_intolerant").is_none(), "{record:#}");
+        assert_eq!(record["attempts"], attempts, "{record:#}");
+        assert_eq!(u64::try_from(peer.accepted()).unwrap(), attempts);
+        assert_eq!(record["tls"]["group"], "X25519MLKEM768", "{record:#}");
+    }
+}
+
+#[test]
+fn the_server_hello_is_known_though_the_handshake_fails_later() {
+    let Some(openssl) = Program::find("openssl") else {
+        return;
+    };
+    let files = Files::with_key(&PKCS_ECDSA_P256_SHA256);
+    let flags = ["-tls1_2", "-Verify", "1", "-verify_return_error", "-groups", "P-256"];
+    let server = serve_openssl(&openssl, &files, &flags);
+    let outcome = Tlsweep::json()
+        .args(["--fail-on", "min-tls=1.3"])
+        .sweep([format!("localhost:{}", server.addr.port())]);
+    let record = outcome.only_record();
+    assert!(verdict(record).starts_with("handshake/alert"), "{record:#}");
+    let tls = &record["tls"];
+    assert_eq!(tls["version"], "TLSv1.2", "{record:#}");
+    assert!(tls["cipher"].as_str().unwrap().starts_with("TLS_ECDHE_ECDSA_"), "{record:#}");
+    assert_eq!(tls["group"], "secp256r1", "{record:#}");
+    assert_eq!(tls["client_cert_requested"], true, "{record:#}");
+    assert!(tls.get("legacy").is_none(), "{record:#}");
+    assert_eq!(record["failed_checks"][0], "min-tls=1.3", "{record:#}");
+    assert_eq!(outcome.code, 1);
+}
+
+#[test]
+fn servers_that_know_one_application_protocol_only() {
+    let Some(openssl) = Program::find("openssl") else {
+        return;
+    };
+    let files = Files::with_key(&PKCS_ECDSA_P256_SHA256);
+    for (flags, scheme, alpn, is_refused) in [
+        (&["-alpn", "imap"][..], "imaps://", Some("imap"), false),
+        (&["-alpn", "pop3"], "pop3s://", Some("pop3"), false),
+        (&["-alpn", "imap"], "", None, true),
+        (&["-alpn", "pop3"], "tls://", None, true),
+        (&["-alpn", "imap"], "pop3s://", None, true),
+        (&["-alpn", "imap"], "smtps://", None, false),
+        (&["-alpn", "h2"], "https://", Some("h2"), false),
+    ] {
+        let server = serve_openssl(&openssl, &files, flags);
+        check_alpn(&format!("{scheme}localhost:{}", server.addr.port()), alpn, is_refused);
+    }
+}
+
+fn check_alpn(target: &str, alpn: Option<&str>, is_refused: bool) {
+    let record = sweep(target, &[]);
+    assert!(verdict(&record).starts_with("ok"), "{target}: {record:#}");
+    let tls = &record["tls"];
+    assert_eq!(tls.get("alpn").and_then(Value::as_str), alpn, "{target}: {record:#}");
+    assert_eq!(tls.get("alpn_refused").is_some_and(|b| b == true), is_refused, "{record:#}");
+    assert_eq!(record["attempts"], 1 + u64::from(is_refused), "{target}: {record:#}");
+}
+
+#[test]
+fn a_list_of_ones_own_is_offered_to_every_target() {
+    let Some(openssl) = Program::find("openssl") else {
+        return;
+    };
+    let files = Files::with_key(&PKCS_ECDSA_P256_SHA256);
+    let server = serve_openssl(&openssl, &files, &["-alpn", "imap,h2"]);
+    for (list, expected) in [("h2", Some("h2")), ("imap", Some("imap")), ("-", None)] {
+        let target = format!("imaps://localhost:{}", server.addr.port());
+        let record = sweep(&target, &["--alpn", list]);
+        let alpn = record["tls"].get("alpn").and_then(Value::as_str);
+        assert_eq!((alpn, &record["attempts"]), (expected, &1.into()), "{record:#}");
+    }
+}
+
+/// nginx' mail proxy knows the protocol of each of its ports and refuses every other.
+#[test]
+fn nginx_mail() {
+    let Some(nginx) = Program::find("nginx") else {
+        return;
+    };
+    let files = Files::with_key(&PKCS_ECDSA_P256_SHA256);
+    for (protocol, scheme, alpn) in
+        [("imap", "imaps", Some("imap")), ("pop3", "pop3s", Some("pop3")), ("smtp", "smtps", None)]
+    {
+        let Some(server) = serve_nginx_mail(&nginx, &files, protocol, true) else {
+            skip("nginx has no mail module");
+            return;
+        };
+        let port = server.addr.port();
+        check_alpn(&format!("{scheme}://localhost:{port}"), alpn, false);
+        let record = sweep(&format!("localhost:{port}"), &[]);
+        assert!(verdict(&record).starts_with("ok"), "{protocol}: {record:#}");
+    }
+    for (protocol, alpn) in [("imap", Some("imap")), ("pop3", Some("pop3")), ("smtp", None)] {
+        let server = serve_nginx_mail(&nginx, &files, protocol, false).unwrap();
+        let target = format!("{protocol}://localhost:{}", server.addr.port());
+        check_alpn(&target, alpn, false);
+    }
+}
