@@ -195,6 +195,10 @@ mod tests {
             let error = read(&whole[..whole.len() / 2]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
             assert!(error.to_string().contains(&format!("{format} data is torn off")), "{error}");
+            // Without a checksum, zstd takes some damage for other text.
+            if format == "zstd" {
+                continue;
+            }
             let mut damaged = whole;
             let place = damaged.len() / 2;
             damaged[place..place + 8].fill(0xff);

@@ -31,11 +31,19 @@ pub use text::COLUMNS;
 
 /// The formats, by the names that `--format` takes.
 pub const FORMATS: [(&str, Make); 4] = [
-    ("text", text::format),
+    ("text", text_or_table),
     ("detail", detail::format),
     ("json", json::format),
     ("csv", csv::format),
 ];
+
+/// Text is a table on a terminal.
+fn text_or_table(layout: &Layout) -> Box<dyn Format> {
+    match layout.width {
+        Some(width) => table::format(layout, width),
+        None => text::format(layout),
+    }
+}
 
 /// Bytes that are gathered before they are written, while more records are waiting.
 const BUFFER: usize = 64 * 1024;

@@ -5,7 +5,7 @@ use std::io;
 use crate::cert::{Certificate, Problem};
 use crate::escape::escaped;
 use crate::report::enumeration::Report;
-use crate::report::output::{Format, Layout, table};
+use crate::report::output::{Format, Layout};
 use crate::report::record::Record;
 
 /// The columns in a pipe.
@@ -26,10 +26,7 @@ struct Text {
 }
 
 pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
-    match layout.width {
-        Some(width) => table::format(layout, width),
-        None => Box::new(Text { colours: Colours(layout.coloured) }),
-    }
+    Box::new(Text { colours: Colours(layout.coloured) })
 }
 
 impl Format for Text {
