@@ -159,9 +159,9 @@ impl<'a> Search<'a> {
         }
         Path {
             problems: faults,
-            anchor: root
-                .filter(|_| !is_unrooted(faults))
-                .map(|root| name::bounded(&sequence(&root.anchor().subject)).unwrap_or_default()),
+            anchor: root.filter(|_| !is_unrooted(faults)).map(|root| {
+                name::bounded(&write(tag::SEQUENCE, &[&root.anchor().subject])).unwrap_or_default()
+            }),
             ends: self.ends(&found),
             not_evaluated: not_evaluated(&links),
             considered: self.considered,
@@ -494,6 +494,5 @@ fn is_unrooted(faults: Problems) -> bool {
     faults.contains(Problem::UnknownIssuer) || faults.contains(Problem::SelfSigned)
 }
 
-fn sequence(inside: &[u8]) -> Vec<u8> {
-    write(tag::SEQUENCE, &[inside])
-}
+#[cfg(test)]
+mod tests;

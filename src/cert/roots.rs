@@ -146,6 +146,13 @@ impl Roots {
         Ok(())
     }
 
+    /// Adds a certificate as if it were built in.
+    #[cfg(test)]
+    pub(super) fn add_built_in(&mut self, certificate: &CertificateDer<'_>) {
+        let anchor = webpki::anchor_from_trusted_cert(certificate).unwrap().to_owned();
+        self.add_root(Root { anchor, terms: None });
+    }
+
     /// Adds all roots of another store.
     pub fn extend(&mut self, other: Self) {
         for root in other.roots {
