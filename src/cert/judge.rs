@@ -68,7 +68,7 @@ pub struct Examined {
     /// How many certificates were sent.
     pub length: usize,
     /// SHA-256 of the certificates, in the order sent;
-    /// [`MAX_KEPT_CERTIFICATES`](super::MAX_KEPT_CERTIFICATES) of them at most.
+    /// [`MAX_KEPT_CERTIFICATES`] of them at most.
     pub sha256: Vec<String>,
     /// The facts of the leaf.
     pub cert: Option<Certificate>,

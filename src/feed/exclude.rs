@@ -65,7 +65,7 @@ impl Exclusions {
         Ok(())
     }
 
-    /// Whether an address is excluded, or one that packets to it reach: see [`reached`].
+    /// Whether an address is excluded, or one that packets to it reach: see `reached`.
     pub fn covers_address(&self, address: IpAddr) -> bool {
         let ranges = &self.0.ranges;
         reached(address).any(|address| {

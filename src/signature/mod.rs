@@ -2,7 +2,7 @@
 //!
 //! The handshake, the certificate path and the OCSP staple all ask here. A signature is called
 //! invalid only when its key and its algorithm are ones that can be checked; everything else is
-//! [`Checked::Unsupported`]. aws-lc verifies what it can; the `rsa` crate verifies the RSA
+//! `Checked::Unsupported`. aws-lc verifies what it can; the `rsa` crate verifies the RSA
 //! signatures that aws-lc refuses (short keys, MD5, PSS with an unusual salt).
 
 mod algorithm;

@@ -244,6 +244,9 @@ fn trust(script: &mut Script<'_>) -> Trust {
         problems,
         name_ok: script.option(Script::flag),
         anchor: script.option(Script::text),
+        not_after: script.option(Script::text),
+        days_left: script.option(|script| script.u16().into()),
+        not_evaluated: texts(script),
     }
 }
 
@@ -260,6 +263,7 @@ fn ocsp(script: &mut Script<'_>) -> Ocsp {
         responder: script.option(Script::text),
         current: script.option(Script::flag),
         signature: script.option(signature),
+        responses_count: script.option(|script| script.u16().into()),
     }
 }
 
