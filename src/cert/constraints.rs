@@ -122,6 +122,8 @@ fn emails(name: &[u8]) -> Vec<Name<'_>> {
 /// Whether the name is in the subtree. `None` for types that nobody can evaluate.
 fn matches(name: Name<'_>, base: Name<'_>, subtrees: Subtrees) -> Option<bool> {
     Some(match name.kind {
+        // As webpki has it: what is no DNS name is within no subtree of them.
+        kind::DNS if has_empty_label(name.value) => return None,
         kind::DNS => {
             is_below(name.value, base.value)
                 || subtrees == Subtrees::Excluded && covers(name.value, base.value)
@@ -137,6 +139,11 @@ fn matches(name: Name<'_>, base: Name<'_>, subtrees: Subtrees) -> Option<bool> {
         }
         _ => return None,
     })
+}
+
+/// Whether a DNS name begins with a dot or has two in a row.
+fn has_empty_label(name: &[u8]) -> bool {
+    name.starts_with(b".") || name.windows(2).any(|pair| pair == b"..")
 }
 
 /// A DNS name below another, or that name itself. A base that begins with a dot is matched by
@@ -221,6 +228,18 @@ mod tests {
         ] {
             assert_eq!(is_below(name.as_bytes(), base.as_bytes()), expected, "{name} {base}");
         }
+    }
+
+    #[test]
+    fn what_is_no_dns_name_is_in_no_subtree() {
+        let dns = |text: &'static str| Name { kind: kind::DNS, value: text.as_bytes() };
+        for name in [".example.com", "a..example.com"] {
+            for subtrees in [Subtrees::Permitted, Subtrees::Excluded] {
+                assert_eq!(matches(dns(name), dns("example.com"), subtrees), None, "{name}");
+            }
+        }
+        let sound = matches(dns("a.example.com"), dns("example.com"), Subtrees::Permitted);
+        assert_eq!(sound, Some(true));
     }
 
     #[test]
