@@ -68,7 +68,9 @@ fn the_server_hello_is_known_though_the_handshake_fails_later() {
     let outcome = Tlsweep::json()
         .args(["--fail-on", "min-tls=1.3"])
         .sweep([format!("localhost:{}", server.addr.port())]);
-    let record = outcome.only_record();
+    let [record] = outcome.records.as_slice() else {
+        panic!("{:#?}", outcome.records);
+    };
     assert!(verdict(record).starts_with("handshake/alert"), "{record:#}");
     let tls = &record["tls"];
     assert_eq!(tls["version"], "TLSv1.2", "{record:#}");

@@ -37,7 +37,10 @@ impl Format for Text {
             if place > 0 {
                 out.push(b'\t');
             }
-            out.extend_from_slice(coloured(cell, self.colours.of(column, cell)).as_bytes());
+            match self.colours.of(column, cell) {
+                None => out.extend_from_slice(cell.as_bytes()),
+                colour => out.extend_from_slice(coloured(cell, colour).as_bytes()),
+            }
         }
         out.push(b'\n');
         Ok(())
