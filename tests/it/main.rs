@@ -36,6 +36,7 @@ mod engine;
 mod engines;
 mod enumerate;
 mod feed;
+mod fields;
 mod files;
 mod generate;
 mod input;
