@@ -20,6 +20,13 @@ pub const MAX_SHUFFLE: u64 = 1_000_000;
 /// Targets that are not dialled yet: their names are looked up, or their addresses are crowded.
 pub const ASIDE_LIMIT: usize = 1536;
 
+/// Targets whose certificates are written in full (`--chain`, `--pem`) and that are judged, but whose
+/// records the output has not taken yet.
+pub const BULKY_LIMIT: usize = 64;
+
+/// Records with certificates in full that wait for the output.
+pub const BULKY_QUEUE: usize = 32;
+
 /// Connections that are tried for one target, retries included, or for each of its addresses with
 /// `--all-addresses`; those of `--enumerate` and the like are not counted.
 pub const MAX_CONNECTIONS: usize = 32;

@@ -219,6 +219,9 @@ impl Prober {
                     let attempt = self.attempt(&visit.context, &dial).await;
                     visit.context.handshake_end = attempt.handshake_end;
                     visit.attempts.push(attempt);
+                    if self.config.wanted.is_bulky() {
+                        Box::pin(wait_for_room(visit)).await;
+                    }
                     self.judge_standing(visit);
                 }
                 Next::Retry(pause) => {
@@ -339,6 +342,14 @@ impl Visit<'_> {
             total: self.context.deadline.elapsed(),
         }
     }
+}
+
+/// Waits until a large record may be made. The target's clock stands still meanwhile: it is not the
+/// target's fault when the output is read slowly.
+async fn wait_for_room(visit: &mut Visit<'_>) {
+    let start = Instant::now();
+    visit.permit.acquire_bulk().await;
+    visit.context.stand_still(start.elapsed());
 }
 
 /// What the line asks for.

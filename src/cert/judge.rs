@@ -55,6 +55,13 @@ pub struct Wanted {
     pub pem: bool,
 }
 
+impl Wanted {
+    /// Whether a record may hold whole certificates, so that it is much larger than others.
+    pub fn is_bulky(&self) -> bool {
+        self.chain || self.pem
+    }
+}
+
 impl Default for Wanted {
     /// What a record shows unless asked otherwise.
     fn default() -> Self {

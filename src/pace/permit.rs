@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::limits::ASIDE_LIMIT;
+use crate::limits::{ASIDE_LIMIT, BULKY_LIMIT};
 
 /// The permits of a sweep: one for every target that is dialled, and a bounded number for targets
 /// that wait for a name server or for a slot at a busy address.
@@ -16,6 +16,7 @@ pub struct Permits(Arc<Semaphores>);
 struct Semaphores {
     targets: Semaphore,
     dials: Semaphore,
+    bulky: Semaphore,
     in_order: bool,
 }
 
@@ -24,6 +25,7 @@ struct Semaphores {
 pub struct Permit {
     permits: Permits,
     may_dial: bool,
+    may_be_bulky: bool,
 }
 
 impl Permits {
@@ -35,6 +37,7 @@ impl Permits {
         Self(Arc::new(Semaphores {
             targets: Semaphore::new(concurrency.get() + ASIDE_LIMIT),
             dials: Semaphore::new(concurrency.get()),
+            bulky: Semaphore::new(BULKY_LIMIT),
             in_order: concurrency == NonZero::<usize>::MIN,
         }))
     }
@@ -42,7 +45,7 @@ impl Permits {
     /// Waits for permission to work on a target and to dial it.
     pub async fn acquire(&self) -> Permit {
         take(&self.0.targets).await;
-        let mut permit = Permit { permits: self.clone(), may_dial: false };
+        let mut permit = Permit { permits: self.clone(), may_dial: false, may_be_bulky: false };
         permit.reacquire_dial().await;
         permit
     }
@@ -67,6 +70,16 @@ impl Permit {
         }
     }
 
+    /// Waits for permission to make a large record, which is held until the permit is dropped: when
+    /// the output has taken the record. Without it, a reader that stalls would let as many large
+    /// records pile up as there are targets.
+    pub async fn acquire_bulk(&mut self) {
+        if !self.may_be_bulky {
+            take(&self.permits.0.bulky).await;
+            self.may_be_bulky = true;
+        }
+    }
+
     fn give_back_the_dial(&mut self) {
         if self.may_dial {
             self.permits.0.dials.add_permits(1);
@@ -78,6 +91,9 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.give_back_the_dial();
+        if self.may_be_bulky {
+            self.permits.0.bulky.add_permits(1);
+        }
         self.permits.0.targets.add_permits(1);
     }
 }
@@ -92,6 +108,8 @@ async fn take(semaphore: &Semaphore) {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn permits(concurrency: usize) -> Permits {
@@ -125,6 +143,22 @@ mod tests {
         }
         assert_eq!(permits.0.dials.available_permits(), 2);
         assert_eq!(permits.0.targets.available_permits(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_number_of_large_records_is_bounded() {
+        let permits = permits(BULKY_LIMIT + 1);
+        let mut bulky = Vec::new();
+        for _ in 0..BULKY_LIMIT {
+            let mut permit = permits.acquire().await;
+            permit.acquire_bulk().await;
+            permit.acquire_bulk().await;
+            bulky.push(permit);
+        }
+        let mut last = permits.acquire().await;
+        assert!(last.acquire_bulk().now_or_never().is_none());
+        bulky.pop();
+        assert!(last.acquire_bulk().now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -117,6 +117,7 @@ fn limits_in_force() {
         ("addresses of a range", format!("2^{}", limits::RANGE_BITS)),
         ("shards of a list", limits::MAX_SHARDS.to_string()),
         ("targets that `--shuffle`", limits::MAX_SHUFFLE.to_string()),
+        ("targets that are judged", limits::BULKY_LIMIT.to_string()),
         ("a line of input", kib(limits::LINE_LIMIT)),
         ("echo of a line that is no target", limits::ECHO_LIMIT.to_string()),
         ("evidence", limits::EVIDENCE_LIMIT.to_string()),

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use crate::support::cmd::{Tlsweep, sorted, verdict};
 use crate::support::peer::Spec;
-use crate::support::script::Step::{self, Fin, Freeze, Handshake, Hold, ReadHello, Reset, UpTo};
-use crate::support::script::{CLOSE_NOTIFY, SERVER_HELLO, fatal, send, warning};
+use crate::support::script::Step::{
+    self, Fin, Freeze, Handshake, Hold, ReadHello, Reset, Say, UpTo,
+};
+use crate::support::script::{CLOSE_NOTIFY, EXTENSIONS, SERVER_HELLO, fatal, send, warning};
+use crate::support::tls::Chain;
+use crate::support::tls::Msg::{Certificate, Finished, Verify};
 
 const HTTP_400: &str = "HTTP/1.1 400 Bad Request\r\n\r\n";
 
@@ -72,6 +76,47 @@ fn nobody_reads_so_nothing_more_is_dialled() {
     let mut lines: Vec<usize> = outcome.records.iter().map(line_of).collect();
     lines.sort_unstable();
     assert_eq!(lines, (1..=lines.len()).collect::<Vec<_>>(), "lost or doubled lines");
+}
+
+#[test]
+fn memory_keeps_its_ceiling_though_every_chain_is_large_and_nobody_reads() {
+    const TARGETS: usize = 1500;
+    const CEILING_KIB: u64 = 256 * 1024;
+    // Just below 64 KiB, beyond which rustls takes no message.
+    let large = Chain::Padded { count: 63, size: 1000 };
+    let peer = script([
+        UpTo(EXTENSIONS),
+        Say(Certificate(large)),
+        Say(Verify),
+        Say(Finished),
+        warning(CLOSE_NOTIFY),
+        Hold,
+    ]);
+    let peer = peer.on_all_of_loopback().start();
+    let limits = ["--handshake-timeout", "5m", "--read-timeout", "5m", "--timeout", "10m"];
+    let mut run = Tlsweep::json().args(["-c", "1000", "--chain", "--pem"]).args(limits).start();
+    let target = |n| format!("127.3.{}.{}:{}\n", n / 250, n % 250 + 1, peer.addr.port());
+    run.feed((0..TARGETS).map(target).collect::<String>().into_bytes());
+
+    // Nobody says when everything stands still: no connection more for a while is what shows it.
+    let mut dialled = 0;
+    while dialled < 1000 || dialled < peer.accepted() {
+        dialled = peer.accepted();
+        std::thread::park_timeout(Duration::from_secs(2));
+    }
+    let peak = run.peak_rss();
+    assert!(dialled < TARGETS, "all were dialled though nobody reads");
+    assert!(peak < CEILING_KIB, "{peak} KiB with nobody reading");
+    for _ in 0..TARGETS / 2 {
+        let record = run.next_record();
+        assert_eq!(verdict(&record), "ok close_notify", "{record:#}");
+        assert!(record["chain"]["certificates"][1]["pem"].is_string(), "{record:#}");
+    }
+    let peak = run.peak_rss();
+    assert!(peak < CEILING_KIB, "{peak} KiB in all");
+    let outcome = run.finish();
+    outcome.assert_complete();
+    assert_eq!(outcome.records.len(), TARGETS);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tlsweep::deadline::{Clock, within};
 use tlsweep::feed::input::Line;
 use tlsweep::feed::queue::{LineSender, queue};
 use tlsweep::feed::selection::{SelectionError, Targets};
+use tlsweep::limits::BULKY_QUEUE;
 use tlsweep::probe::Prober;
 use tlsweep::report::output::write_all;
 use tlsweep::report::schema::{schema, schema_of};
@@ -114,13 +115,17 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
         grace: config.grace,
         status: Arc::clone(&status),
     };
+    let record_queue_size = match config.wanted.is_bulky() {
+        true => BULKY_QUEUE,
+        false => config::RECORD_QUEUE,
+    };
     let prober = Prober::new(config, roots, clock).context("the TLS settings make no hello")?;
     let scan = Arc::new(Scan::new(prober, checks));
     let watched = (Arc::clone(&status), Arc::clone(&scan), clock);
     let mut watch = Watch::new(reports, asked, watched)?;
 
     let (lines, line_queue) = queue(config::LINE_QUEUE, shuffle);
-    let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
+    let (records, record_queue) = mpsc::channel(record_queue_size);
     let (stop, stopping) = watch::channel(Stop::No);
     let (ended, input_ended) = oneshot::channel();
     let (counted, stop_other_list) = (Arc::clone(&status), stop.clone());
