@@ -74,9 +74,9 @@ pub const MAX_KEPT_CERTIFICATES: usize = 64;
 /// How many certificates besides the leaf a path is looked for in.
 pub const MAX_INTERMEDIATES: usize = 12;
 
-/// What the search for the path of one chain may cost: estimated nanoseconds of a machine that runs
-/// three billion instructions a second, so 12 of the 20 ms that judging a chain may take. The rest
-/// is for its facts and its staple.
+/// What the search for the path of one chain may cost: 12 of the 20 ms that judging a chain may take.
+/// The rest is for its facts and its staple. The costs that are added up are estimates
+/// (`cert/meter.rs`), which no measurement has confirmed yet.
 pub const SEARCH_NANOSECONDS: u64 = 12_000_000;
 
 /// OCSP single responses of a staple that are looked at.
