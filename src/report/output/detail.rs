@@ -94,6 +94,7 @@ impl Block {
 
     fn coloured_row(&mut self, label: &str, value: &str, colour: Option<&'static str>) {
         let label_width = INDENT - 3;
+        let label = &escaped(label);
         for (place, line) in wrapped(&escaped(value), self.width - INDENT).iter().enumerate() {
             let label = if place == 0 { label } else { "" };
             let line = self.colours.with(line, colour);

@@ -32,7 +32,11 @@ fuzz_target!(|data: &[u8]| {
     match (&result, &split_result) {
         (Ok(progress), Ok(split)) => assert_eq!(progress, split),
         (Err(failure), Err(split)) => {
-            assert_eq!((failure.kind, &failure.detail), (split.kind, &split.detail));
+            assert_eq!(failure.kind, split.kind);
+            // The first piece alone may not show which greeting it is.
+            if failure.kind != Kind::NotTls {
+                assert_eq!(failure.detail, split.detail);
+            }
             check(failure, &flight);
             check(split, &flight);
         }

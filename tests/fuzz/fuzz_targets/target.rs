@@ -24,7 +24,9 @@ fuzz_target!(|data: &[u8]| {
     }
     let lines = read(&input, usize::MAX);
     assert_eq!(read(&input, usize::from(step & 0x7f) + 1), lines);
-    compare(&input, &lines);
+    if !is_encoded(&input) {
+        compare(&input, &lines);
+    }
     for line in &lines {
         assert!(line.text.as_ref().is_ok_and(|text| !text.contains('\n')) || line.text.is_err());
         check(line);
@@ -38,6 +40,12 @@ fuzz_target!(|data: &[u8]| {
         check(&line);
     }
 });
+
+/// Whether the beginning says that this is UTF-16, gzip or zstd, which is decoded first.
+fn is_encoded(input: &[u8]) -> bool {
+    let marks: [&[u8]; 4] = [&[0xff, 0xfe], &[0xfe, 0xff], &[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+    marks.iter().any(|mark| input.starts_with(mark))
+}
 
 /// Reads `input` as stdin, at most `step` bytes at once.
 fn read(input: &[u8], step: usize) -> Vec<Line> {
@@ -54,6 +62,7 @@ fn read(input: &[u8], step: usize) -> Vec<Line> {
     drained(opened)
 }
 
+/// What is torn or damaged in an archive is an error behind the lines that were whole.
 fn drained(input: Input) -> Vec<Line> {
     let mut lines = Vec::new();
     let taken = input.send_to(|line: u64, text: Result<&str, BadLine>| {
@@ -61,7 +70,9 @@ fn drained(input: Input) -> Vec<Line> {
         lines.push(Line { place, text: text.map(str::to_owned) });
         true
     });
-    taken.unwrap();
+    if let Err(error) = taken {
+        assert!(error.to_string().contains("data is"), "{error}");
+    }
     lines
 }
 
