@@ -43,7 +43,8 @@ fuzz_target!(|data: &[u8]| {
 
 /// Whether the beginning says that this is UTF-16, gzip or zstd, which is decoded first.
 fn is_encoded(input: &[u8]) -> bool {
-    let marks: [&[u8]; 4] = [&[0xff, 0xfe], &[0xfe, 0xff], &[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+    let marks: [&[u8]; 4] =
+        [&[0xff, 0xfe], &[0xfe, 0xff], &[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
     marks.iter().any(|mark| input.starts_with(mark))
 }
 
