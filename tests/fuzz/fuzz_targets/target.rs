@@ -72,7 +72,8 @@ fn drained(input: Input) -> Vec<Line> {
         true
     });
     if let Err(error) = taken {
-        assert!(error.to_string().contains("data is"), "{error}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("data is"), "{error}: {cause}");
     }
     lines
 }
