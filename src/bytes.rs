@@ -1,7 +1,7 @@
 //! Reads big-endian fields and DER elements.
 //!
-//! Every parser of ours that faces the network reads through [`Reader`]. It never panics and never
-//! allocates. A read that fails takes nothing.
+//! Every parser that reads from the network uses [`Reader`]. It never panics and never allocates. A
+//! read that fails consumes nothing.
 
 /// Tags that certificates, OCSP responses and LDAP use.
 pub(crate) mod tag {
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         (self.peek() == Some(tag)).then(|| self.element()).flatten()
     }
 
-    /// The inside of the next element, of which the end may be missing.
+    /// The contents of the next element, even when its end is missing.
     pub(crate) fn enter_cut(&mut self, tag: u8) -> Option<Entered<'a>> {
         let header = Header::read(self.rest).ok().filter(|header| header.tag == tag)?;
         let wanted = header.wanted().ok()?;

@@ -1,4 +1,4 @@
-//! What a sweep is to do: validated, free of the command line, every default a named constant.
+//! The validated settings of a sweep. Every default is a named constant.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
@@ -35,7 +35,7 @@ pub const LIMIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const MAX_TIME_MAX: Duration = Duration::from_secs(31_557_600);
 /// Bytes read off the wire after the handshake.
 pub const READ_LIMIT: u64 = 64 * 1024;
-/// How long what is in flight may take to finish once the sweep is asked to stop.
+/// How long dials in flight may take to finish once the sweep is asked to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
 /// Connections to one server at once, while it is enumerated.
 pub const PER_HOST: NonZero<usize> = NonZero::new(4).unwrap();

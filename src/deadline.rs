@@ -1,4 +1,4 @@
-//! The limits of every wait, and the only timeout calls in the program.
+//! Time limits for every wait. No other module calls a timeout function.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Kind, Stage};
 
-/// Between two tries when our own machine is short of something.
+/// Pause before trying again when this machine ran out of descriptors, ports or memory.
 pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
 
 /// The longest that each wait may last.
@@ -21,9 +21,9 @@ pub struct Limits {
     pub connect: Duration,
     /// The plaintext dialogue before the handshake, once for each connection.
     pub starttls: Duration,
-    /// The handshake, all dials of it together.
+    /// The handshake; retries with a smaller hello share this limit.
     pub handshake: Duration,
-    /// What the peer sends after the handshake.
+    /// Reading what the peer sends after the handshake.
     pub read: Duration,
     /// The whole target.
     pub total: Duration,
@@ -100,7 +100,7 @@ impl<'a> Deadline<'a> {
         let until = until.min(self.end);
         let whole = until == self.end;
         let limit = if whole { self.limits.total } else { self.limit(wait) };
-        // Not an async function, which would have room for the future twice.
+        // An async function would store `future` twice.
         timeout_at(until, future).map_err(move |_elapsed| Expired { wait, limit, whole })
     }
 
@@ -114,12 +114,12 @@ impl<'a> Deadline<'a> {
         true
     }
 
-    /// The same deadline for a target that had to wait for `waited` in a queue of ours.
+    /// Extends the deadline by the time that the target spent in one of our own queues.
     pub fn later_by(self, waited: Duration) -> Self {
         Self { start: self.start + waited, end: self.end + waited, ..self }
     }
 
-    /// By how much it ends later than `other`.
+    /// How much later this deadline ends than `other`.
     pub fn later_than(&self, other: &Self) -> Duration {
         self.end.duration_since(other.end)
     }

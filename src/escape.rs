@@ -1,4 +1,4 @@
-//! Making strings from strangers safe to print.
+//! Escapes text from peers and input files so that it is safe to print.
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -17,8 +17,9 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
-/// `text`, which is [`escaped`], with its first character escaped when a spreadsheet would take the text
-/// for a formula and run it.
+/// Escapes the first character of `text` when a spreadsheet would run the text as a formula.
+///
+/// `text` must be [`escaped`] already.
 pub fn without_formula(text: String) -> String {
     match text.chars().next() {
         Some(first @ ('=' | '+' | '-' | '@')) => {
@@ -33,12 +34,12 @@ pub fn without_formula(text: String) -> String {
     }
 }
 
-/// The name of a file, as it can be shown to people.
+/// The name of a file, escaped for messages.
 pub fn shown(path: &Path) -> String {
     escaped_lossy(path.as_os_str().as_bytes(), usize::MAX)
 }
 
-/// At most `limit` characters of `bytes`, escaped; what is not UTF-8 becomes `\xNN`.
+/// At most `limit` characters of `bytes`, escaped. Bytes that are not UTF-8 become `\xNN`.
 pub fn escaped_lossy(bytes: &[u8], limit: usize) -> String {
     let mut out = String::new();
     let mut left = limit;
@@ -73,10 +74,10 @@ fn push_within(out: &mut String, left: &mut usize, push: impl FnOnce(&mut String
     true
 }
 
-/// What stands at the end of a text, or of a list, that was cut.
+/// Marks the end of a text or list that was cut.
 pub const CUT: char = '\u{2026}';
 
-/// `text`, cut so that it takes at most `limit` bytes in a line of any format; a text that was cut
+/// Cuts `text` so that it takes at most `limit` bytes in a line of any format. A text that was cut
 /// ends with [`CUT`].
 pub fn cut(mut text: String, limit: usize) -> String {
     // Nearly every text is short enough even if all of it had to be escaped.
@@ -133,13 +134,14 @@ fn push_escaped(out: &mut String, c: char) {
 
 /// Whether all of `text` is printable ASCII, as nearly every text is.
 pub fn is_printable_ascii(text: &str) -> bool {
-    // To the end in any case: so it is done many bytes at a time.
+    // Without an early exit, the compiler checks many bytes at a time.
     text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
 }
 
-/// Whether a character can be printed as it is: false for control characters, line separators, and the marks that reorder or hide text.
+/// Whether a character can be printed as it is. False for control characters, line separators, and
+/// characters that reorder or hide text.
 pub fn is_plain(c: char) -> bool {
-    // Nearly everything that is ever asked about.
+    // The common case first.
     matches!(c, ' '..='~')
         || !(c.is_control()
             || matches!(c,

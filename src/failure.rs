@@ -1,7 +1,7 @@
-//! What can end a target, in two words and a sentence.
+//! Why a target failed: a stage, a kind and a sentence.
 //!
-//! This is the only place where an [`io::Error`] or a [`rustls::Error`] becomes ours. Both are
-//! classified by type and number, never by their text.
+//! Only this module turns an [`io::Error`] or a [`rustls::Error`] into a [`Failure`]. It classifies
+//! both by type and number, never by their text.
 
 use std::fmt;
 use std::io;
@@ -18,13 +18,13 @@ use crate::limits::DETAIL_LIMIT;
 pub use crate::limits::EVIDENCE_LIMIT;
 use crate::names;
 
-/// Why a target has no finished handshake. As large as a pointer: every step of a dial that waits
-/// has room for one.
+/// Why a target has no finished handshake. It is only a pointer in size, because every future that
+/// waits in a dial reserves room for one.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Failure(Box<Reason>);
 
-/// What a [`Failure`] says: always a stage and a kind, then words for people.
+/// The contents of a [`Failure`]: always a stage and a kind, then details for people.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
@@ -48,7 +48,7 @@ pub struct Reason {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// The line itself.
+    /// Parsing the input line, and checking it against the exclusions.
     Input,
     /// From a name to its addresses.
     Resolve,
@@ -58,7 +58,7 @@ pub enum Stage {
     Starttls,
     /// The TLS handshake.
     Handshake,
-    /// Our own machine: never the target's fault.
+    /// This machine failed. The target is not to blame.
     Local,
 }
 
@@ -88,9 +88,9 @@ pub enum Kind {
     NotTls,
     /// The peer broke the protocol.
     Protocol,
-    /// TCP said that nobody listens.
+    /// Nobody listens on the port (a TCP reset in answer to the SYN).
     Refused,
-    /// The STARTTLS peer refused to upgrade, or slipped bytes in before it.
+    /// The STARTTLS peer refused to upgrade, or sent plaintext after it agreed (an injection).
     Rejected,
     /// The peer reset the connection.
     Reset,
@@ -98,13 +98,13 @@ pub enum Kind {
     Resource,
     /// SERVFAIL, REFUSED or nonsense from the name server.
     ServerFailure,
-    /// A deadline struck.
+    /// A deadline expired.
     Timeout,
     /// A handshake message beyond what we accept.
     TooLarge,
-    /// There is no way to the address.
+    /// There is no route to the address.
     Unreachable,
-    /// The peer speaks a version or a suite that we cannot.
+    /// The peer chose a version or cipher suite that tlsweep does not support.
     Unsupported,
 }
 
@@ -263,12 +263,12 @@ pub fn alert_name(alert: AlertDescription) -> String {
     names::alert(u8::from(alert)).into_owned()
 }
 
-/// True for what our own machine lacks or forbids, whoever the peer is.
+/// Whether this machine lacks or forbids something, whoever the peer is.
 pub fn is_local(error: &io::Error) -> bool {
     is_shortage(error) || matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM))
 }
 
-/// True for what our own machine lacks now and may have again in a moment.
+/// Whether this machine lacks something now that may be available again in a moment.
 pub fn is_shortage(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -301,7 +301,7 @@ fn kind_of_io(stage: Stage, error: &io::Error) -> Kind {
         | io::ErrorKind::NotConnected => Kind::Reset,
         io::ErrorKind::TimedOut => Kind::Timeout,
         io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero => Kind::Eof,
-        // rustls' deframer, full of a message that it was promised more of.
+        // rustls' deframer buffer is full, and the message is not complete.
         io::ErrorKind::InvalidData => Kind::TooLarge,
         io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
@@ -313,8 +313,8 @@ fn kind_of_io(stage: Stage, error: &io::Error) -> Kind {
 
 /// The kind of every error that rustls 0.23 can give.
 ///
-/// Its enums are non-exhaustive; what a later version adds came from the peer, so it is
-/// `protocol` until somebody names it better.
+/// Its enums are non-exhaustive. A variant that a later version adds is `protocol`, because nearly
+/// all of them describe what the peer did.
 fn kind_of_tls(error: &rustls::Error) -> Kind {
     use rustls::Error as E;
     match error {

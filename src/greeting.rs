@@ -1,4 +1,4 @@
-//! Plaintext greetings: what a server says first tells how TLS is begun with it.
+//! Recognizes plaintext greetings, to hint at the `--starttls` protocol that a server expects.
 
 /// A greeting, by how it begins and a word in it, and the `--starttls` protocols that may be meant.
 struct Greeting {

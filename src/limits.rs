@@ -1,14 +1,17 @@
-//! How much of anything is kept, however much a peer, a line or a list has of it.
+//! Upper bounds on what a peer, a name server or an input line can make tlsweep keep or do.
+//!
+//! This is the only home of such constants. `src/manual/limits.md` shows them to users, and a test
+//! compares the two.
 
 use std::num::NonZero;
 
 /// Bytes of an input line, its end not counted; a longer line is not a target.
 pub const LINE_LIMIT: usize = 16 * 1024;
 
-/// Characters of a line that is no target which its record repeats.
+/// Characters of an invalid line that its record echoes.
 pub const ECHO_LIMIT: usize = 256;
 
-/// Two to this power are the addresses that a range may have.
+/// A range may have at most 2 to the power of this many addresses.
 pub const RANGE_BITS: u8 = 32;
 
 /// Parts into which a list can be cut.
@@ -17,7 +20,8 @@ pub const MAX_SHARDS: u64 = 1_000_000;
 /// Lines that a shuffle may hold back.
 pub const MAX_SHUFFLE: u64 = 1_000_000;
 
-/// Targets that are not dialled yet: their names are looked up, or their addresses are crowded.
+/// Targets that have started but hold no dial permit: their names are being looked up, or their
+/// address or prefix has reached its limit of connections.
 pub const ASIDE_LIMIT: usize = 1536;
 
 /// Targets whose certificates are written in full (`--chain`, `--pem`) and that are judged, but whose
@@ -27,11 +31,11 @@ pub const BULKY_LIMIT: usize = 64;
 /// Records with certificates in full that wait for the output.
 pub const BULKY_QUEUE: usize = 32;
 
-/// Connections that are tried for one target, retries included, or for each of its addresses with
-/// `--all-addresses`; those of `--enumerate` and the like are not counted.
+/// Connections tried for one target, retries included. With `--all-addresses` this holds for each
+/// address. Connections of `--enumerate` and other follow-ups are not counted.
 pub const MAX_CONNECTIONS: usize = 32;
 
-/// Addresses of one name that have a line each with `--all-addresses`.
+/// With `--all-addresses`, the addresses of one name that get a line each.
 pub const ADDRESSES_LIMIT: NonZero<usize> = NonZero::new(64).unwrap();
 
 /// Addresses of one name that are dialled without `--all-addresses`.
@@ -40,17 +44,17 @@ pub const DIALLED_ADDRESSES: NonZero<usize> = NonZero::new(8).unwrap();
 /// Bytes of names that are kept of `/etc/hosts`.
 pub const HOSTS_LIMIT: usize = 256 << 20;
 
-/// Bytes of answers of name servers that are kept.
+/// Size in bytes of the cache of name servers' answers.
 pub const RESOLVER_CACHE: u64 = 2 << 20;
 
-/// Answers of name servers that are read over TCP at once, each of up to 64 KiB.
+/// Lookups over TCP at once. Each may hold an answer of up to 64 KiB.
 pub const RESOLVER_TCP: usize = 64;
 
 /// Bytes of a peer's answer that a record quotes.
 pub const EVIDENCE_LIMIT: usize = 64;
 
-/// Bytes at the beginning of a peer's TLS that are kept during a handshake. A ServerHello is in them:
-/// the largest, with a key share of ML-KEM-1024, has some 1,700.
+/// Bytes that are kept from the beginning of a peer's TLS stream during a handshake. They hold the
+/// ServerHello: the largest one, with a key share of ML-KEM-1024, takes about 1,700 bytes.
 pub const BEGINNING_LIMIT: usize = 2048;
 
 /// Bytes of plain text that a peer may send before it agrees to TLS.
@@ -59,7 +63,7 @@ pub const PLAINTEXT_LIMIT: usize = 16 * 1024;
 /// Bytes of a greeting that a record keeps.
 pub const BANNER_LIMIT: usize = 256;
 
-/// Bytes off the wire that a flight in plain text may have.
+/// Bytes of a server's first flight that our own TLS parser reads (legacy hellos, enumeration).
 pub const FLIGHT_LIMIT: usize = 128 * 1024;
 
 /// Bytes of a handshake message; rustls has the same limit.
@@ -71,7 +75,7 @@ pub const MAX_CERTIFICATES: usize = 256;
 /// Certificates of a chain whose hashes and facts are kept. `chain.length` counts all of them.
 pub const MAX_KEPT_CERTIFICATES: usize = 64;
 
-/// How many certificates besides the leaf a path is looked for in.
+/// Certificates besides the leaf among which a path is searched.
 pub const MAX_INTERMEDIATES: usize = 12;
 
 /// What the search for the path of one chain may cost: 12 of the 20 ms that judging a chain may take.
@@ -79,13 +83,13 @@ pub const MAX_INTERMEDIATES: usize = 12;
 /// (`cert/meter.rs`), which no measurement has confirmed yet.
 pub const SEARCH_NANOSECONDS: u64 = 12_000_000;
 
-/// OCSP single responses of a staple that are looked at.
+/// Single responses that are examined in an OCSP staple.
 pub const MAX_SINGLE_RESPONSES: usize = 16;
 
-/// Possible issuers that a staple is held against: as many as a path may have.
+/// Possible issuers that an OCSP staple is compared with: as many as a path may have.
 pub const MAX_ISSUERS: usize = MAX_INTERMEDIATES + 1;
 
-/// Certificates of a staple among which its responder is looked for.
+/// Certificates in an OCSP staple that are tried as its delegated responder.
 pub const MAX_RESPONDERS: usize = 4;
 
 /// Bytes of an output line, its end included, unless it holds certificates in PEM.
@@ -94,7 +98,8 @@ pub const OUTPUT_LINE_LIMIT: usize = 32 * 1024;
 /// Bytes of an output line with `--pem`.
 pub const PEM_LINE_LIMIT: usize = 384 * 1024;
 
-/// Bytes that target and tag may take in an output line; a longer one is an `invalid_target`.
+/// Bytes that target and tag together may take in an output line. A line that needs more is an
+/// `invalid_target`.
 pub const TARGET_LIMIT: usize = 4 * 1024;
 
 /// How many alternative names of a certificate are kept.
@@ -103,7 +108,8 @@ pub const MAX_NAMES: usize = 1_000;
 /// Bytes that the alternative names of a certificate may take in an output line.
 pub const NAMES_LIMIT: usize = 16 * 1024;
 
-/// The same for the certificates of `--chain`, whose leaf stands in the record already.
+/// The same for each certificate of `--chain`. It is smaller because the record has the names of
+/// the leaf already.
 pub const CHAIN_NAMES_LIMIT: usize = 2 * 1024;
 
 /// Bytes that a list of URLs may take in an output line.
@@ -112,20 +118,20 @@ pub const URLS_LIMIT: usize = 1024;
 /// Bytes that a name by RFC 4514, or one alternative name, may take in an output line.
 pub const NAME_LIMIT: usize = 512;
 
-/// Bytes that any other text made of what a peer sent may take in an output line.
+/// Bytes that any other text from a peer may take in an output line.
 pub const TEXT_LIMIT: usize = 128;
 
-/// Bytes that the sentence about a failure may take in an output line.
+/// Bytes that `error.detail` may take in an output line.
 pub const DETAIL_LIMIT: usize = 512;
 
-/// How many certificates' facts, and how many paths, are remembered.
+/// Entries in the cache of certificate facts, and in the cache of paths.
 pub const MAX_CHAINS: usize = 4_096;
 
-/// How many bytes the remembered facts may take.
+/// Size in bytes of the cache of certificate facts.
 pub const MAX_FACTS_BYTES: u64 = 16 << 20;
 
-/// How many signatures that were found good are remembered.
+/// Entries in the cache of certificate signatures that were verified.
 pub const MAX_SIGNATURES: usize = 16_384;
 
-/// How many different versions, and groups, are counted apart.
+/// Different TLS versions, and different groups, that the summary counts separately.
 pub const LABELS: usize = 64;

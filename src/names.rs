@@ -1,7 +1,7 @@
 //! IANA names by number.
 //!
-//! Spelt as the IANA TLS registries spell them. What has no name there is its number: decimal for
-//! alerts and groups, hexadecimal for the rest, as the registries count them.
+//! Names are spelt as in the IANA TLS registries. A value without a name is shown as a number, in
+//! the base that its registry uses: decimal for alerts and groups, hexadecimal for the rest.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ pub fn suite(number: u16) -> Cow<'static, str> {
     named(&SUITES, number).map_or_else(|| hex(number), Cow::Borrowed)
 }
 
-/// Every cipher suite that has a name, but for those that only signal.
+/// Every named cipher suite, without the signalling values (SCSVs).
 pub fn suites() -> impl Iterator<Item = u16> {
     const SIGNALS: [u16; 3] = [0x0000, 0x00ff, 0x5600];
     let suites = SUITES.iter().map(|(number, _)| *number);
@@ -28,7 +28,7 @@ pub fn group(number: u16) -> Cow<'static, str> {
     named(&GROUPS, number).map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
 }
 
-/// The group of this name, whatever the case; the names that OpenSSL and NIST use will do.
+/// Finds a group by its IANA name, or by the name that OpenSSL or NIST uses. Case does not matter.
 pub fn group_by_name(name: &str) -> Option<u16> {
     GROUPS
         .iter()

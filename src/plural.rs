@@ -1,4 +1,4 @@
-//! Numbers of things, in words.
+//! Counts with the right singular or plural.
 
 use std::fmt::Display;
 

@@ -13,11 +13,13 @@ use tokio::time::Instant;
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
 use crate::failure::{self, Failure, Kind, Stage};
 
-/// Dials an address; when this is part of a handshake that must end `until` then, no longer.
+/// Opens a TCP connection. It must be open by `until`, if that is given and earlier than the
+/// connect limit: a retry within a handshake has only what is left of the handshake's time.
 ///
 /// # Errors
-/// What TCP said, or the deadline. A shortage of our own machine is waited out within the target's
-/// time and then `local/resource`.
+/// The socket's error, or the deadline that expired. When this machine runs out of descriptors,
+/// ports or memory, this tries again until the target's time is over, and then fails with
+/// `local/resource`.
 pub fn connect(
     address: SocketAddr,
     source: Option<&IpAddr>,
@@ -25,7 +27,7 @@ pub fn connect(
     until: Option<Instant>,
 ) -> impl Future<Output = Result<TcpStream, Failure>> {
     let source = source.filter(|source| source.is_ipv4() == address.is_ipv4());
-    // Not an async function, which would have room for its arguments twice.
+    // An async function would store its arguments twice.
     async move {
         loop {
             let (wait, end) = match until {
@@ -63,8 +65,8 @@ pub fn connect(
     }
 }
 
-/// Asks for a connection now, and waits for the answer. tokio's own keeps the address twice
-/// meanwhile.
+/// Sends the SYN now, and waits for the answer. Unlike `TcpStream::connect`, the future does not
+/// store the address while it waits.
 fn attempt(
     address: SocketAddr,
     source: Option<&IpAddr>,
@@ -77,7 +79,7 @@ fn attempt(
                 return Poll::Ready(Err(error));
             }
         }
-        // Nobody asks again.
+        // The future is finished, so this placeholder is never read.
         Poll::Ready(std::mem::replace(&mut requested, Err(io::ErrorKind::NotConnected.into())))
     })
 }
@@ -126,7 +128,8 @@ fn is_connected_to_itself(stream: &TcpStream, port: u16) -> bool {
     })
 }
 
-/// Tells "no free port" from "no address of that family": a UDP socket has ports enough.
+/// Whether this machine has a source address for `address`. EADDRNOTAVAIL means either that or that
+/// no TCP port is free; a UDP socket tells them apart, because its ports are not used up.
 fn has_source_for(address: SocketAddr, source: Option<&IpAddr>) -> bool {
     let any = match (source, address) {
         (Some(source), _) => *source,
@@ -134,7 +137,7 @@ fn has_source_for(address: SocketAddr, source: Option<&IpAddr>) -> bool {
         (None, SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let probed = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address));
-    // Anything else is another shortage.
+    // Any other error is a shortage of something else, and says nothing about addresses.
     !probed.is_err_and(|error| {
         matches!(
             error.raw_os_error(),

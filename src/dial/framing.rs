@@ -1,4 +1,4 @@
-//! Packets of another protocol, inside which TLS travels until the handshake is over.
+//! Packets of another protocol that carry TLS until the handshake is over.
 
 use std::fmt;
 

@@ -135,7 +135,7 @@ impl Resolver {
                 Ok(found) => return self.addresses(found),
                 Err(unresolved) => unresolved,
             };
-            // The last of all tries ends with the limit, which is to say so itself.
+            // The last try ends at the same time as the limit, whose message is the better one.
             if unresolved.failure.kind == Kind::Timeout && Instant::now() >= until {
                 deadline.run_until(Wait::Resolve, until, pending::<()>()).await?;
             }
@@ -145,10 +145,10 @@ impl Resolver {
         }
     }
 
-    /// What `/etc/hosts` says, and what everybody knows of localhost (RFC 6761, section 6.3).
+    /// Answers from `/etc/hosts`, and for localhost without asking anybody (RFC 6761, section 6.3).
     fn in_hosts(&self, name: &str) -> Option<Found> {
         let addresses = self.hosts.addresses(name.as_bytes()).map(|address| match self.families {
-            // As the C library has it where nobody asks for IPv6.
+            // The C library does the same when only IPv4 is wanted.
             Families::V4 if address == Ipv6Addr::LOCALHOST => Ipv4Addr::LOCALHOST.into(),
             _ => address,
         });
@@ -201,7 +201,7 @@ impl Resolver {
         }
     }
 
-    /// IPv4 before IPv6; neither takes more than half of the places from the other.
+    /// Merges IPv4 before IPv6. Each family is sure of half of the places.
     fn both(&self, mut v4: Found, v6: Found) -> Found {
         let most = self.settings.addresses.get();
         v4.addresses.truncate(most - v6.addresses.len().min(most / 2));
@@ -217,7 +217,7 @@ impl Resolver {
         }
     }
 
-    /// What the records of this type say, from the cache if they are there.
+    /// The addresses of one record type, from the cache if possible.
     async fn records(&self, name: &Name, record_type: RecordType) -> Result<Found, Unresolved> {
         let follow = async {
             match self.follow(name, record_type).await {
@@ -269,16 +269,16 @@ impl Resolver {
     }
 }
 
-/// A lookup that came to nothing.
+/// A failed lookup.
 #[derive(Clone, Debug)]
 struct Unresolved {
     failure: Failure,
     cause: Cause,
-    /// Our own machine lacked what it may have again in a moment.
+    /// This machine lacked something that it may have again in a moment.
     is_shortage: bool,
 }
 
-/// Why a server was of no use; what says more of the name comes later.
+/// Why a server gave no answer, least informative about the name first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Cause {
     /// It did not answer in time.
@@ -287,7 +287,7 @@ enum Cause {
     Closed,
     /// Our own machine could not ask.
     OwnMachine,
-    /// It said so.
+    /// It answered with an error.
     Answered,
 }
 
@@ -335,7 +335,8 @@ fn is_localhost(name: &str) -> bool {
     name.strip_suffix("localhost").is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// An absolute name: the search list of the system is for people, not for target lists.
+/// An absolute name. The system's search list is not used: it is meant for people, not for lists of
+/// targets.
 fn absolute(name: &DnsName<'_>) -> Result<Name, Failure> {
     let mut name = Name::from_ascii(name.as_ref()).map_err(|error| {
         Failure::new(Stage::Resolve, Kind::NotFound, format!("no name for the DNS: {error}"))

@@ -1,4 +1,4 @@
-//! The socket, with a count of what passes and the first bytes that came.
+//! A TCP stream that counts bytes, keeps the first ones received, and bounds what is read.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,7 +19,7 @@ pub struct Tap {
     stream: TcpStream,
     sent: u64,
     received: u64,
-    /// Of those received, how many came before TLS began.
+    /// How many of the received bytes came before TLS began.
     before_tls: u64,
     /// At most [`BEGINNING_LIMIT`] bytes of those received.
     beginning: Vec<u8>,
@@ -27,12 +27,12 @@ pub struct Tap {
     certificates: PlaintextCounter,
     /// Reading stops here, counted in bytes received.
     limit: u64,
-    /// What is to be sent before anything is read.
+    /// Written bytes that the socket has not taken yet. They are sent before the next read.
     unsent: Vec<u8>,
     gathers: bool,
-    /// Why it could not be sent.
+    /// The error of the last send. The next read reports it once there is nothing left to read.
     unsendable: Option<io::Error>,
-    /// How TLS is packed.
+    /// The packets of another protocol inside which TLS travels, if any.
     framing: Option<Box<dyn Framing>>,
 }
 
@@ -84,16 +84,16 @@ impl Tap {
         &self.beginning
     }
 
-    /// Gives up the first bytes, and keeps none from now on.
+    /// Frees the first bytes, and keeps none from now on.
     pub fn forget_beginning(&mut self) {
         self.beginning = Vec::new();
         self.keeps_beginning = false;
     }
 
-    /// What came so far was plain text; TLS begins here, packed if need be.
+    /// TLS begins here. What came before was plain text.
     ///
     /// # Errors
-    /// The peer has hung up, as a write was told.
+    /// An earlier write failed, because the peer has hung up.
     pub fn begin_tls(&mut self, framing: Option<Box<dyn Framing>>) -> io::Result<()> {
         self.framing = framing;
         self.before_tls = self.received;
@@ -102,7 +102,7 @@ impl Tap {
         self.unsendable.take().map_or(Ok(()), Err)
     }
 
-    /// The handshake is over, and with it the packing of what is sent.
+    /// The handshake is over. From now on nothing is packed.
     pub fn end_handshake(&mut self) {
         if let Some(framing) = &mut self.framing {
             framing.end_handshake();
@@ -115,20 +115,20 @@ impl Tap {
         self.limit = self.received.saturating_add(bytes);
     }
 
-    /// From now on, every write goes out without waiting for what was sent before it to arrive.
+    /// Sets TCP_NODELAY.
     pub fn hurry(&self) {
         // A socket that refuses the option is only slower.
         let _best_effort = self.stream.set_nodelay(true);
     }
 
-    /// From now on, whether not even a flush sends anything before the next read: what belongs
-    /// together then shares a segment and a system call.
+    /// Sets whether flushes are ignored until the next read, so that everything written until then
+    /// shares a segment and a system call.
     pub fn gather(&mut self, gathers: bool) {
         self.gathers = gathers;
     }
 
-    /// Sends what was gathered as far as the socket takes it, without waiting: the last words of a
-    /// dial.
+    /// Sends what was gathered without waiting, as far as the socket takes it. For the last bytes
+    /// of a dial.
     pub fn send_the_rest(&mut self) {
         if self.unsent.is_empty() {
             return;
@@ -139,11 +139,11 @@ impl Tap {
         self.unsent = Vec::new();
     }
 
-    /// Sends `question` and waits until there is something to read, or the end. What waits here
-    /// takes hardly any memory: the question is given back once it is sent.
+    /// Sends `question`, and waits until the socket is readable or closed. The question is freed
+    /// once it is sent, so that waiting takes hardly any memory.
     ///
     /// # Errors
-    /// The socket's.
+    /// The socket's error.
     pub fn ask(&mut self, question: Vec<u8>) -> impl Future<Output = io::Result<()>> {
         self.queue(&question);
         poll_fn(|cx| {
@@ -152,7 +152,7 @@ impl Tap {
         })
     }
 
-    /// Closes with RST, for a dial that is given up.
+    /// Closes with a reset, for a dial that is given up.
     pub fn abort(self) {
         // A socket that refuses the option is closed with FIN.
         let _best_effort = self.stream.set_zero_linger();
@@ -170,7 +170,7 @@ impl Tap {
                     if is_shortage(&error) {
                         return Poll::Ready(Err(error));
                     }
-                    // Not tried again: reads go on to what the peer has said, and to how it ended.
+                    // The peer may have said why it closed, so reading goes on.
                     self.unsendable.get_or_insert(error);
                 }
             }
@@ -194,7 +194,7 @@ impl Tap {
         self.certificates.receive(bytes)
     }
 
-    /// Takes down what was read, and unpacks it; returns how much of it there is then.
+    /// Counts and unpacks what was read. Returns its length after unpacking.
     fn take_in(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.received += bytes.len() as u64;
         let Some(framing) = &mut self.framing else {
@@ -208,7 +208,7 @@ impl Tap {
                 Ok(length)
             }
             Err(error) => {
-                // What came is the evidence; there is no message in it that could be counted.
+                // The bytes are kept as evidence. They hold no certificates that could be counted.
                 let _uncounted = self.keep_beginning(bytes);
                 Err(io::Error::new(io::ErrorKind::InvalidData, error))
             }
@@ -239,8 +239,9 @@ impl AsyncRead for Tap {
             let room = buf.remaining().min(usize::try_from(left).unwrap_or(usize::MAX));
             let mut within = ReadBuf::new(buf.initialize_unfilled_to(room));
             ready!(Pin::new(&mut this.stream).poll_read(cx, &mut within))?;
-            // The kernel reports a reset only once: when a write has met it, the read sees a mere
-            // end. A broken pipe says no more than that: the end came before the reset.
+            // The kernel reports a reset only once. When a write got it, the read sees a plain end
+            // of stream, so the write's error is reported here. A broken pipe is not: it means that
+            // the end of the stream came before the reset.
             let told = |error: &io::Error| error.kind() != io::ErrorKind::BrokenPipe;
             if within.filled().is_empty() {
                 return Poll::Ready(this.unsendable.take().filter(told).map_or(Ok(()), Err));
@@ -250,7 +251,7 @@ impl AsyncRead for Tap {
                 buf.advance(length);
                 return Poll::Ready(Ok(()));
             }
-            // No more than a packet's header came, which is not the end.
+            // Only a packet's header came. That is not the end of the stream.
         }
     }
 }

@@ -29,11 +29,12 @@ const MAGIC: [(&[u8], Encoding); 4] = [
 /// A source as text.
 pub(super) struct Decoded {
     pub(super) text: Bytes,
-    /// Whether the bytes of the source are counted as they are read, since its lines have others.
+    /// Whether `position` counts the bytes of the source itself. The lines of an encoded source
+    /// have another length than its bytes.
     pub(super) is_counted: bool,
 }
 
-/// Decodes `source`, and adds to `position` what is read of it when it is encoded.
+/// Decodes `source`. When it is encoded, `position` counts the bytes that are read from it.
 ///
 /// # Errors
 /// Its first bytes cannot be read.
@@ -63,7 +64,8 @@ fn decompressed(format: &'static str, decoder: impl Read + Send + 'static) -> io
     })
 }
 
-/// Reads no more than tells how `source` is encoded: somebody may be typing it.
+/// Reads only as many bytes as are needed to recognize the encoding, because somebody may be
+/// typing.
 fn first_bytes(source: &mut dyn Read) -> io::Result<(Vec<u8>, Option<Encoding>)> {
     let mut start = Vec::new();
     loop {
@@ -99,7 +101,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Says of errors what they are about.
+/// Adds the name of the encoding to errors.
 struct Decompressed<R> {
     format: &'static str,
     decoder: R,

@@ -30,7 +30,7 @@ struct Lists {
     names: HashSet<String>,
 }
 
-/// A line of a list that excludes nothing: which, why, and what to write.
+/// An invalid line of an exclude list: its number, the reason and the remedy.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidEntry(String);
 
@@ -82,7 +82,7 @@ impl Exclusions {
         names.contains(name) || parents.any(|parent| names.contains(parent))
     }
 
-    /// Lets a host pass that is not excluded.
+    /// Returns the host unless it is excluded.
     ///
     /// # Errors
     /// `input/excluded`.
@@ -163,8 +163,8 @@ fn excluded(detail: String) -> Failure {
     Failure::new(Stage::Input, Kind::Excluded, detail)
 }
 
-/// The first and the last address; whoever excludes a part of the IPv4-mapped IPv6 addresses means
-/// the IPv4 addresses in them.
+/// The first and the last address of a range. A range of IPv4-mapped IPv6 addresses becomes the
+/// range of the IPv4 addresses in them.
 fn span(net: IpNet) -> (IpAddr, IpAddr) {
     let (first, last) = (net.network(), net.broadcast());
     match net.prefix_len() > 96 {

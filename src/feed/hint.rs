@@ -1,4 +1,4 @@
-//! What a list seems to be when it is not one of targets.
+//! Guesses what a list is when it does not look like a list of targets.
 
 /// A guess about a list, with the remedy.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -18,7 +18,7 @@ const COLUMNS: [&str; 13] = [
 ];
 
 impl Hint {
-    /// What `line`, which is the list's first or not, gives away.
+    /// Guesses from one line of the list.
     pub fn of(line: &str, is_first: bool) -> Option<Self> {
         let line = line.trim();
         let mut fields = line.split([',', ';', '\t']).map(|field| field.trim().trim_matches('"'));

@@ -1,7 +1,7 @@
 //! Arguments, files and stdin as one stream of numbered lines.
 //!
-//! Reading blocks, so it has a thread of its own, and nobody waits for that thread: an idle stdin
-//! must not delay the exit.
+//! Reading blocks, so it happens on a thread of its own. The exit does not wait for that thread,
+//! because stdin may be idle.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -44,7 +44,7 @@ pub struct BadLine {
 }
 
 impl Line {
-    /// What stands before the first comma; of a line that is not text, what is repeated of it.
+    /// The text before the first comma; for a line that is not text, its echo.
     pub fn first_field(&self) -> &str {
         match &self.text {
             Ok(text) => text.split(',').next().unwrap_or_default().trim(),
@@ -62,16 +62,16 @@ pub struct InputError {
 
 /// Takes the lines of an [`Input`]. A closure does, if it need not know about waits.
 pub trait Consumer {
-    /// Takes a line, or the reason why it is none, with its number. False: read no more.
+    /// Takes a line with its number, or the reason why it is not a line. False: read no more.
     fn take(&mut self, number: u64, text: Result<&str, BadLine>) -> bool;
 
-    /// Hears that every line that was read has been handed on, and that the next one may take as
-    /// long to come as somebody at a keyboard wants. False: read no more.
+    /// Is called when every line that was read has been handed on and the next read may block for
+    /// any time. False: read no more.
     fn before_wait(&mut self) -> bool {
         true
     }
 
-    /// Hears that the wait is over. False: what was read meanwhile is not wanted.
+    /// Is called when that read has returned. False: what it returned is not wanted.
     fn after_wait(&mut self) -> bool {
         true
     }
@@ -127,13 +127,13 @@ impl Input {
         self.extent.clone()
     }
 
-    /// Bytes that there are to read, when all of it is arguments and regular files.
+    /// Total bytes of the input, when all of it is arguments and regular files.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// Reads everything and hands on the lines that are neither blank nor comments, each with its
-    /// number; ends early, without an error, once `consumer` wants no more.
+    /// Reads everything, and hands on the lines that are neither blank nor comments, each with its
+    /// number. Returns early, without an error, once `consumer` wants no more.
     ///
     /// # Errors
     /// The first input whose reading failed; what came before it has been handed on.
@@ -198,7 +198,7 @@ fn open(path: &Path) -> io::Result<(Source, Option<u64>)> {
     Ok((Source::Opened(shown(path), Box::new(file)), length))
 }
 
-/// True at the end of `reader`, false when nobody wants any more.
+/// Returns true at the end of `reader`, and false when `consumer` wants no more.
 fn read_lines(
     reader: &mut dyn Read,
     position: &AtomicU64,

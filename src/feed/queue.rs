@@ -1,9 +1,9 @@
 //! The queue of lines between the thread that reads the input and the engine.
 //!
-//! Reading blocks and the engine must not, so they are apart. Three promises hold:
+//! Reading blocks, so the reader has a thread of its own. The queue keeps three promises:
 //!
-//! * A line that can be dialled waits for nothing: before the reader waits for more input, it hands
-//!   on every line that it has.
+//! * No line waits without need: before the reader blocks on its input, it hands on every line that
+//!   it has.
 //! * Everything that was read can be reached from the engine's side. The window of `--shuffle` is
 //!   there, and [`LineReceiver::stop`] leaves no line with the reader.
 //! * Waking the engine costs a system call, so a reader that is fast hands on batches of lines.
@@ -99,7 +99,7 @@ impl LineSender {
 
 impl Drop for LineSender {
     fn drop(&mut self) {
-        // Should nobody receive it, nobody wants it.
+        // An error means that the receiver is gone, and then nobody wants the lines.
         let _received = self.hand_on();
     }
 }

@@ -17,13 +17,14 @@ pub struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// Parses `ADDRESS/LENGTH[:PORT]` or `[V6/LENGTH]:PORT`, then `,SNI,TAG`; nothing when the line
-    /// is no range. Blanks may stand for the colon. Bits of the address beyond the prefix do not matter.
+    /// Parses `ADDRESS/LENGTH[:PORT]` or `[V6/LENGTH]:PORT`, then `,SNI,TAG`. `None` when the line
+    /// is not a range. Blanks may stand for the colon. Bits of the address beyond the prefix are
+    /// ignored.
     ///
     /// `default` is the port of ranges that name none.
     ///
     /// # Errors
-    /// Why the range is none of targets.
+    /// Why the range cannot be expanded.
     pub fn parse(line: &'a str, default: u16) -> Option<Result<Self, InvalidTarget>> {
         let (text, rest) = line.split_at(line.find(',').unwrap_or(line.len()));
         let (address, length) = text.trim().split_once('/')?;

@@ -1,4 +1,4 @@
-//! What an earlier run has finished, and whether that is part of this list.
+//! The targets that an earlier run has finished, and the check that they belong to this list.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -28,11 +28,11 @@ pub struct Done {
     positions: RoaringTreemap,
     /// A finished target that is not in the shard.
     stray: Option<u64>,
-    /// Until the input has been found to be the list that the targets are of.
+    /// The comparison with the input. `None` once the input is known to be the same list.
     check: Option<Check>,
 }
 
-/// How far the comparison with the input has come.
+/// The state of the comparison with the input.
 #[derive(Debug, Default)]
 struct Check {
     /// The hashes of the finished targets, added up by block of positions.
@@ -41,9 +41,9 @@ struct Check {
     next: u64,
     /// Finished targets of that block that the input has not come by yet.
     left: u64,
-    /// What the sum lacks without them.
+    /// The hashes of those targets, added up.
     sum: u64,
-    /// Unfinished targets of that block: not to be dialled before the block is found to be right.
+    /// Unfinished targets of that block. They are dialled only once the block is known to be right.
     held: Vec<Line>,
 }
 
@@ -62,15 +62,15 @@ pub enum OtherList {
         /// Its number.
         number: u64,
     },
-    /// The input ends before it has come by so many finished targets.
+    /// The input ended before all finished targets were found in it.
     Ends {
-        /// How many.
+        /// How many were not found.
         missing: u64,
     },
 }
 
 impl Done {
-    /// Nothing is finished yet of this part of the list.
+    /// Starts with no finished target of this shard.
     pub fn of(shard: Shard) -> Self {
         Self { shard, ..Self::default() }
     }
@@ -93,13 +93,14 @@ impl Done {
         self.positions.len() + u64::from(self.stray.is_some())
     }
 
-    /// Hands `line` on to `take` unless it is finished; false when nobody wants any more.
+    /// Hands `line` on to `take` unless it is finished. Returns false when `take` wants no more.
     ///
-    /// Lines are of the shard and come in order of their numbers. As long as their list is not known to
-    /// be the right one, those of the same 1,024 positions wait for each other.
+    /// Lines belong to the shard and come in the order of their numbers. Until the list is known to
+    /// be the right one, the lines of each block of 1,024 positions are held back until the block
+    /// is compared.
     ///
     /// # Errors
-    /// The line belongs to another list; nothing is handed on from where that begins.
+    /// The line belongs to another list. Nothing of its block is handed on.
     pub fn pass(
         &mut self,
         line: Line,
@@ -133,10 +134,11 @@ impl Done {
         }
     }
 
-    /// The input is at its end; from now on it is known to be the right list.
+    /// Ends the comparison at the end of the input. From now on the list is known to be the right
+    /// one.
     ///
     /// # Errors
-    /// The input has not come by all that is finished.
+    /// Some finished targets were not found in the input.
     pub fn finish(&mut self) -> Result<(), OtherList> {
         self.check_shard()?;
         if let Some(check) = &self.check {
@@ -184,8 +186,8 @@ fn hash(number: u64, target: &str) -> u64 {
     hasher.finish()
 }
 
-/// What is the same of a target in the input, where it is not escaped yet, and in a record, where it
-/// may be, as text or as a cell of CSV, and cut.
+/// A hash of a target's echo that is the same for the line in the input, which is not escaped, and
+/// for a record, which may be escaped (text, CSV) and cut.
 fn compared(target: &str) -> Cow<'_, str> {
     let is_formula = target.starts_with(|c: char| !c.is_alphanumeric());
     if target.len() <= COMPARED && !is_formula && target.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! From the lines that are read to the targets of this sweep.
+//! Turns the lines of the input into the targets of this sweep.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use crate::feed::resume::{Done, OtherList};
 use crate::feed::shard::Shard;
 use crate::feed::target::InvalidTarget;
 
-/// Which targets are swept: ranges are expanded, the targets numbered, and those of other shards and
-/// those that are done left out.
+/// Expands ranges, numbers the targets, and leaves out those of other shards and those that are
+/// done.
 #[derive(Clone, Copy, Debug)]
 pub struct Selection {
     /// The port of ranges that name none.
@@ -21,10 +21,11 @@ pub struct Selection {
 
 /// Takes the targets that a [`Selection`] hands on. A closure does, if it need not know about waits.
 pub trait Targets {
-    /// Takes a target. False: nobody wants any more.
+    /// Takes a target. False: no more are wanted.
     fn take(&mut self, line: Line) -> bool;
 
-    /// Whether a range is still to be expanded. What was read is handed on nevertheless.
+    /// Whether the rest of a range should still be expanded. Lines that were read are handed on
+    /// even if not.
     fn goes_on(&self) -> bool {
         true
     }
@@ -70,21 +71,21 @@ impl Selection {
         Ok(ended?)
     }
 
-    /// Reads all of `input` only to find out whether it is the list that `done` is of.
+    /// Reads all of `input` only to check that it is the list that `done` belongs to.
     ///
     /// # Errors
-    /// It is not, or cannot be read.
+    /// It is another list, or it cannot be read.
     pub fn compare(&self, input: Input, done: &mut Done) -> Result<(), SelectionError> {
         self.send_all(input, done, |_line: Line| true)
     }
 }
 
-/// Why not all that was selected has been handed on.
+/// Why some of the selected targets were not handed on.
 #[derive(Debug)]
 pub enum SelectionError {
     /// An input cannot be read.
     Input(InputError),
-    /// The input is not the list of which some targets are done.
+    /// The input is not the list whose targets are recorded as done.
     OtherList(OtherList),
 }
 
@@ -172,7 +173,7 @@ impl<T: Targets> Stages<'_, T> {
         Ok(true)
     }
 
-    /// Numbers a target and hands it on if it is selected. False: nobody wants any more.
+    /// Numbers a target, and hands it on if it is selected. False: no more are wanted.
     fn pass(
         &mut self,
         line: u64,

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use crate::limits::MAX_SHARDS;
 
-/// Of the numbered targets of a list, every N-th from the I-th on, counted from 0.
+/// Part I of N: the targets for which `number - 1` leaves the remainder I when divided by N.
 ///
-/// Together the N shards of a list are the list, and no target is in two of them.
+/// Every target is in exactly one of the N shards.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shard {
     index: u64,
@@ -18,17 +18,17 @@ impl Shard {
     /// The whole list.
     pub const WHOLE: Self = Self { index: 0, count: 1 };
 
-    /// Whether the target of that number, from 1, is in this shard.
+    /// Whether the target with this number (counted from 1) is in the shard.
     pub fn has(self, number: u64) -> bool {
         number.wrapping_sub(1) % self.count == self.index
     }
 
-    /// The place, from 0, of a target among those of this shard, if it is one of them.
+    /// The position (counted from 0) of a target within the shard, if it is in it.
     pub fn position(self, number: u64) -> Option<u64> {
         self.has(number).then(|| number.saturating_sub(1) / self.count)
     }
 
-    /// The number of the target at that place.
+    /// The number of the target at this position.
     pub fn number(self, position: u64) -> u64 {
         position.saturating_mul(self.count).saturating_add(self.index + 1)
     }
@@ -40,7 +40,7 @@ impl Default for Shard {
     }
 }
 
-/// A text that names no shard.
+/// The text is not of the form `I/N`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidShard;
 

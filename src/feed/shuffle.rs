@@ -2,7 +2,7 @@
 
 use crate::feed::input::Line;
 
-/// A window of lines. Which of them leaves it next is left to chance.
+/// A window of lines that returns them in random order.
 ///
 /// The same seed gives the same order of the same lines.
 #[derive(Debug)]

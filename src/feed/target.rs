@@ -52,10 +52,10 @@ pub fn scheme_alpns() -> impl Iterator<Item = &'static [&'static str]> {
     SCHEMES.iter().map(|scheme| scheme.alpn)
 }
 
-/// What one line asks for.
+/// One parsed line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
-    /// The first field of the line, as it stood there.
+    /// The first field of the line, unchanged.
     pub text: String,
     /// Whom to dial.
     pub host: Host,
@@ -63,7 +63,7 @@ pub struct Target {
     pub scheme: Option<String>,
     /// The port, when the line or the scheme of its URL names one.
     pub port: Option<u16>,
-    /// The server name to send, as far as the line says.
+    /// The server name that the line asks for, if any.
     pub sni: Sni,
     /// The rest of the line, for the user's own purposes.
     pub tag: Option<String>,
@@ -90,7 +90,7 @@ pub enum Sni {
     Name(DnsName<'static>),
 }
 
-/// Why a line is not a target: one sentence with the remedy.
+/// Why a line is not a target, in one sentence with the remedy.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidTarget(pub String);
 

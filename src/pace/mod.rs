@@ -1,4 +1,4 @@
-//! Scheduling: how many targets are worked on at once, and how often and where they may be dialled.
+//! Scheduling: permits, the dial rate, and limits per address and per prefix.
 
 pub mod gather;
 pub mod limiter;

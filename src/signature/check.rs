@@ -132,8 +132,9 @@ fn check_ecdsa(
 
 /// Checks ECDSA with P-384 and SHA-1, for which aws-lc has no name.
 ///
-/// ECDSA takes a digest for a number (SEC 1, section 4.1.4), and this one is shorter than the order
-/// of the curve. As a SHA-256 digest that begins with zeros it is the same number.
+/// ECDSA treats a digest as a number (SEC 1, section 4.1.4). A SHA-1 digest is shorter than the
+/// order of the curve, so padding it with zeros at the front to the length of SHA-256 does not
+/// change the number.
 fn check_p384_sha1(key: &Key<'_>, message: &[u8], signature: &[u8]) -> Result<bool, Unsupported> {
     let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message);
     let mut number = [0; digest::SHA256_OUTPUT_LEN];

@@ -9,8 +9,8 @@ use crate::bytes::{Reader, tag};
 /// RSA keys of fewer bits are weak. aws-lc refuses them; the `rsa` crate verifies with them.
 pub(crate) const MIN_STRONG_RSA_BITS: u32 = 2_048;
 
-/// The RSA keys that are verified with. Smaller ones cannot hold a SHA-256 signature, and larger ones
-/// cost more time than a peer may take.
+/// Sizes of RSA keys that are supported. Smaller keys cannot hold a SHA-256 signature. Larger ones
+/// would let a peer cost too much CPU time.
 const RSA_BITS: std::ops::RangeInclusive<u32> = 512..=8_192;
 
 /// aws-lc and the `rsa` crate refuse longer public exponents, because they make a verification
@@ -36,7 +36,7 @@ pub(super) enum Kind<'a> {
     Ed25519,
     Ed448,
     MlDsa(MlDsa),
-    /// Of an algorithm, by its object identifier, about which nothing is known here.
+    /// An unknown algorithm, by its object identifier.
     Unknown(&'a [u8]),
 }
 

@@ -38,7 +38,7 @@ impl Proof {
 }
 
 impl Default for Proof {
-    /// What is known before the signature has come.
+    /// The state before the signature has arrived.
     fn default() -> Self {
         Self::Unproven(Unproven::Unfinished)
     }
@@ -53,7 +53,7 @@ impl fmt::Display for Unproven {
     }
 }
 
-/// A signature over a handshake, and what it should be under.
+/// A signature over a handshake, with everything that is needed to check it.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedHandshake<'a> {
     /// The peer's own certificate.
@@ -98,8 +98,8 @@ impl SignedHandshake<'_> {
         }
     }
 
-    /// Whether the scheme may be used with keys of this kind, as far as the algorithm does not say
-    /// so already.
+    /// Whether the scheme may be used with this kind of key. Only rules that the algorithm itself
+    /// does not imply are checked here.
     fn is_scheme_for(&self, key: Kind<'_>) -> bool {
         match (self.scheme, key) {
             // RFC 8446, section 4.2.3: rsa_pss_rsae is for rsaEncryption, rsa_pss_pss for RSASSA-PSS.

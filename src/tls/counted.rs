@@ -19,7 +19,7 @@ use crate::certificate_count::{CertificateCounter, Form};
 /// The same suite, which ends a handshake with more than
 /// [`MAX_CERTIFICATES`](crate::limits::MAX_CERTIFICATES) certificates if it is one of TLS 1.3.
 ///
-/// It is never freed, so it is to be made once.
+/// The suite is never freed, so make it only once.
 pub(super) fn counted(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     let SupportedCipherSuite::Tls13(suite) = suite else {
         return suite;

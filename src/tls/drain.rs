@@ -1,4 +1,4 @@
-//! From a session to its end: goodbye, then whatever the peer still has to say.
+//! Closes a session: sends `close_notify`, then reads what the peer still sends.
 
 use std::io;
 
@@ -36,7 +36,7 @@ pub enum End {
     Reset,
     /// The peer sent a fatal alert.
     Alert,
-    /// The read deadline struck.
+    /// The read deadline expired.
     Timeout,
     /// The byte limit was reached.
     Limit,
@@ -47,17 +47,17 @@ pub enum End {
 /// When to say `close_notify`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Goodbye {
-    /// Right after the handshake: one round trip, since the peer then has nothing to wait for.
+    /// Right after the handshake. The peer then answers within one round trip.
     #[default]
     First,
-    /// When the peer is done or the deadline has struck: for servers whose banner is wanted.
+    /// When the peer has closed or the deadline has expired. For servers whose banner is wanted.
     Last,
 }
 
 /// Reads to the end of the session, at most `limit` bytes off the wire.
 ///
-/// The goodbye is `close_notify` alone: a FIN with it would make a clean end of the peer look like
-/// a cut one.
+/// Only `close_notify` is sent, no FIN: some servers answer a FIN by closing without a goodbye of
+/// their own, which would look like a truncated stream.
 pub async fn drain(
     session: &mut Session<'_>,
     goodbye: Goodbye,
@@ -86,9 +86,10 @@ pub async fn drain(
     ReadEnd { bytes, end, alert }
 }
 
-/// Whether it arrives or not, the peer may have more to say.
+/// Sends `close_notify`. Errors are ignored, because the peer may still have sent something to
+/// read.
 async fn say_goodbye(session: &mut Session<'_>) {
-    // With it goes our Finished, if the peer does not have it yet.
+    // Our Finished goes out in the same segment, if it was not sent yet.
     session.stream.get_mut().0.gather(false);
     session.stream.get_mut().1.send_close_notify();
     let _unsent = session.stream.flush().await;

@@ -1,8 +1,8 @@
-//! What a server can speak, found by elimination.
+//! Finds everything that a server supports, by elimination.
 //!
-//! Nothing here does I/O: an [`Enumeration`] says which hello to send next and is told what came
-//! of it. It asks along several tracks that do not wait for each other, such as the suites of one
-//! version; on each, what the server chose is left out of the next offer, until it refuses.
+//! Nothing here does I/O: an [`Enumeration`] says which hello to send next, and is told the
+//! outcome. It follows several independent tracks, such as the suites of one version. On each
+//! track, the server's choice is left out of the next offer, until the server refuses.
 
 mod track;
 
@@ -12,14 +12,14 @@ use super::hello::Answer;
 use super::legacy::{ClientHello, DEFLATE, MOST_SUITES, TLS_1_2};
 use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
 
-/// Whether a server can do a thing.
+/// Whether a server supports something.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Support {
-    /// It did.
+    /// The server used it.
     Supported,
-    /// It was asked, and refused.
+    /// The server was asked, and refused.
     NotSupported,
-    /// It gave no answer that says, or there was no way to ask.
+    /// The answers do not tell, or there was no way to ask.
     #[default]
     Unknown,
 }
@@ -31,7 +31,7 @@ pub enum Outcome<'a> {
     Answered(&'a Answer),
     /// The server closed or reset the connection without a word: how some of them refuse.
     Closed,
-    /// A deadline struck, no connection was had, or what came was no TLS.
+    /// A deadline expired, there was no connection, or the answer was not TLS.
     Silent,
 }
 
@@ -104,7 +104,7 @@ enum Track {
     Fallback(Option<Support>),
 }
 
-/// Silences on end after which a track is given up.
+/// Probes without an answer, one after the other, after which a track is given up.
 const PATIENCE: u8 = 2;
 
 const FALLBACK_SCSV: u16 = 0x5600;
@@ -157,7 +157,7 @@ impl Enumeration {
                 .filter(|(_, line)| line.track.is_in_parts() == in_parts)
                 .find_map(|(track, line)| Some((track, self.offer(&line.track)?)))
         };
-        // An answer under way may show that to ask in parts is needless.
+        // The answer to a probe under way may show that asking in parts is not needed.
         let is_quiet = self.lines.iter().all(|line| !line.asked || line.track.is_in_parts());
         let (track, offer) = find(false).or_else(|| is_quiet.then(|| find(true))?)?;
         self.lines.get_mut(track)?.asked = true;
@@ -196,7 +196,7 @@ impl Enumeration {
         }
     }
 
-    /// What was found out. What is still being asked is unknown.
+    /// The findings. Whatever has no answer yet is unknown.
     pub fn into_findings(self) -> Findings {
         let mut findings = Findings {
             compression: self.compression,
@@ -246,7 +246,7 @@ impl Enumeration {
         Some(Offer::new(second.number(), suites))
     }
 
-    /// What every answer tells, whatever it was asked for.
+    /// Learns what every answer shows, whatever the probe was for.
     fn note_extras(&mut self, offer: &Offer, said: &Said<'_>) {
         let Said::Chose(hello, _) = said else {
             return;

@@ -1,4 +1,5 @@
-//! From a TCP connection to a session: tokio-rustls, with a verifier that never says no.
+//! Runs handshakes with tokio-rustls. The verifier accepts every certificate and records what it
+//! saw.
 
 use std::io;
 use std::ptr;
@@ -24,8 +25,7 @@ use crate::tls::hello::{Answer, Parameters};
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
 
-/// The suites that are offered, in the order of browsers: servers that let the client choose take
-/// the cheapest first.
+/// The cipher suites that are offered, in the order that browsers use.
 static SUITES: LazyLock<[SupportedCipherSuite; 9]> = LazyLock::new(|| OFFERED.map(counted));
 
 const OFFERED: [SupportedCipherSuite; 9] = [
@@ -57,19 +57,19 @@ pub struct Offer {
     pub alpn: Alpn,
     /// The numbers of the groups, in order; none: the default ones.
     pub groups: Vec<u16>,
-    /// Whether a key share is sent again with the hellos of a second, where its group can do that.
+    /// Whether hellos within one second may share a key share, where the group allows it.
     pub reuse_key_share: bool,
 }
 
 /// What is offered in the ALPN extension.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Alpn {
-    /// To each target what its application protocol has, by IANA's names: see
+    /// For each target, the names that IANA registered for its application protocol: see
     /// [`Protocol::alpn`](crate::dial::starttls::Protocol::alpn) and
     /// [`Target::alpn`](crate::feed::target::Target::alpn).
     #[default]
     OfProtocol,
-    /// To every target this list, in order; no extension when it is empty.
+    /// The same list for every target, in order. No extension when it is empty.
     Only(Vec<Vec<u8>>),
 }
 
@@ -85,7 +85,7 @@ pub enum Versions {
     Tls13,
 }
 
-/// What is needed for any number of handshakes.
+/// Prepared configurations for any number of handshakes.
 pub struct Client {
     without_alpn: Connectors,
     /// By what is offered in the ALPN extension.
@@ -143,7 +143,7 @@ impl AlpnOffer {
 pub struct Session<'a> {
     /// The stream, over the observed socket.
     pub stream: TlsStream<&'a mut Tap>,
-    /// What passed by.
+    /// What the recorder saw during the handshake.
     pub seen: Seen,
     /// What was agreed.
     pub agreed: Agreed,
@@ -171,12 +171,12 @@ pub struct Agreed {
 pub struct Unfinished {
     /// Why.
     pub failure: Failure,
-    /// What passed by before.
+    /// What the recorder saw before it failed.
     pub seen: Seen,
 }
 
 impl Client {
-    /// Prepares the hellos for `offer`.
+    /// Prepares the configurations for `offer`.
     ///
     /// # Errors
     /// The offer has no group or suite for its versions.
@@ -252,7 +252,7 @@ impl Client {
         let connector = self.connector(hello);
         let mut hello = Vec::new();
         let take_hello = |connection: &mut ClientConnection| {
-            // Into memory, so it does not fail.
+            // This writes to memory, so it does not fail.
             _ = connection.write_tls(&mut hello);
         };
         let mut connect =
@@ -265,8 +265,8 @@ impl Client {
                 if !hello.is_empty()
                     && let Some(tap) = connect.inner_mut().get_mut()
                 {
-                    // rustls takes a buffer of 4 KiB before it reads, which a peer that says nothing is
-                    // not to be given.
+                    // rustls allocates a buffer of 4 KiB before it reads. A silent peer must not
+                    // cost that, so the buffer is allocated only when there is something to read.
                     let answer = tap.ask(hello);
                     deadline.run_until(Wait::Handshake, first_byte, answer).await??;
                     tap.gather(true);
@@ -279,7 +279,7 @@ impl Client {
                 Ok(mut stream) => {
                     let (tap, connection) = stream.get_mut();
                     tap.end_handshake();
-                    // The session tells the same and more.
+                    // The session has these facts and more.
                     tap.forget_beginning();
                     Ok(Session { agreed: Agreed::of(connection), stream, seen })
                 }
@@ -289,7 +289,7 @@ impl Client {
     }
 }
 
-/// Every list that may be offered, each once, but for the empty one.
+/// Every ALPN list that may be offered, each once, without the empty one.
 fn alpn_lists(alpn: &Alpn) -> Vec<Vec<Vec<u8>>> {
     let of_names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect();
     let wanted: Vec<Vec<Vec<u8>>> = match alpn {

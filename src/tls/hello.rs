@@ -1,8 +1,8 @@
-//! What a server says in plain text before a handshake turns to ciphertext.
+//! Reads the part of a server's answer that is not encrypted.
 //!
-//! Nothing here does I/O or cryptography. A [`Flight`] is fed what comes, in whatever pieces and
-//! records, and keeps the facts: all of TLS 1.2's answer and what came before it, and the
-//! ServerHello or HelloRetryRequest of TLS 1.3.
+//! Nothing here does I/O or cryptography. A [`Flight`] is fed bytes in pieces of any size, and
+//! keeps the facts: up to TLS 1.2, everything up to ServerHelloDone; in TLS 1.3, the ServerHello or
+//! HelloRetryRequest.
 
 mod message;
 
@@ -40,7 +40,7 @@ impl Answer {
         self.hello.as_ref().or(self.retry.as_ref())
     }
 
-    /// What the first bytes of an answer say, which may break off anywhere.
+    /// The facts in the first bytes of an answer, which may end anywhere.
     pub fn of_beginning(bytes: &[u8]) -> Self {
         let mut flight = Flight::new();
         // The bytes need not be a whole flight, nor a good one.
@@ -89,7 +89,7 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const HEARTBEAT: u8 = 24;
 
-/// What RFC 5246 allows a ciphertext, which a plaintext never needs.
+/// The longest record body: what RFC 5246, section 6.2.3, allows for a ciphertext.
 const MAX_FRAGMENT: usize = (1 << 14) + 2048;
 
 const TLS_1_3: u16 = 0x0304;
@@ -100,17 +100,17 @@ impl Flight {
         Self::default()
     }
 
-    /// What has been learnt so far; it holds even when the flight was cut short or broken.
+    /// The facts so far. They hold even when the flight ends early or is malformed.
     pub fn answer(&self) -> &Answer {
         &self.answer
     }
 
-    /// The facts, when nothing more is to come.
+    /// The final facts.
     pub fn into_answer(self) -> Answer {
         self.answer
     }
 
-    /// Reads these bytes, in whatever pieces they come. What stands behind the end is left alone.
+    /// Reads more bytes. Bytes behind the end of the flight are ignored.
     pub fn receive(&mut self, mut input: &[u8]) -> Result<Progress, Failure> {
         while let Some((first, rest)) = input.split_first()
             && !self.ended
@@ -144,7 +144,8 @@ impl Flight {
         if self.ended || retried { Progress::Complete } else { Progress::Incomplete }
     }
 
-    /// Judges a record's header byte by byte: what is no TLS may never send five.
+    /// Checks a record header byte by byte, because a peer that does not speak TLS may send fewer
+    /// than five bytes.
     fn read_header(&mut self, input: &[u8]) -> Result<(), Failure> {
         match self.header.as_slice() {
             [CHANGE_CIPHER_SPEC..=HEARTBEAT] => {}
@@ -265,7 +266,7 @@ impl Flight {
             SERVER_HELLO | CERTIFICATE => {
                 return Err(broken("a handshake message comes a second time"));
             }
-            // Extensions that we do not offer may add messages, and we may be told of a ticket.
+            // Other messages may stand in the flight, such as NewSessionTicket.
             _ => {}
         }
         Ok(())

@@ -1,12 +1,12 @@
-//! Key shares of our own: an X25519MLKEM768 that takes 3.8 KiB less than rustls' while the peer is
-//! waited for, and shares that are sent with one hello after another, for a second.
+//! Key shares of our own. An X25519MLKEM768 share takes 3.8 KiB less memory than that of rustls
+//! while a dial waits, and a share may be used for all hellos of one second.
 //!
-//! rustls and AWS-LC keep ML-KEM's public key of 1,184 bytes four times over; here it lies once,
-//! inside the secret key.
+//! rustls and AWS-LC keep four copies of ML-KEM's public key, which has 1,184 bytes. Here there is
+//! one, inside the secret key.
 //!
-//! What sending a share again loses is forward secrecy (RFC 8446, section 1.2) among the connections
-//! of a second, which carry no secret of the client's; and whoever sees them can tell that they belong
-//! together. The last key is kept until the next is made.
+//! Using a share again gives up forward secrecy (RFC 8446, section 1.2) among the connections of
+//! one second. They carry no secrets of the client. An observer can also tell that these
+//! connections belong together. The last key is kept until the next one is made.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,7 @@ pub static X25519MLKEM768: &dyn SupportedKxGroup = &FRESH_HYBRID;
 /// The groups whose key shares can be sent again, and are.
 pub static REUSED: [&dyn SupportedKxGroup; 2] = [&REUSED_HYBRID, &REUSED_X25519];
 
-/// How long a share that is sent again is, from when it was made.
+/// How long a share is used again after it was made.
 const LIFETIME: Duration = Duration::from_secs(1);
 
 static FRESH_HYBRID: Group = Group::new(NamedGroup::X25519MLKEM768, false);
@@ -155,7 +155,7 @@ impl ActiveKeyExchange for Started {
 
     fn complete_hybrid_component(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
         let invalid = PeerMisbehaved::InvalidKeyShare.into();
-        // AWS-LC takes a SubjectPublicKeyInfo as well.
+        // AWS-LC would also accept a SubjectPublicKeyInfo here.
         if share.len() != X25519_KEY {
             return Err(invalid);
         }

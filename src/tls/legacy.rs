@@ -1,6 +1,7 @@
-//! Hellos made by hand, for what rustls cannot speak.
+//! ClientHellos for versions and suites that rustls does not support.
 //!
-//! They promise more than we can do: the answer to them is read, never completed.
+//! They offer more than tlsweep can do. The server's answer is read, and the handshake is never
+//! completed.
 
 use std::borrow::Cow;
 
@@ -33,7 +34,8 @@ pub const NULL_COMPRESSION: u8 = 0;
 /// The compression that CRIME is about.
 pub const DEFLATE: u8 = 1;
 
-/// Says that secure renegotiation is known, where there are no extensions to say it.
+/// TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746): announces secure renegotiation without an
+/// extension.
 const EMPTY_RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
 
 impl ClientHello {
@@ -81,7 +83,7 @@ impl ClientHello {
     pub fn encode(&self, server_name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
         let mut handshake = vec![CLIENT_HELLO];
         prefixed::<3>(&mut handshake, |hello| self.encode_body(server_name, random, hello));
-        // Servers of old refuse a first record that claims to be newer.
+        // Old servers refuse a first record with a newer version.
         let mut record = vec![HANDSHAKE];
         put16(&mut record, self.version.min(TLS_1_0));
         prefixed::<2>(&mut record, |fragment| fragment.extend(handshake));
@@ -111,7 +113,7 @@ impl ClientHello {
         }
     }
 
-    /// Those without a body stand first: some servers stumble over an empty last one.
+    /// Extensions without a body come first, because some servers fail on an empty last one.
     fn extensions(&self, server_name: Option<&str>) -> Vec<u8> {
         let mut all = Vec::new();
         let out = &mut all;
@@ -202,8 +204,8 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const KEY_SHARE: u16 = 51;
 const RENEGOTIATION_INFO: u16 = 0xff01;
 
-/// Suites that one hello can hold for all servers, with room for one that signals: some load
-/// balancers call more than 128 an illegal parameter.
+/// Suites in one hello, with room left for one signalling value. Some load balancers refuse more
+/// than 128 with `illegal_parameter`.
 pub const MOST_SUITES: usize = 127;
 
 /// What servers have up to TLS 1.2, best first: a server that lets the client choose shows the best

@@ -1,4 +1,4 @@
-//! A hello of our own making, and what the peer says to it in plain text.
+//! Sends a hello of our own and reads the part of the answer that is not encrypted.
 
 use std::io;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::tls::hello::{Flight, Progress};
 /// Bytes that are read at once.
 const BUFFER: usize = 4096;
 
-/// How long the rest of a flight may take once its ServerHello is there: they are sent together, and
-/// a peer that stops in between has shown what it speaks.
+/// How long the rest of a flight may take after its ServerHello. Servers send both together. A peer
+/// that stops in between has already shown what it speaks.
 const REST_OF_FLIGHT: Duration = Duration::from_millis(500);
 
 /// Sends `hello` and reads the peer's first flight into `flight`, which keeps what has come when

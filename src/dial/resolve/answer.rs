@@ -113,12 +113,12 @@ pub(super) fn read(
     }
     if counts.answers == 0 && counts.authorities == 0 {
         let (_, edns, _) = section(counts.additionals, true)?;
-        // The upper bits of the code are in the EDNS record.
+        // The EDNS record holds the upper bits of the response code.
         if let Some(high) = edns.map(|edns| edns.rcode_high()).filter(|high| *high != 0) {
             return Ok(Answer::Failed(ResponseCode::from(high, code.low())));
         }
     }
-    // A server that is not recursive and refers to others: it does not know.
+    // A server that is not recursive and has no records refers to other servers.
     if !metadata.recursion_available && !metadata.authoritative && negative.is_none() {
         return Ok(Answer::Failed(ResponseCode::Refused));
     }

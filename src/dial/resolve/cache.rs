@@ -77,7 +77,7 @@ impl Answers {
                     let (answer, ttl) = ask.await;
                     let came = Instant::now();
                     let kept = Kept { answer: answer.clone(), came, until: came + ttl };
-                    // What is not kept after all is asked for again.
+                    // If the cache does not keep it, it is asked for again.
                     let _is_kept = place.insert(Arc::new(kept));
                     return answer;
                 }

@@ -20,8 +20,8 @@ const CASES: usize = 32;
 
 /// A question for the addresses of a name.
 ///
-/// Its id and the case of its letters are random, and the socket through which it goes has a random
-/// port: an answer that does not repeat them was not made by somebody who saw the question.
+/// Its id and the case of its letters are random, and it is sent from a random port. An answer that
+/// does not repeat all of them was made by somebody who did not see the question.
 pub(super) struct Question {
     pub(super) name: Name,
     pub(super) record_type: RecordType,
@@ -73,7 +73,7 @@ impl Question {
         message.push(0);
         for (at, byte) in message.iter_mut().skip(HEADER).enumerate() {
             let bits = cases.get(at / 8).copied().unwrap_or_default();
-            // The length of a label is no letter: it is less than 64.
+            // The length of a label is at most 63, so it is not mistaken for a letter.
             if byte.is_ascii_alphabetic() && bits >> (at % 8) & 1 == 1 {
                 *byte ^= 0x20;
             }

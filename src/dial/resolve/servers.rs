@@ -1,4 +1,4 @@
-//! The name servers: one is asked at a time, and another when it is silent or fails.
+//! Asks the name servers one at a time. The next one is asked when one is silent or fails.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::deadline::within;
 use crate::failure::{self, Failure, Kind, Stage};
 use crate::limits::RESOLVER_TCP;
 
-/// How often a lookup asks at least: enough to outlive lost packets.
+/// Tries of a lookup: enough to survive lost packets.
 const TRIES: usize = 3;
 
 /// The shortest time that a server is given to answer.
@@ -26,12 +26,12 @@ const SHORTEST_TRY: Duration = Duration::from_millis(50);
 /// Sockets for each name server: with more, fewer answers are lost to a full buffer.
 const SOCKETS: usize = 64;
 
-/// Questions without an answer, one after the other, after which a server that never answered is said
-/// to be silent.
+/// A warning says that a server is silent after this many questions in a row without an answer, if
+/// it has never answered.
 const SILENCES: u32 = 3;
 
-/// The same of a server that has answered before: some names get no answer anywhere, and the last of
-/// a list may be such names.
+/// The same for a server that has answered before. It is larger because some names get no answer
+/// anywhere, and such names may follow each other in a list.
 const SILENCES_LATER: u32 = 100;
 
 /// The name servers of a sweep, in the order in which they are to be asked.
@@ -59,7 +59,7 @@ struct NameServer {
 impl NameServers {
     pub(super) fn new(settings: &Settings) -> Self {
         let count = settings.servers.len();
-        // Lookups may have as many descriptors as there are of them: half are for UDP.
+        // Each lookup in flight has one descriptor in the budget. Half of them are for UDP sockets.
         let sockets = (settings.in_flight.get() / (2 * count.max(1))).min(SOCKETS);
         let tcp = (settings.in_flight.get() / 4).clamp(1, RESOLVER_TCP);
         let tries = u32::try_from(count.max(TRIES)).unwrap_or(u32::MAX);
@@ -83,7 +83,7 @@ impl NameServers {
         servers.sort_by_cached_key(|server| server.silences.load(Ordering::Relaxed));
         let mut failed: Option<Unresolved> = None;
         let mut tries_left = servers.len().max(TRIES);
-        // A name asks for both types at once; it counts as one.
+        // A and AAAA are asked at once. Together they count as one name.
         let mut is_first = settings.families == Families::V6 || record_type == RecordType::A;
         while !servers.is_empty() {
             let mut silent = Vec::new();
@@ -98,7 +98,7 @@ impl NameServers {
                         if it.cause == Cause::Silence {
                             silent.push(server);
                         }
-                        // Of several, the one that says most.
+                        // Of several failures, the most informative one is kept.
                         failed = failed.into_iter().chain([it]).max_by_key(|it| it.cause);
                     }
                 }
@@ -131,7 +131,7 @@ impl NameServers {
         };
         match answer {
             Some(Answer::Truncated) => self.ask_over_tcp(server, &question, settings).await,
-            // As servers answer that know nothing of EDNS (RFC 6891, section 7).
+            // Servers that do not know EDNS answer like this (RFC 6891, section 7).
             Some(Answer::Failed(ResponseCode::FormErr | ResponseCode::NotImp)) if edns => {
                 server.knows_edns.store(false, Ordering::Relaxed);
                 Box::pin(self.ask_one(server, name, record_type, settings)).await
@@ -181,7 +181,7 @@ impl NameServer {
 
     fn unreachable(&self, error: &io::Error, is_bound: bool) -> Unresolved {
         let failure = Failure::from_io(Stage::Resolve, error);
-        // A socket that has its port lacks an address of the server's family, and always will.
+        // The port is bound, so this error means that no local address of that family exists.
         let has_no_address = is_bound && error.raw_os_error() == Some(libc::EADDRNOTAVAIL);
         if failure.stage == Stage::Local && !has_no_address {
             let is_shortage = failure::is_shortage(error);
@@ -224,13 +224,13 @@ impl NameServer {
     }
 }
 
-/// What the header of a message says that has nothing else which could be read.
+/// The answer in a message that consists of a header alone.
 fn header_only(message: &[u8]) -> Option<Answer> {
     let code = message.get(3).filter(|_| message.len() == HEADER)? & 0x0f;
     (code != 0).then(|| Answer::Failed(ResponseCode::from(0, code)))
 }
 
-/// The answer, if it is one.
+/// Turns an answer that is of no use into a failure.
 fn understood(answer: Option<Answer>) -> Result<Answer, Unresolved> {
     let detail = match answer {
         Some(Answer::Failed(code)) => format!("the name server answered {code}"),

@@ -15,20 +15,20 @@ use tokio::task::AbortHandle;
 use super::question::{Match, Question, compare};
 use crate::failure::is_shortage;
 
-/// How many questions go through a socket before another one, with another port, takes its place.
+/// Questions that are sent through a socket before it is replaced by one with another port.
 const QUESTIONS: u32 = 256;
 
-/// Bytes of answers that the kernel holds back for a socket; it may allow less.
+/// Receive buffer of a socket, in bytes. The kernel may allow less.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// The largest datagram that is read. Servers are told that less is wanted.
+/// The largest datagram that is read. EDNS announces less to the servers.
 const DATAGRAM: usize = 4096;
 
-/// How long a good answer may still come after one that could not be used, which anybody can forge
-/// who has guessed port and id.
+/// How long to wait for a good answer after one that could not be used. An attacker who has guessed
+/// port and id can forge such an answer; it must not end the lookup at once.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// How often a question is sent anew because its socket was closed by others.
+/// How often a question is sent again because another question's error closed its socket.
 const CLOSED_SOCKETS: usize = 4;
 
 /// What came for a question.
@@ -56,7 +56,8 @@ struct Connected {
     reader: AbortHandle,
 }
 
-/// Those who wait for answers on a socket, by the id of their question; none once it is closed.
+/// The lookups that wait for answers on a socket, by the id of their question. `None` once the
+/// socket is closed.
 struct Waiting(Mutex<Option<HashMap<u16, Asker>>>);
 
 struct Asker {
@@ -89,13 +90,13 @@ impl Sockets {
             let socket = self.socket(question)?;
             let Some(mut asked) = socket.expect(question) else { continue };
             if let Err(error) = asked.socket.udp.send(&question.message(asked.id)).await {
-                // What this machine lacks for a moment does not concern the other questions.
+                // A temporary shortage does not concern the other questions on this socket.
                 if !is_shortage(&error) {
                     asked.socket.close(&error);
                 }
                 return Err(error);
             }
-            // Nobody else answers when the task that reads has ended with its runtime.
+            // No reply at all means that the reading task has ended with its runtime.
             if let Ok(reply) = (&mut asked.reply).await {
                 return reply;
             }
@@ -235,7 +236,7 @@ impl Waiting {
     }
 }
 
-/// Those whom the task that reads has to answer; when it ends, nobody will.
+/// Closes the socket for everybody who waits when the reading task ends.
 struct Reader(Arc<Waiting>);
 
 impl Drop for Reader {

@@ -59,7 +59,8 @@ impl Ftp {
             (Awaited::Features, 211) if !self.offered => {
                 Err(rejected("the server does not offer AUTH TLS", line))
             }
-            // A server that cannot list its features, or not to strangers, may yet have this one.
+            // A server may support AUTH TLS although it does not list its features before the
+            // login.
             (Awaited::Features, 211 | 500..) => {
                 self.awaited = Awaited::Consent;
                 Ok(Step::Send(b"AUTH TLS\r\n".to_vec()))

@@ -27,7 +27,7 @@ impl LineDialogue for Irc {
         let prefix = words.next_if(|word| word.starts_with(b":"));
         match words.next() {
             Some(b"CAP") if !self.asked => self.capabilities(words, line),
-            // A server that does not know CAP may yet know STARTTLS.
+            // A server may know STARTTLS although it does not know CAP.
             Some(b"421" | b"451") if !self.asked => Ok(self.ask()),
             Some(b"670") if self.asked => Ok(Step::Upgrade(Vec::new())),
             Some(b"421" | b"451" | b"691") => Err(rejected("the server refused STARTTLS", line)),

@@ -7,12 +7,12 @@ use crate::failure::Failure;
 
 /// One protocol's part in a dialogue of text lines.
 pub(super) trait LineDialogue: Send {
-    /// What to say before the peer has spoken; nothing to a peer that greets.
+    /// What to send first. Nothing when the peer sends a greeting first.
     fn open(&mut self) -> Vec<u8> {
         Vec::new()
     }
 
-    /// What follows from this line, which stands here without its end.
+    /// Reacts to a line, which is given without its line end.
     fn line(&mut self, line: &[u8]) -> Result<Step, Failure>;
 }
 
@@ -29,7 +29,8 @@ impl<D: LineDialogue + 'static> Lines<D> {
         Box::new(Self { dialogue, banner: None, seen: 0 })
     }
 
-    /// False for what is plainly no text: told at once, since it may never end in a newline.
+    /// Whether the bytes can be text. This is checked at once, because other bytes may never bring
+    /// a newline.
     fn is_text(&self, line: &[u8]) -> bool {
         let first_may_be = |byte: &u8| match self.banner {
             Some(_) => !TLS_CONTENT_TYPES.contains(byte),

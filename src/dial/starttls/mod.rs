@@ -1,8 +1,8 @@
 //! Plaintext dialogues that end in TLS.
 //!
-//! Nothing here does I/O. A [`Conversation`] is told what the peer sent, in whatever pieces it
-//! came, and says what to do next. Each protocol is one file; the table feeds the parser, the help
-//! and the choice by port.
+//! Nothing here does I/O. A [`Conversation`] is given what the peer sent, in pieces of any size,
+//! and says what to do next. Each protocol is one file and one row of a table. The command line's
+//! parser, the help and the choice by port come from that table.
 
 mod lines;
 

@@ -99,7 +99,7 @@ impl Dialogue for Mssql {
 }
 
 impl Mssql {
-    /// What follows from the server's options; nothing when they are malformed.
+    /// Reacts to the server's options. `None` when they are malformed.
     fn respond(&mut self, message: &[u8]) -> Option<Result<(), Failure>> {
         let [major, minor, build_high, build_low, subbuild_high, subbuild_low] =
             *option(message, VERSION)?.first_chunk()?;
@@ -154,7 +154,7 @@ struct Packets {
     /// Bytes that the packet under way still lacks.
     owed: usize,
     handshake_is_over: bool,
-    /// The peer has begun to send TLS as it is, and goes on with that.
+    /// The peer has begun to send TLS without packets, and does so from now on.
     is_bare: bool,
 }
 
@@ -220,8 +220,8 @@ impl Packets {
     }
 }
 
-/// Whether a packet with TLS may begin so. SQL Server says PRELOGIN; others answer with the type of
-/// every other answer. No record of TLS begins like either.
+/// Whether a packet of this type may carry TLS. SQL Server uses PRELOGIN; other servers use the
+/// type of ordinary answers. No TLS record begins with either byte.
 fn is_packet(kind: u8) -> bool {
     matches!(kind, PRELOGIN | TABULAR_RESULT)
 }

@@ -65,7 +65,7 @@ impl LineDialogue for Pop3 {
     fn line(&mut self, line: &[u8]) -> Result<Step, Failure> {
         let Words { list, upgrade, .. } = self.words;
         let is = |response: &str| begins(line, response);
-        // Of a class of responses, the first digit is all that they share.
+        // All responses of a class share only their first digit.
         let is_of = |class: &str| {
             let beginning = line.get(..class.len());
             beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(class.as_bytes()))
@@ -86,7 +86,7 @@ impl LineDialogue for Pop3 {
                 self.awaited = Awaited::Capability;
                 Ok(Step::Wait)
             }
-            // A server that cannot list its capabilities may yet have this one.
+            // A server may support STLS although it cannot list its capabilities.
             Awaited::List if is_of(self.words.unlisted) => Ok(self.ask(Awaited::Consent, upgrade)),
             Awaited::Consent if is(self.words.consent) => Ok(Step::Upgrade(Vec::new())),
             _ if !self.words.refusal.iter().any(|class| is_of(class)) => {

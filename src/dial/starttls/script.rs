@@ -1,4 +1,4 @@
-//! Transcripts, played to a dialogue in every way that a network may cut them.
+//! Plays transcripts to a dialogue, cut in every way that a network may cut them.
 
 use super::{Conversation, Protocol, Step};
 use crate::failure::Failure;
@@ -43,7 +43,7 @@ fn play_in_pieces(protocol: &str, script: &[Said<'_>]) -> Vec<Result<Option<Stri
         Said::Together(_) | Said::Us(_) => 0,
     });
     let longest = longest.max().unwrap_or_default();
-    // Cutting 16 KiB everywhere would prove nothing more and take long.
+    // Cutting 16 KiB at every place would take long and prove nothing more.
     let cuts = (1..longest).step_by(1 + longest / 512);
     let whole = |bytes: &[u8]| vec![bytes.to_vec()];
     let single = |bytes: &[u8]| bytes.iter().map(|byte| vec![*byte]).collect();

@@ -21,7 +21,7 @@ impl LineDialogue for Sieve {
     fn line(&mut self, line: &[u8]) -> Result<Step, Failure> {
         let refused = begins(line, "NO") || begins(line, "BYE");
         match self.asked {
-            // The greeting is the list of capabilities, and the response ends it.
+            // The greeting is the list of capabilities. A response line ends it.
             false if line.starts_with(b"\"") => {
                 self.offered |= begins(line, "\"STARTTLS\"");
                 Ok(Step::Wait)
