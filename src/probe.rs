@@ -1,8 +1,9 @@
-//! One target: which connections it takes, and what they showed.
+//! Probes one target.
 //!
-//! [`Prober::probe`] finds the addresses of a target, then asks `plan` what to do next, until there
-//! is nothing left to do. `connection` makes one connection and says what came of it; it decides
-//! nothing. What needs connections besides, such as enumeration, is a `follow`-up.
+//! [`Prober::probe`] finds the addresses of a target, and then asks `plan` what to do next until
+//! there is nothing left to do. `connection` makes one connection and returns an [`Attempt`]; it
+//! decides nothing. Facts that need connections of their own, such as an enumeration, are
+//! `follow`-ups.
 
 mod addresses;
 mod attempt;

@@ -1,5 +1,5 @@
-//! Signature checks as webpki calls them: strict and remembered, or lenient so that faults are told
-//! apart.
+//! Signature checks for webpki: strict ones, whose results are cached, and lenient ones, which tell
+//! faults apart.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -133,8 +133,8 @@ pub(super) struct Original<'a> {
     pub(super) reading: &'a Reading<'a>,
 }
 
-/// Checks the original signatures of mended certificates, and lets through what the faults that are
-/// known already explain.
+/// Checks the original signatures of mended certificates. A bad signature passes when a fault that
+/// is already known explains it.
 #[derive(Debug)]
 pub(super) struct Lenient<'a> {
     pub(super) algorithms: &'a Algorithms,
@@ -146,13 +146,13 @@ pub(super) struct Lenient<'a> {
     pub(super) refused: Mutex<Problems>,
 }
 
-/// What came of the signatures that one search has checked, by the place of the certificate and the
-/// key of the issuer. Every question asks for mostly the same ones.
+/// Results of the signatures that one search has checked, by the position of the certificate and
+/// the key of the issuer. The questions of a search repeat mostly the same checks.
 pub(super) type Memory = Mutex<HashMap<(usize, Vec<u8>), Checked>>;
 
 impl Lenient<'_> {
-    /// The word for why a signature was refused. When there are several issuers of one name, the
-    /// other ones' keys do not fit: "bad" is said only if none of them explains it otherwise.
+    /// Why a signature was refused. With several issuers of one name, the keys of the wrong ones do
+    /// not fit, so "bad" is the answer only if no issuer gives another reason.
     pub(super) fn complaint(&self) -> Problem {
         let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         [Problem::WeakSignature, Problem::WeakKey, Problem::UnsupportedSignature]
@@ -168,7 +168,7 @@ impl Lenient<'_> {
             let tbs = tbs.unwrap_or_default();
             match self.meter.signature(spki, tbs) {
                 true => self.algorithms.check(spki, algorithm, tbs, signature),
-                // The search ends here, so that nobody hears of this.
+                // The search ends here, so this answer is not used.
                 false => Checked::Invalid,
             }
         });

@@ -1,4 +1,4 @@
-//! Lists of names that are kept as far as a line of output has room for them.
+//! Lists of names, cut to what a line of output has room for.
 
 use super::text::element_length;
 use crate::escape::cut;
@@ -23,7 +23,7 @@ impl Bounded {
         }
     }
 
-    /// How many there are, when not all are kept.
+    /// The number of all names, if some were not kept.
     pub(super) fn whole_count(&self) -> Option<usize> {
         (self.count > self.kept.len()).then_some(self.count)
     }

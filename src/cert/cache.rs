@@ -1,4 +1,4 @@
-//! Bounded memories of what was worked out before, by SHA-256.
+//! Bounded caches of facts, paths and staples, keyed by SHA-256.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ impl Memory {
         })
     }
 
-    /// The path that is remembered for this moment, or else is found.
+    /// The cached path, if it holds at this moment. Otherwise it is searched.
     pub(super) fn path(&self, chain: &Hashes, now: i64, find: impl FnOnce() -> Path) -> Arc<Path> {
         let known = self.paths.get(&chain.chain);
         known.filter(|path| path.holds.contains(&now)).unwrap_or_else(|| {
@@ -74,7 +74,8 @@ impl Memory {
         })
     }
 
-    /// What the staple of this chain is remembered to say at this moment, or else is read to say.
+    /// The cached answer of this chain's staple, if it holds at this moment. Otherwise the staple
+    /// is read.
     pub(super) fn staple(
         &self,
         chain: &Hashes,
@@ -92,7 +93,8 @@ impl Memory {
     }
 }
 
-/// An entry weighs its bytes, but at least its share: so both bytes and entries are bounded.
+/// The weight of an entry is its size in bytes, but at least `limit / entries`, so that both bytes
+/// and entries are bounded.
 #[derive(Clone)]
 struct Bytes;
 

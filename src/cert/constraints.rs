@@ -35,7 +35,7 @@ impl<'a> Name<'a> {
     }
 }
 
-/// Which of the two lists of subtrees a name is held against.
+/// Which of the two lists of subtrees a name is compared with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Subtrees {
     Permitted,
@@ -119,10 +119,10 @@ fn emails(name: &[u8]) -> Vec<Name<'_>> {
     emails
 }
 
-/// Whether the name is in the subtree. `None` for types that nobody can evaluate.
+/// Whether the name is in the subtree. `None` for types that cannot be evaluated.
 fn matches(name: Name<'_>, base: Name<'_>, subtrees: Subtrees) -> Option<bool> {
     Some(match name.kind {
-        // As webpki has it: what is no DNS name is within no subtree of them.
+        // As in webpki, a name that is not a valid DNS name is in no DNS subtree.
         kind::DNS if has_empty_label(name.value) => return None,
         kind::DNS => {
             is_below(name.value, base.value)

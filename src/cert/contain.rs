@@ -1,9 +1,10 @@
-//! Parsers of what strangers send are fuzzed, but a panic in one must not cost the line.
+//! Contains panics. The parsers are fuzzed, but if one panics after all, the target still gets its
+//! line.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What it comes to, or `None` when it panics.
+/// The result of `parse`, or `None` when it panics.
 pub(super) fn contain<T>(parse: impl FnOnce() -> T) -> Option<T> {
-    // Nothing that it could leave half done outlives it: it only reads.
+    // The closure only reads, so a panic leaves nothing half done.
     catch_unwind(AssertUnwindSafe(parse)).ok()
 }

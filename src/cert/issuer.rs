@@ -1,4 +1,5 @@
-//! Whom a staple may speak for: the possible issuers of a leaf, each hashed once per algorithm.
+//! The possible issuers of a leaf, which an OCSP staple may name by their hashes. Each is hashed
+//! once per algorithm.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -58,8 +59,8 @@ impl Hashes {
     }
 }
 
-/// Whoever bears the name that the leaf says it is issued by: roots first, then what was sent;
-/// [`MAX_ISSUERS`] at most.
+/// The roots and then the sent certificates whose subject is the leaf's issuer, [`MAX_ISSUERS`] at
+/// most.
 pub(super) fn issuers<'a>(
     leaf: &Reading<'a>,
     others: &'a [CertificateDer<'_>],

@@ -19,7 +19,7 @@ use crate::limits::{
 };
 use crate::signature::Proof;
 
-/// Judges chains against the roots it was made with, and remembers. One serves all tasks.
+/// Judges chains against a set of roots, with caches. All tasks share one.
 pub struct Judge {
     roots: Roots,
     algorithms: Algorithms,
@@ -40,7 +40,7 @@ pub struct Presented<'a> {
     pub proof: &'a Proof,
 }
 
-/// What is to be worked out. The rest is skipped.
+/// Selects what to work out. The rest is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The facts of the leaf.
@@ -69,7 +69,7 @@ impl Default for Wanted {
     }
 }
 
-/// What came of it.
+/// What [`Judge::examine`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examined {
     /// How many certificates were sent.
@@ -92,7 +92,7 @@ pub struct Examined {
 }
 
 impl Judge {
-    /// A judge who trusts these roots.
+    /// A judge that trusts these roots.
     pub fn new(roots: Roots) -> Self {
         Self { roots, algorithms: Algorithms::new(MAX_SIGNATURES), memory: Memory::new() }
     }

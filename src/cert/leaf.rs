@@ -1,4 +1,4 @@
-//! What can be told from the leaf alone, however little of it can be read.
+//! Faults that the leaf alone shows, even if only a part of it can be read.
 
 use super::algorithms::Algorithms;
 use super::der::{Reader, tag};

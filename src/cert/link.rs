@@ -1,4 +1,4 @@
-//! The certificates that a path may lead through.
+//! Selects the certificates that a path may lead through.
 
 use std::borrow::Cow;
 
@@ -82,7 +82,7 @@ pub(super) fn bounded(related: Vec<Link<'_>>) -> Vec<Link<'_>> {
     bounded
 }
 
-/// Whether a certificate writes the name of its issuer otherwise than the issuer does.
+/// Whether a certificate spells the name of its issuer differently from the issuer itself.
 pub(super) fn names_differ(leaf: &Link<'_>, issuers: &[Link<'_>], roots: &Roots) -> bool {
     let sent = |link: &Link<'_>| {
         let mut above = issuers.iter().filter(|other| link.is_below(other));

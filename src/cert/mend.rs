@@ -1,8 +1,8 @@
-//! A certificate with its known faults put right, so that webpki goes on to the next one.
+//! Rewrites a certificate without its known faults, so that webpki finds the next one.
 //!
-//! webpki names one fault and stops. Mending that fault and asking again, until nothing is left
-//! or nothing helps, gives all of them by webpki's own rules. All mended certificates claim to be signed
-//! with one algorithm, which checks the original signatures.
+//! webpki reports one fault and stops. Mending that fault and asking again, until nothing is left
+//! or mending no longer helps, gives all faults by webpki's own rules. All mended certificates
+//! claim one signature algorithm, which checks the original signatures.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ pub(super) struct Mended {
     pub(super) der: Vec<u8>,
 }
 
-/// Puts these faults right. What cannot be read is filled with something harmless.
+/// Mends these faults. Fields that cannot be read are replaced by harmless ones.
 pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems) -> Mended {
     let algorithm = write(tag::SEQUENCE, &[CLAIMED.as_ref()]);
     // webpki refuses a certificate that names two algorithms; that fault must stay until it is known.

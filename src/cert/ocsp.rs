@@ -1,4 +1,4 @@
-//! The stapled OCSP response: what it says, and whether it may be believed.
+//! Reads the stapled OCSP response and checks whether it is genuine.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ use crate::signature::Checked;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ocsp {
-    /// What it says of the leaf.
+    /// The status of the leaf.
     pub status: Status,
     /// When it was signed, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct Ocsp {
     /// The moment from which the status is known to be right, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub this_update: Option<String>,
-    /// The moment by which there will be a newer one, RFC 3339 in UTC.
+    /// When newer information will be available at the latest, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_update: Option<String>,
     /// Since when the certificate is revoked, RFC 3339 in UTC.
@@ -41,13 +41,13 @@ pub struct Ocsp {
     /// How many single responses there are, where more than the 16 that are looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responses_count: Option<usize>,
-    /// Who says so: a name by RFC 4514, or the hash of a key in hex.
+    /// The responder: a name by RFC 4514, or the hash of a key in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responder: Option<String>,
     /// Whether it lies between `this_update` and `next_update` now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<bool>,
-    /// Whether the leaf's issuer, or whom it authorised, signed it.
+    /// Whether the leaf's issuer, or a responder that it authorised, signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Signature>,
 }
@@ -82,9 +82,9 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
-    /// Signed by the leaf's issuer or by whom it authorised.
+    /// Signed by the leaf's issuer or by a responder that it authorised.
     Valid,
-    /// Not signed by them.
+    /// Not signed by either of them.
     Invalid,
     /// The issuer's key is not at hand, or the algorithm is not one that can be checked.
     Unchecked,
@@ -127,7 +127,7 @@ impl Staple {
 }
 
 impl From<Ocsp> for Staple {
-    /// What depends on no moment.
+    /// The parts that do not depend on the time.
     fn from(ocsp: Ocsp) -> Self {
         Self { ocsp, holds: i64::MIN..i64::MAX }
     }
@@ -282,7 +282,7 @@ impl<'a> Basic<'a> {
             ..Ocsp::of(Status::Mismatch)
         };
         let of_leaf = |answer: &&Answer<'_>| Some(answer.serial) == leaf.serial;
-        // All of them bear the same name.
+        // All of them have the same name.
         let mut name_hashes = Hashes::default();
         let name = leaf.issuer.unwrap_or_default();
         let named = self
@@ -299,7 +299,7 @@ impl<'a> Basic<'a> {
             let answer = named.iter().find(|answer| answer.is_of_key(issuer))?;
             Some((*answer, self.check(issuer, algorithms, now)))
         });
-        // Without the issuer, or its hash, there is the serial number to go by.
+        // Without the issuer, or without a known hash, only the serial number can be compared.
         let (answer, signature) = match certified {
             Some(found) => found,
             None => match self.answers.iter().find(of_leaf) {
@@ -428,7 +428,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// As many as a response has any use for.
+/// Limits the number of certificates that are kept of a response.
 fn certificates(list: &[u8]) -> Vec<Reading<'_>> {
     let mut list = Reader::new(list);
     std::iter::from_fn(|| list.expect(tag::SEQUENCE))

@@ -1,4 +1,4 @@
-//! Names of the object identifiers that certificates use. What has no name here is its number.
+//! Names of the object identifiers that certificates use. An OID without a name is shown in dots.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ static SIGNATURE_ALGORITHMS: Names =
 static ATTRIBUTES: Names = LazyLock::new(|| names(include_str!("oid/attributes.txt")));
 static POLICIES: Names = LazyLock::new(|| names(include_str!("oid/policies.txt")));
 
-/// What an OID of a subject public key stands for.
+/// What the OID of a public key algorithm tells about the size of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyKind {
     /// The size is that of the modulus.

@@ -1,4 +1,4 @@
-//! The way from a leaf to a root, and every fault on it.
+//! Searches the path from a leaf to a root, and finds every fault on it.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -21,17 +21,17 @@ use super::rewrite::{is_beyond_webpki, is_well_formed, not_evaluated, rewrite, r
 use super::roots::{Root, Roots};
 use super::rules::{Candidate, in_words_of_webpki};
 
-/// How many times a path that ends later is looked for.
+/// How often a path that expires later is searched.
 const MAX_DETOURS: usize = 4;
 
-/// The verdict on a chain whatever name was asked for.
+/// The verdict on a chain, apart from the name that was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
     pub(super) problems: Problems,
     pub(super) anchor: Option<String>,
     /// The earliest end of all certificates of the path, in seconds since 1970.
     pub(super) ends: Option<i64>,
-    /// Words for the critical extensions of the path that nobody looked at.
+    /// Critical extensions on the path that were not evaluated.
     pub(super) not_evaluated: Vec<&'static str>,
     /// How many certificates besides the leaf were looked at.
     pub(super) considered: usize,
@@ -40,7 +40,7 @@ pub(super) struct Path {
 }
 
 impl Path {
-    /// Looks for a path from the first certificate to one of the roots.
+    /// Searches a path from the first certificate to one of the roots.
     pub(super) fn find(
         chain: &[CertificateDer<'_>],
         roots: &Roots,
@@ -78,11 +78,11 @@ struct Search<'a> {
 /// How webpki is asked for a path.
 #[derive(Clone, Copy, Default)]
 struct Question {
-    /// Faults that are known already, and put right.
+    /// Faults that are known already, and are mended.
     faults: Problems,
-    /// Certificates are put in words that webpki knows.
+    /// Certificates are rewritten so that webpki can represent them.
     is_rewritten: bool,
-    /// Only a path that ends after this moment will do.
+    /// Only a path that expires after this moment is accepted.
     ends_after: Option<i64>,
 }
 
@@ -169,8 +169,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Of several paths the one that ends last, as far as a few more questions tell: the leaf is
-    /// trusted for as long as any of them is.
+    /// Searches the path that expires last, with a few more questions, because the leaf is trusted
+    /// for as long as any path holds.
     fn latest(&self, question: Question, mut path: Found<'a>) -> Found<'a> {
         let leaf_ends = self.leaf.reading.not_after.map(|until| until.seconds);
         for _ in 0..MAX_DETOURS {
@@ -194,7 +194,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Through the certificates as they are.
+    /// Asks with the certificates as they were sent.
     fn ask_as_sent(&self, question: Question) -> Result<Found<'a>, Refused> {
         let intermediates = self.issuers.iter().map(|link| link.der.clone()).collect::<Vec<_>>();
         let (tops, anchors): (Vec<_>, Vec<_>) =
@@ -210,7 +210,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Through certificates in words that webpki knows, with the known faults put right.
+    /// Asks with rewritten certificates, in which the known faults are mended.
     fn ask_rewritten(&self, question: Question) -> Result<Found<'a>, Refused> {
         let known = question.faults;
         let mut originals = Vec::new();
@@ -322,7 +322,7 @@ impl<'a> Search<'a> {
         std::iter::once(&self.leaf).chain(issuers).collect()
     }
 
-    /// When the path ends, a certificate at its top included that is no root.
+    /// When the path expires. The certificate at its top counts, even if it is not a root.
     fn ends(&self, found: &Found<'_>) -> Option<i64> {
         let links = self.links_of(found);
         let sent = match found.top {
@@ -334,7 +334,7 @@ impl<'a> Search<'a> {
         ends.into_iter().chain(sent).min()
     }
 
-    /// What was sent that leads upward from the leaf, where no path was found.
+    /// The sent certificates that lead upward from the leaf, where no path was found.
     fn upward(&self) -> Found<'a> {
         let mut issuers = Vec::<usize>::new();
         let mut below = &self.leaf;
@@ -350,13 +350,13 @@ impl<'a> Search<'a> {
         Found { issuers, top: None }
     }
 
-    /// Whether nothing that was sent stands above this certificate.
+    /// Whether the issuer of this certificate was not sent.
     fn is_top(&self, link: &Link<'_>) -> bool {
         link.is_self_issued() || !self.issuers.iter().any(|other| link.is_below(other))
     }
 
-    /// Whether other words for the same certificates can change what webpki says. Its answer does
-    /// not tell: of several faults it names one.
+    /// Whether rewriting the certificates can change webpki's answer. The answer itself does not
+    /// show this, because webpki reports only one of several faults.
     fn is_worth_rewriting(&self) -> bool {
         let limits_path = |link: &Link<'_>| {
             link.reading.basic_constraints().is_some_and(|(_, length)| length.is_some())
@@ -368,7 +368,7 @@ impl<'a> Search<'a> {
             || names_differ(&self.leaf, &self.issuers, self.roots)
     }
 
-    /// The word for what webpki says.
+    /// The problem for webpki's error.
     fn fault(&self, error: &Error, known: Problems) -> Problem {
         match error {
             Error::UnsupportedCertVersion => match self.has_other_version() {
@@ -376,7 +376,8 @@ impl<'a> Search<'a> {
                 false => Problem::BadEncoding,
             },
             Error::UnsupportedCriticalExtension => Problem::CriticalExtension,
-            // Roots that webpki itself distrusts, and searches that it gives up, are none.
+            // A path to a root that webpki distrusts, or a search that it gave up, counts as no
+            // path.
             Error::UnknownIssuer
             | Error::CertDistrusted
             | Error::MaximumPathBuildCallsExceeded
@@ -398,16 +399,16 @@ impl<'a> Search<'a> {
             Error::CertExpired { .. } => Problem::Expired,
             Error::CertNotValidYet { .. } => Problem::NotYetValid,
             Error::InvalidCertValidity => match known.contains(Problem::Expired) {
-                // It ends before it begins: at any moment it is one of the two, or both.
+                // It ends before it begins, so at any moment it is expired, not yet valid, or both.
                 false if self.ends_before_now() => Problem::Expired,
                 _ => Problem::NotYetValid,
             },
-            // The rest are ways of not being the DER of an X.509 certificate.
+            // All other errors mean that it is not the DER of an X.509 certificate.
             _ => Problem::BadEncoding,
         }
     }
 
-    /// Whether asking again would tell nothing, or take long.
+    /// Whether asking again would find nothing more, or take too long.
     fn is_hopeless(&self, error: &Error) -> bool {
         match error {
             Error::UnknownIssuer => self.issuers.is_empty(),
@@ -452,7 +453,7 @@ struct Found<'a> {
 /// Why webpki found no path.
 struct Refused {
     error: Error,
-    /// The word for it, where it is known.
+    /// The problem, if it is known.
     fault: Option<Problem>,
 }
 
@@ -465,8 +466,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The certificate in words that webpki knows, with the known faults put right. What it was made
-/// from goes to `originals`.
+/// Rewrites a certificate and mends the known faults in it. Its original is added to `originals`.
 fn mended<'a>(
     link: &'a Link<'_>,
     role: Role,

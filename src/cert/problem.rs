@@ -1,4 +1,4 @@
-//! The words for what is wrong with a chain.
+//! The problems that a chain can have.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {
-    /// The stapled OCSP response says so, and is genuine and current.
+    /// A genuine and current stapled OCSP response says that the leaf is revoked.
     Revoked,
     /// A certificate is not the DER of an X.509 certificate.
     BadEncoding,
@@ -32,19 +32,20 @@ pub enum Problem {
     IssuerNotCa,
     /// The leaf may sign certificates itself.
     CaAsLeaf,
-    /// More CAs follow each other than one of them allows.
+    /// The path has more CAs than one of them allows (path length constraint).
     PathLength,
-    /// A name is outside of what a CA may certify.
+    /// A name is outside of the name constraints of a CA.
     NameConstraint,
-    /// A certificate is not meant for TLS servers, or the leaf's key not for signing handshakes.
+    /// A certificate is not meant for TLS servers, or the leaf's key is not meant for signing
+    /// handshakes.
     BadPurpose,
-    /// More CAs follow each other than webpki follows.
+    /// The path has more CAs than webpki follows.
     ChainTooLong,
     /// The leaf is for other names.
     NameMismatch,
     /// The peer did not prove that it has the leaf's key, so the chain may be a copy.
     Unproven,
-    /// A signature rests on SHA-1 or MD5.
+    /// A signature uses SHA-1 or MD5.
     WeakSignature,
     /// An RSA key of fewer than 2048 bits.
     WeakKey,
@@ -130,7 +131,7 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trusted {
-    /// A strict client would go on.
+    /// A strict client would accept the chain.
     Trusted,
 }
 

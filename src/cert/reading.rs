@@ -1,4 +1,4 @@
-//! A certificate taken apart leniently: whatever can be found is there, the rest is `None`.
+//! Parses a certificate leniently: fields that cannot be read are `None`.
 //!
 //! Facts and mending both start from this, so that one bad byte does not hide the rest.
 
@@ -56,10 +56,10 @@ pub(super) struct Extension<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Takes apart what of the certificate is there.
+    /// Parses as much of the certificate as possible.
     pub(super) fn new(der: &'a [u8]) -> Self {
         let mut reading = Self { spki: spki_of(der), ..Self::default() };
-        // Each step gives up with `None`; what was read until then stays.
+        // A step that fails returns `None`. The fields that were read before stay.
         let _ = reading.read(der);
         reading
     }

@@ -1,10 +1,9 @@
-//! A certificate in the words that webpki knows.
+//! Rewrites a certificate so that webpki can represent it.
 //!
-//! webpki refuses some certificates that are well-formed, because it cannot represent them: dates
-//! before 1970, unique identifiers, path lengths above 255, policies marked critical, constraints
-//! on names other than DNS names and addresses, names that differ from the issuer's in case or
-//! string type. Such a certificate is put to it again in other words that say the same, and what
-//! has to be left out is checked by `rules`.
+//! webpki refuses some well-formed certificates, because it cannot represent them: dates before
+//! 1970, unique identifiers, path lengths above 255, policies marked critical, constraints on names
+//! other than DNS names and addresses, names that differ from the issuer's in case or string type.
+//! Such a certificate is rewritten to an equivalent one. `rules` checks what has to be left out.
 
 use rustls_pki_types::{Der, TrustAnchor};
 use webpki::EndEntityCert;
@@ -27,7 +26,7 @@ const KNOWN: [(&[u8], Option<&str>); 6] = [
     (id::OCSP_NO_CHECK, None),
 ];
 
-/// Whether a certificate is well-formed, but says something that webpki cannot represent.
+/// Whether a certificate is well-formed, but has something that webpki cannot represent.
 pub(super) fn is_beyond_webpki(link: &Link<'_>) -> bool {
     let certificate = &link.reading;
     let is_before_1970 = |moment: Option<Moment<'_>>| moment.is_some_and(|m| m.seconds < 0);
@@ -44,7 +43,7 @@ fn is_known(extension: &Extension<'_>) -> bool {
     KNOWN.iter().any(|(id, _)| *id == extension.id)
 }
 
-/// The certificate with nothing that webpki cannot represent. Its signature no longer fits.
+/// The rewritten certificate. Its signature no longer fits.
 pub(super) fn rewrite(certificate: &Reading<'_>) -> Vec<u8> {
     let name = |name: Option<&[u8]>| {
         let inside = name.and_then(|name| Some(Reader::new(name).element()?.value));
@@ -115,7 +114,7 @@ fn extensions(certificate: &Reading<'_>) -> Vec<u8> {
     }
 }
 
-/// Words for the critical extensions that nobody looked at.
+/// The critical extensions that were not evaluated.
 pub(super) fn not_evaluated(links: &[&Link<'_>]) -> Vec<&'static str> {
     let is_critical = |id: &[u8]| {
         let of = |link: &&Link<'_>| link.reading.extension(id).is_some_and(|found| found.critical);
@@ -205,7 +204,7 @@ fn are_well_formed_extensions(extensions: Element<'_>) -> Option<()> {
     seen.is_sorted_by(|one, other| one != other).then_some(())
 }
 
-/// Only of the extensions that somebody here looks at.
+/// Checks only the extensions that are evaluated here.
 fn has_well_formed_value(kind: &[u8], value: &[u8]) -> bool {
     let mut reader = Reader::new(value);
     let element = match kind {

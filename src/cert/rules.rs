@@ -1,4 +1,4 @@
-//! What a path must obey beyond what webpki looks at.
+//! Checks the rules for a path that webpki does not check.
 //!
 //! webpki finds the path and checks signatures, dates, CA flags and purposes. It looks neither at
 //! key usages nor at what the certificate of a root says about itself, and it cannot represent all
@@ -117,7 +117,7 @@ impl Candidate<'_, '_> {
     }
 }
 
-/// What webpki would have said, had it found the fault.
+/// The error that webpki would have reported for the fault.
 pub(super) fn in_words_of_webpki(fault: Problem, time: UnixTime) -> Error {
     match fault {
         Problem::Expired => Error::CertExpired { time, not_after: time },

@@ -1,4 +1,4 @@
-//! What a strict client with these roots would say to a chain, and everything it could say.
+//! The verdict of a strict client on a chain, with every problem that it could report.
 
 use rustls_pki_types::{CertificateDer, ServerName};
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ use crate::signature::Proof;
 pub struct Trust {
     /// `trusted`, or the gravest problem.
     pub verdict: Verdict,
-    /// Everything that applies, gravest first.
+    /// All problems, gravest first.
     pub problems: Vec<Problem>,
     /// Whether the leaf is for the name that was asked for. Absent: no name, or unreadable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +53,7 @@ impl Trust {
         self
     }
 
-    /// Brings together what is known of the path, of the name, of the key, and otherwise.
+    /// Combines the problems of the path, the name, the key and the rest.
     ///
     /// Without a proof there is always a problem, so nothing is trusted without one.
     pub(super) fn new(

@@ -1,12 +1,12 @@
-//! Whether a thread lets work gather before it waits for it.
+//! Decides whether a thread sleeps briefly before it waits for more work.
 //!
-//! Being woken costs a system call on both sides and caches that went cold. A thread that serves a
-//! crowd is therefore better off to sleep for a moment and to find many things to do. A client that
-//! sends its next line only when it has the answer to the last one must not wait for that.
+//! Each wake-up costs a system call on both sides, and the caches are cold. With many targets in
+//! work, a thread saves that by sleeping for a moment and then finding many things to do. A client
+//! that sends its next line only after the answer to the last one must not be delayed by this.
 
 use std::time::Duration;
 
-/// A wait that was shorter was none: the next thing to do was there already.
+/// A wait shorter than this did not block: the next thing to do was there already.
 const NO_WAIT: Duration = Duration::from_micros(20);
 
 /// Decides before each wait whether to sleep first.
@@ -26,15 +26,15 @@ impl Gathering {
 
     /// How long to sleep before waiting, when so many targets are in work.
     ///
-    /// `None` with fewer targets than a crowd, after a long wait (being woken now and then costs
-    /// nothing), and when the last wait was none: this thread is late, and must not sleep.
+    /// `None` with fewer targets than `crowd`, after a long wait (rare wake-ups cost nothing), and when
+    /// the last wait did not block: then this thread is behind and must not sleep.
     pub fn nap(&self, in_work: u64) -> Option<Duration> {
         let came_soon = |wait: &Duration| (NO_WAIT..self.nap).contains(wait);
         let is_crowd = in_work >= self.crowd;
         self.last_wait.filter(came_soon).filter(|_| is_crowd).map(|_| self.nap)
     }
 
-    /// Takes note of how long the last wait was.
+    /// Records how long the last wait was.
     pub fn waited(&mut self, wait: Duration) {
         self.last_wait = Some(wait);
     }

@@ -1,4 +1,4 @@
-//! Limits that spare the dialled networks: dials per second, and dials at once to one place.
+//! The limits of `--rate`, `--per-address` and `--per-prefix`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-/// Dials that are late by up to this much are sent at once; older ones are not made up for.
+/// Dials that are late by up to this much are made up for at once. Older ones are not made up for.
 const CATCH_UP: Duration = Duration::from_millis(10);
 
 /// How often, and how many at once, a sweep may dial. `None` means no limit.
@@ -121,7 +121,7 @@ impl Rate {
 #[derive(Debug)]
 struct PlaceLimit {
     most: NonZero<usize>,
-    /// Length of the prefix that makes a place: for IPv4, for IPv6.
+    /// Prefix lengths of a place, for IPv4 and for IPv6.
     lengths: [u8; 2],
     /// Only places where somebody holds a slot or waits for one.
     busy: Mutex<HashMap<IpNet, Arc<Semaphore>>>,

@@ -72,7 +72,8 @@ impl Prober {
         if addresses.is_ok() {
             visit.permit.reacquire_dial().await;
         }
-        // Given back only now: otherwise names that are looked up and not yet dialled would pile up.
+        // The lookup's place is kept until here. Otherwise names that are looked up but not yet
+        // dialled would pile up.
         drop(slot);
         visit.context.stand_still(looked_up.elapsed());
         addresses

@@ -1,4 +1,4 @@
-//! What is said over a connection, and what one connection came to.
+//! What to say over a connection ([`Speech`]), and what one connection showed ([`Attempt`]).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::tls::recorder::Seen;
 /// The name of alert 120, with which a server refuses every protocol of the ALPN extension.
 const NO_APPLICATION_PROTOCOL: &str = "no_application_protocol";
 
-/// What is said over a connection once TLS may begin.
+/// What to say over a connection once TLS may begin.
 #[derive(Clone, Debug)]
 pub enum Speech {
     /// A handshake by rustls, then the goodbye and whatever the peer still sends.
@@ -31,7 +31,7 @@ pub enum Speech {
 pub struct Dial {
     /// Where to.
     pub address: SocketAddr,
-    /// What is said over it.
+    /// What to say over it.
     pub speech: Speech,
     /// How long the peer may stay silent after the ClientHello.
     pub patience: Patience,
@@ -46,10 +46,10 @@ pub enum Patience {
     Half,
 }
 
-/// What came of one connection, or of the attempt to make it.
+/// The outcome of one connection, or of the attempt to make it.
 #[derive(Debug)]
 pub struct Attempt {
-    /// What was said, or would have been.
+    /// What was said, or would have been said if there had been a connection.
     pub speech: Speech,
     /// The address that was dialled.
     pub address: SocketAddr,
@@ -61,14 +61,14 @@ pub struct Attempt {
     pub received: u64,
     /// The plaintext dialogue before TLS.
     pub dialogue: Option<Dialogue>,
-    /// What the peer chose, as far as it came.
+    /// What the peer chose, as far as it was seen.
     pub agreed: Option<Agreed>,
     /// What else the handshake showed. The chain and the staple are gone once they were judged or
     /// once another attempt counts instead of this one.
     pub seen: Seen,
     /// Whether an OCSP response was stapled; absent when no chain came.
     pub ocsp_stapled: Option<bool>,
-    /// What the chain and the staple came to.
+    /// The facts and the verdict of the chain and the staple.
     pub examined: Option<Box<Examined>>,
     /// The answer to a hello of our own, but for its chain and staple, which are in `seen`.
     pub answer: Option<Box<Answer>>,
@@ -78,7 +78,7 @@ pub struct Attempt {
     pub read: Option<ReadEnd>,
     /// Whether the peer sent a byte of its own after TLS had begun.
     pub is_answered: bool,
-    /// Whether what it sent began like a ServerHello.
+    /// Whether its first bytes look like a ServerHello.
     pub saw_hello: bool,
     /// When the handshakes of this try must end; absent before the first of them.
     pub handshake_end: Option<Instant>,
@@ -86,7 +86,8 @@ pub struct Attempt {
     pub result: Result<(), Failure>,
 }
 
-/// How long the steps of an attempt took. What was not completed is absent, but for the handshake.
+/// How long the steps of an attempt took. Steps that were not completed are absent, except for the
+/// handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Times {
     /// From the request to the connection.
@@ -109,7 +110,7 @@ pub struct Dialogue {
 }
 
 impl Attempt {
-    /// An attempt in which nothing has happened yet but this result.
+    /// An attempt of which only the result is known.
     pub fn new(dial: &Dial, result: Result<(), Failure>) -> Self {
         Self {
             speech: dial.speech.clone(),
@@ -176,13 +177,13 @@ impl Attempt {
         })
     }
 
-    /// Gives up what takes memory, for another attempt counts instead of this one.
+    /// Frees the bulk, because another attempt counts instead of this one.
     pub(super) fn give_up_bulk(&mut self) {
         self.examined = None;
         self.give_up_chain();
     }
 
-    /// Gives up the chain and the staple as they came.
+    /// Frees the raw chain and staple.
     pub(super) fn give_up_chain(&mut self) {
         self.seen.chain = Vec::new();
         self.seen.ocsp = Vec::new();

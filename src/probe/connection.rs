@@ -1,4 +1,4 @@
-//! One connection, from its request to its last byte. Nothing here decides whether to dial again.
+//! Makes one connection, from the SYN to the last byte. Nothing here decides whether to dial again.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Context<'_> {
 }
 
 impl Prober {
-    /// Makes one connection and says what came of it.
+    /// Makes one connection and returns its outcome.
     ///
     /// The connect and what follows it are boxed one after the other, so that an attempt that waits
     /// for the connect does not take the memory of a handshake, nor the other way round.
@@ -68,7 +68,7 @@ impl Prober {
         }
     }
 
-    /// Says what is to be said over a connection, and closes it.
+    /// Interprets the speech over a connection, and closes it.
     pub(super) async fn speak(
         &self,
         stream: TcpStream,
@@ -83,7 +83,7 @@ impl Prober {
             let held = Box::pin(hold_dialogue(protocol, context, &mut tap)).await;
             let took = start.elapsed();
             starttls = Some(took);
-            // The dialogue has a limit of its own and takes no time from a handshake under way.
+            // The dialogue has a limit of its own, so it does not use up the handshake's time.
             handshake_end = handshake_end.map(|end| end + took);
             dialogue = Some(held.dialogue);
             if let Err(failure) = held.result {
@@ -148,7 +148,7 @@ impl Prober {
     }
 }
 
-/// What came of a plaintext dialogue.
+/// The outcome of a plaintext dialogue.
 struct Held {
     dialogue: Dialogue,
     result: Result<(), Failure>,
@@ -193,13 +193,13 @@ async fn ask_in_plain_text(
 }
 
 impl Attempt {
-    /// Takes in what the handshake showed besides the session's parameters.
+    /// Adds what the recorder saw.
     fn set_seen(&mut self, seen: Seen) {
         self.ocsp_stapled = (!seen.chain.is_empty()).then_some(!seen.ocsp.is_empty());
         self.seen = seen;
     }
 
-    /// Takes in what the first bytes of the peer show.
+    /// Adds what the first bytes of the peer show.
     fn in_view_of(&mut self, tap: &Tap) {
         self.is_answered = tap.is_answered();
         self.saw_hello = tap.first().first() == Some(&HANDSHAKE);
@@ -208,7 +208,7 @@ impl Attempt {
     }
 }
 
-/// Takes down what went over the socket, and closes it: with RST when we gave up on the peer.
+/// Adds the socket's byte counts, and closes it: with a reset when we gave up on the peer.
 fn close(mut tap: Tap, attempt: &mut Attempt) {
     tap.send_the_rest();
     attempt.sent = tap.sent();
@@ -234,8 +234,7 @@ fn random() -> Result<[u8; 32], Failure> {
     Ok(random)
 }
 
-/// Takes the chain and the like out of a flight in plain text, in the form that the recorder of a
-/// handshake gives.
+/// Converts a flight in plain text to the form that the recorder of a handshake has.
 fn take_seen(answer: &mut Answer) -> Seen {
     let scheme = answer.key_exchange.as_ref().and_then(|exchange| exchange.signature_scheme);
     let chain = std::mem::take(&mut answer.certificates).into_iter().map(CertificateDer::from);

@@ -1,7 +1,7 @@
 //! Facts that need connections of their own: one provider per file, one row each in [`ROWS`].
 //!
-//! A provider does no I/O. It says what to send next and is told what came of it. The one driver
-//! here runs all of them under `--per-host`, the rate and the target's deadline.
+//! A provider does no I/O. It says what to send next, and is given the outcome. The driver in this
+//! file runs all of them under `--per-host`, the rate and the target's deadline.
 
 mod enumeration;
 
@@ -31,11 +31,11 @@ trait Follow: Send {
     /// connections under way is settled; when there are none, the provider is done.
     fn next(&mut self) -> Option<Speech>;
 
-    /// Takes in what came of the speech with this number; they are numbered from 0, in the order
-    /// in which [`Follow::next`] gave them.
+    /// Takes the outcome of the speech with this number. Speeches are numbered from 0, in the order
+    /// in which [`Follow::next`] returned them.
     fn settle(&mut self, number: usize, attempt: &Attempt);
 
-    /// Adds what was found out. Whatever was not settled stays unknown.
+    /// Adds the findings to `facts`. Whatever was not settled stays unknown.
     fn into_facts(self: Box<Self>, facts: &mut Facts);
 }
 
@@ -52,7 +52,7 @@ pub(super) fn is_wanted(config: &Config) -> bool {
     ROWS.iter().any(|row| (row.is_wanted)(config))
 }
 
-/// What came of one connection of a follow-up.
+/// The outcome of one connection of a follow-up.
 struct Settled {
     number: usize,
     attempt: Attempt,

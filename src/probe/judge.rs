@@ -1,4 +1,4 @@
-//! What the chain of a target is worth.
+//! Judges the chain of a target.
 
 use super::{Prober, Visit};
 use crate::cert::{Examined, Presented, Problem};
@@ -7,8 +7,8 @@ use crate::signature::Algorithm;
 use crate::tls::recorder::Seen;
 
 impl Prober {
-    /// Judges the chain of the attempt that counts, whose socket is closed by now, and gives the
-    /// chain up.
+    /// Judges the chain of the attempt that counts, and frees the chain. The socket is closed by
+    /// now.
     pub(super) fn judge_standing(&self, visit: &mut Visit<'_>) {
         let Some(attempt) = visit.attempts.standing_mut() else {
             return;
@@ -35,8 +35,7 @@ impl Prober {
     }
 }
 
-/// What a strict client would say to the signature over the handshake, where that is more than
-/// what it says to the chain.
+/// The problem that the signature over the handshake adds to those of the chain.
 fn weak_handshake(seen: &Seen) -> Option<Problem> {
     let algorithm = Algorithm::of_scheme(seen.signature_scheme?)?;
     algorithm.has_weak_hash().then_some(Problem::WeakSignature)

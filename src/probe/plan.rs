@@ -1,4 +1,4 @@
-//! Which connections a target takes: decided from the attempts so far, without I/O.
+//! Decides which connection a target needs next, from the attempts so far and without I/O.
 //!
 //! A target is dialled in *tries*: one, and one more for each retry. A try begins with the full
 //! hello at the first address; whatever comes next follows from what the attempts of this try

@@ -43,7 +43,7 @@ pub fn is_offered_scheme(number: u16) -> bool {
     offered.map(u16::from).any(|scheme| scheme == number)
 }
 
-/// What passed by in a handshake, finished or not.
+/// What a handshake showed, whether it was finished or not.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// The chain as sent, leaf first; empty when none came.
@@ -72,7 +72,7 @@ pub struct Recorded<F> {
 }
 
 impl<F> Recorded<F> {
-    /// Records what passes by while `inner` is polled.
+    /// Records what `inner` shows while it is polled.
     pub fn new(inner: F) -> Self {
         Self { inner, seen: Seen::default() }
     }

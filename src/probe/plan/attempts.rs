@@ -1,4 +1,4 @@
-//! The attempts of one target, and what they say together.
+//! The attempts of one target, and what they show together.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ pub struct Attempts {
     /// Where in `list` the present try begins.
     try_start: usize,
     retries: u32,
-    /// Of the connections that follow-ups made, whose attempts are not kept.
+    /// The costs of follow-ups' connections. Their attempts are not kept.
     apart: Costs,
 }
 
@@ -30,7 +30,7 @@ pub struct Costs {
 }
 
 impl Attempts {
-    /// Adds what came of another connection. Whatever no longer counts gives up its bulk.
+    /// Adds the outcome of another connection. Attempts that no longer count free their bulk.
     pub(crate) fn push(&mut self, mut attempt: Attempt) {
         attempt.is_beyond_rustls = is_beyond_rustls(&attempt);
         self.list.push(attempt);
@@ -78,7 +78,7 @@ impl Attempts {
         latest.find(|attempt| attempt.is_connected()).map(|attempt| attempt.address)
     }
 
-    /// The attempt that counts: the facts and the failure of the target are those of this one.
+    /// The attempt that counts: the record shows its facts and its failure.
     pub fn standing(&self) -> Option<&Attempt> {
         self.list.get(self.standing_index()?)
     }
@@ -173,7 +173,7 @@ fn supersedes(next: &Attempt, standing: &Attempt) -> bool {
         return next.is_beyond_rustls;
     }
     if !standing.is_connected() {
-        // Later addresses are second choices: the first failure stands until one of them answers.
+        // The failure at the first address stands until a later address answers.
         return next.is_connected() || next.stage() == Some(Stage::Local);
     }
     if next.result.is_ok() || standing.result.is_ok() {
@@ -182,8 +182,8 @@ fn supersedes(next: &Attempt, standing: &Attempt) -> bool {
     if next.is_answered {
         return !standing.is_answered || standing.is_alpn_refused();
     }
-    // Silence for half of the limit is no timeout yet: what the second dial met is the truth, and so
-    // is a shortage of our own.
+    // Silence for half of the limit is not a timeout, so the outcome of the second dial counts. A
+    // shortage of this machine counts, too.
     standing.is_unanswered()
         && standing.failed(Stage::Handshake, &[Kind::Timeout])
         && matches!(next.stage(), Some(Stage::Handshake | Stage::Local))

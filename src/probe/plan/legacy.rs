@@ -1,4 +1,4 @@
-//! Which hellos of our own may show what a server speaks that rustls cannot speak.
+//! Chooses the hellos of our own that may show what a server speaks when rustls cannot speak it.
 
 use super::super::attempt::Attempt;
 use crate::cert::Certificate;
@@ -38,8 +38,7 @@ const HELLOS: [Row; 4] = [
     Row { after: ANY, hello: ClientHello::ssl3 },
 ];
 
-/// The next hello of our own after those that were sent, when the handshakes by rustls came to
-/// `standing`.
+/// The next hello of our own. `standing` is the outcome of the handshakes by rustls.
 pub(super) fn next_hello(standing: &Attempt, sent: &[Attempt]) -> Option<ClientHello> {
     if !is_worth_asking(standing) {
         return None;
@@ -63,8 +62,8 @@ pub(super) fn next_hello(standing: &Attempt, sent: &[Attempt]) -> Option<ClientH
     None
 }
 
-/// Whether the answer of `attempt` shows something that rustls cannot speak. What it can speak was
-/// not the trouble.
+/// Whether the answer of `attempt` shows something that rustls cannot speak, which explains why the
+/// handshake by rustls failed.
 pub(super) fn is_beyond_rustls(attempt: &Attempt) -> bool {
     let Some(answer) = attempt.answer.as_deref() else {
         return false;
@@ -74,7 +73,7 @@ pub(super) fn is_beyond_rustls(attempt: &Attempt) -> bool {
         .is_some_and(|agreed| !can_speak(&agreed, scheme) || !can_use_key(attempt))
 }
 
-/// Whether the failure may be due to what rustls offers.
+/// Whether the failure may have been caused by what rustls offers.
 fn is_worth_asking(standing: &Attempt) -> bool {
     let Err(failure) = &standing.result else {
         return false;

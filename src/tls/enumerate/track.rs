@@ -13,7 +13,7 @@ use crate::tls::legacy::{
 /// Every version that is asked for, oldest first.
 pub(super) const VERSIONS: &[u16] = &[0x0300, 0x0301, 0x0302, 0x0303, 0x0304];
 
-/// Up to TLS 1.2, those that we like best before the rest.
+/// Preference among the suites up to TLS 1.2.
 static ALL_SUITES: LazyLock<Vec<u16>> = LazyLock::new(|| {
     let known = |suite: &u16| SUITES.contains(suite) || TLS13_SUITES.contains(suite);
     SUITES.iter().copied().chain(names::suites().filter(|suite| !known(suite))).collect()
@@ -21,8 +21,7 @@ static ALL_SUITES: LazyLock<Vec<u16>> = LazyLock::new(|| {
 
 const PROTOCOL_VERSION: u8 = 70;
 
-/// access_denied, user_canceled and unrecognized_name: the offer would have been refused whatever
-/// stood in it.
+/// access_denied, user_canceled and unrecognized_name: alerts that do not depend on the offer.
 const UNRELATED_ALERTS: [u8; 3] = [49, 90, 112];
 
 /// The first of the groups that are no curves.
@@ -43,9 +42,9 @@ impl Offer {
 pub(super) enum Said<'a> {
     /// The server chose from the offer.
     Chose(&'a ServerHello, Option<KeyExchange>),
-    /// The server will have none of it; the alert by which it said so.
+    /// The server refused all of it, with this alert.
     Refused(Option<u8>),
-    /// Nothing that could be relied on.
+    /// The outcome shows nothing.
     Nothing,
 }
 
@@ -168,12 +167,13 @@ impl SuiteTrack {
         chosen.chain(unsorted.copied()).collect()
     }
 
-    /// Whether everything at once was to no avail, and nothing has been chosen from parts of it yet.
+    /// Whether offering everything at once has failed, and no part of it was chosen yet.
     pub(super) fn is_in_parts(&self) -> bool {
         self.in_parts.is_some() && self.support.is_none()
     }
 
-    /// Goes back to everything at once, which is now known not to have been the trouble.
+    /// Offers everything at once again, because the number of suites was not the reason for the
+    /// failure.
     pub(super) fn rejoin(&mut self) {
         match self.in_parts.take() {
             None => {}
@@ -196,7 +196,7 @@ impl SuiteTrack {
             Said::Chose(hello, _) if hello.version() != self.version => self.end(),
             Said::Chose(hello, key_exchange) => self.chose(hello, *key_exchange),
             Said::Refused(Some(PROTOCOL_VERSION)) if self.chosen.is_empty() => self.end(),
-            // So much at once may have been the trouble.
+            // The number of suites may have been the reason.
             _ if self.chosen.is_empty() && self.open.len() > MOST_SUITES => {
                 let is_silence = matches!(said, Said::Nothing);
                 self.in_parts = Some(if is_silence { Whole::Unanswered } else { Whole::Refused });
@@ -241,12 +241,12 @@ impl SuiteTrack {
     fn refused(&mut self) {
         match self.phase {
             Phase::Find => self.exhausted(),
-            // The server contradicts itself, and so has no order to tell.
+            // The server contradicts itself, so it has no order.
             Phase::Sort | Phase::Reverse | Phase::Done => self.end(),
         }
     }
 
-    /// Nothing that is open would be chosen.
+    /// The server would choose none of what is left.
     fn exhausted(&mut self) {
         if self.phase == Phase::Find {
             if self.in_order == 0 {
@@ -308,7 +308,7 @@ pub(super) struct GroupTrack {
     /// True when the chosen are offered again, behind the open ones: a server whose certificate
     /// is on a curve refuses every hello without it.
     backed: bool,
-    /// True when the server did without such a certificate.
+    /// True when the server has answered without such a certificate.
     free: bool,
     end: Option<End>,
 }
@@ -380,7 +380,7 @@ impl GroupTrack {
         if !self.chosen.contains(&group) {
             self.chosen.push(group);
         }
-        // A server that falls back on a known group, or on one of its own, has no other.
+        // A server that chose a known group again, or one that was not offered, has no others.
         if !offered || self.open.is_empty() {
             self.end = Some(End::Complete);
         }

@@ -92,7 +92,7 @@ impl ServerHello {
         Some(())
     }
 
-    /// A ServerHello that chose this and says no more.
+    /// A ServerHello with this choice and no extensions.
     #[cfg(test)]
     pub(crate) fn made_up(version: u16, suite: u16) -> Self {
         Self {
@@ -139,7 +139,7 @@ impl ServerHello {
     }
 }
 
-/// What a ServerKeyExchange tells without any cryptography.
+/// The facts of a ServerKeyExchange that need no cryptography.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyExchange {
     /// The server's share of the key exchange.
@@ -253,7 +253,7 @@ fn read_certificates(reader: &mut Reader<'_>) -> Option<Vec<Vec<u8>>> {
     (reader.is_empty() && !certificates.is_empty()).then_some(certificates)
 }
 
-/// Reads a CertificateStatus; other kinds than OCSP are not told.
+/// Reads a CertificateStatus. `None` for other types than OCSP.
 pub(super) fn ocsp_response(body: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     const OCSP: u8 = 1;
     let reader = &mut Reader::new(body);
