@@ -28,6 +28,11 @@ pub fn group(number: u16) -> Cow<'static, str> {
     named(&GROUPS, number).map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
 }
 
+/// Whether a key exchange group has a name.
+pub fn has_group(number: u16) -> bool {
+    named(&GROUPS, number).is_some()
+}
+
 /// Finds a group by its IANA name, or by the name that OpenSSL or NIST uses. Case does not matter.
 pub fn group_by_name(name: &str) -> Option<u16> {
     GROUPS

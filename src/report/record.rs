@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,7 @@ use crate::signature::Proof;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::Agreed;
 use crate::tls::hello::Parameters;
+use crate::tls::posture::Posture;
 
 /// The version of the record's schema; it grows with every change that is not an addition.
 pub const VERSION: u32 = 1;
@@ -115,6 +117,10 @@ pub struct Tls {
     /// The key-exchange group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The post-quantum posture of the key exchange. Absent: the peer showed no group, or one that
+    /// IANA does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_exchange: Option<Posture>,
     /// The application protocol that the peer chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpn: Option<String>,
@@ -153,6 +159,9 @@ pub struct Tls {
     /// Whether this is what the peer speaks to others: tlsweep cannot, and only looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy: Option<bool>,
+    /// JA3S of the ServerHello, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ja3s: Option<String>,
 }
 
 /// A plaintext dialogue before TLS.
@@ -352,6 +361,8 @@ impl Tls {
             tls.version = agreed.version.map(|n| names::version(n).into_owned());
             tls.cipher = agreed.cipher.map(|n| names::suite(n).into_owned());
             tls.group = agreed.group.map(|n| names::group(n).into_owned());
+            tls.key_exchange = Posture::new(agreed.version, agreed.group);
+            tls.ja3s = agreed.ja3s.map(|digest| HEXLOWER.encode(&digest));
             tls.alpn = agreed.alpn.as_deref().map(|p| p.escape_ascii().to_string());
             tls.key_share_reused = agreed.key_share_reused.then_some(true);
             tls.hello_retry = Some(agreed.hello_retry);

@@ -22,7 +22,9 @@ use crate::failure::{Failure, Stage};
 use crate::feed::target::{ServerIdentity, scheme_alpns};
 use crate::tls::counted::counted;
 use crate::tls::hello::{Answer, Parameters};
+use crate::tls::ja3s;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
+use crate::tls::posture::is_post_quantum;
 use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
 
 /// The cipher suites that are offered, in the order that browsers use.
@@ -164,6 +166,8 @@ pub struct Agreed {
     pub hello_retry: bool,
     /// Whether other connections may have had the same key share of ours.
     pub key_share_reused: bool,
+    /// The fingerprint of the ServerHello with which the server answered rustls.
+    pub ja3s: Option<[u8; 16]>,
 }
 
 /// A handshake that was not finished.
@@ -279,9 +283,11 @@ impl Client {
                 Ok(mut stream) => {
                     let (tap, connection) = stream.get_mut();
                     tap.end_handshake();
-                    // The session has these facts and more.
+                    let ja3s = ja3s::of_beginning(tap.beginning());
+                    // The session has the other facts.
                     tap.forget_beginning();
-                    Ok(Session { agreed: Agreed::of(connection), stream, seen })
+                    let agreed = Agreed { ja3s, ..Agreed::of(connection) };
+                    Ok(Session { agreed, stream, seen })
                 }
                 Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
             }
@@ -338,14 +344,17 @@ impl Agreed {
             alpn: hello.alpn.clone(),
             hello_retry: answer.retry.is_some(),
             key_share_reused: false,
+            ja3s: None,
         })
     }
 
     /// What a server had chosen before the handshake failed: its first bytes tell, and what `seen`
     /// tells of the key exchange.
     pub fn before_failure(beginning: &[u8], seen: &Seen) -> Option<Self> {
-        let agreed = Self::in_plain_text(&Answer::of_beginning(beginning))?;
-        Some(Self { group: agreed.group.or(seen.group), ..agreed })
+        let answer = Answer::of_beginning(beginning);
+        let agreed = Self::in_plain_text(&answer)?;
+        let ja3s = answer.hello.as_ref().map(ja3s::of_hello);
+        Some(Self { group: agreed.group.or(seen.group), ja3s, ..agreed })
     }
 
     fn of(connection: &ClientConnection) -> Self {
@@ -359,14 +368,9 @@ impl Agreed {
             hello_retry: connection.handshake_kind()
                 == Some(HandshakeKind::FullWithHelloRetryRequest),
             key_share_reused: REUSED.iter().any(is),
+            ja3s: None,
         }
     }
-}
-
-/// Whether a group is, or contains, a post-quantum key exchange: ML-KEM and its hybrids, and the
-/// drafts of them that were deployed.
-pub fn is_post_quantum(group: u16) -> bool {
-    matches!(group, 0x0200..=0x0202 | 0x11eb..=0x11ed | 0x6399 | 0x639a)
 }
 
 /// The numbers of the groups that can be offered, the default ones first.

@@ -4,6 +4,7 @@ mod counted;
 
 pub mod drain;
 pub mod handshake;
+pub mod ja3s;
 pub mod key_share;
 pub mod recorder;
 
@@ -11,3 +12,4 @@ pub mod enumerate;
 pub mod hello;
 pub mod legacy;
 pub mod plaintext;
+pub mod posture;

@@ -47,6 +47,8 @@ const LIBRARY: &[&str] = &[
     "tls::counted",
     "tls::key_share",
     "tls::hello",
+    "tls::posture",
+    "tls::ja3s",
     "tls::handshake",
     "tls::drain",
     "tls::legacy",

@@ -71,6 +71,10 @@ impl<'a> Old<'a> {
         );
         let tls = &record["tls"];
         assert_eq!(tls["legacy"], true, "{record:#}");
+        assert!(tls.get("ja3s").is_none(), "{record:#}");
+        if self.version != "TLSv1.3" {
+            assert_eq!(tls["key_exchange"], "classical", "{record:#}");
+        }
         assert_eq!(tls["version"], self.version, "{record:#}");
         assert_eq!(tls["cipher"], self.cipher, "{record:#}");
         assert_eq!(tls.get("group").map(|group| group.as_str().unwrap()), self.group, "{record:#}");

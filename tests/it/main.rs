@@ -38,6 +38,7 @@ mod enumerate;
 mod feed;
 mod fields;
 mod files;
+mod fingerprints;
 mod generate;
 mod input;
 mod layers;

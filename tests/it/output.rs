@@ -170,6 +170,7 @@ fn a_record_has_what_the_contract_says() {
     assert_eq!(record["sni"], "good.test");
     assert_eq!(record["tls"]["cipher"], "TLS_AES_128_GCM_SHA256", "the first that is offered");
     assert_eq!(record["tls"]["group"], "X25519MLKEM768");
+    assert_eq!(record["tls"]["key_exchange"], "hybrid");
     assert_eq!(record["tls"]["signature"], "ecdsa_secp256r1_sha256");
     assert_eq!(record["tls"]["signature_verified"], true);
     assert_eq!(record["chain"]["length"], 1);

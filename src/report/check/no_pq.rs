@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::names;
-use crate::tls::handshake::is_post_quantum;
+use crate::tls::posture::is_post_quantum;
 
 pub(super) const ROW: Row = Row {
     name: "no-pq",

@@ -150,7 +150,9 @@ impl Block {
         if !version.is_empty() {
             self.row("protocol", &version.join(", "));
         }
-        self.optional_row("group", tls.group.as_ref());
+        let posture = tls.key_exchange.map(|posture| posture.as_str().replace('_', "-"));
+        let group = tls.group.iter().cloned().chain(posture).collect::<Vec<_>>();
+        self.optional_row("key exchange", Some(&group.join(", ")));
         self.optional_row("ALPN", tls.alpn.as_ref());
         match (&tls.signature, &tls.signature_unchecked) {
             (Some(scheme), Some(why)) => {
@@ -159,6 +161,7 @@ impl Block {
             (Some(scheme), None) => self.row("signature", scheme),
             _ => {}
         }
+        self.optional_row("JA3S", tls.ja3s.as_ref());
         if tls.pq_intolerant == Some(true) {
             self.row("intolerant", "it answers only a hello without post-quantum groups");
         }
