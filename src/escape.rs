@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup};
+use icu_properties::{CodePointMapData, CodePointSetData};
+
 /// `text` with every character escaped that could move a cursor, end a line, break a column or
 /// change the direction of what follows.
 pub fn escaped(text: &str) -> String {
@@ -138,20 +141,22 @@ pub fn is_printable_ascii(text: &str) -> bool {
     text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
 }
 
-/// Whether a character can be printed as it is. False for control characters, line separators, and
-/// characters that reorder or hide text.
+/// Whether a character can be printed as it is. False for control characters, for every blank but the
+/// space, and for characters that reorder or hide text or that show nothing at all.
 pub fn is_plain(c: char) -> bool {
     // The common case first.
-    matches!(c, ' '..='~')
-        || !(c.is_control()
-            || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'))
+    if c.is_ascii() {
+        return matches!(c, ' '..='~');
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    let is_hidden = GeneralCategoryGroup::Separator
+        .union(GeneralCategoryGroup::Control)
+        .union(GeneralCategoryGroup::Format)
+        .contains(category);
+    !is_hidden
+        // The braille pattern without dots is a symbol, but it looks like a blank.
+        && c != '\u{2800}'
+        && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
 #[cfg(test)]
@@ -178,6 +183,64 @@ mod tests {
             escaped("a\0b\x1b[31m\u{202e}c\n\u{85}"),
             "a\\x00b\\x1b[31m\\u{202e}c\\n\\u{85}"
         );
+    }
+
+    /// Two names that differ only in such characters would look the same.
+    #[test]
+    fn characters_that_show_nothing_are_escaped() {
+        for c in [
+            // Blanks that are not the space, and the braille pattern without dots.
+            '\u{a0}',
+            '\u{1680}',
+            '\u{2000}',
+            '\u{200a}',
+            '\u{202f}',
+            '\u{205f}',
+            '\u{3000}',
+            '\u{2800}',
+            // Fillers.
+            '\u{115f}',
+            '\u{1160}',
+            '\u{3164}',
+            '\u{ffa0}',
+            '\u{17b4}',
+            // Joiners, selectors and tags.
+            '\u{34f}',
+            '\u{180b}',
+            '\u{200d}',
+            '\u{fe0f}',
+            '\u{e0100}',
+            '\u{e0020}',
+            // Format characters of single scripts.
+            '\u{600}',
+            '\u{6dd}',
+            '\u{70f}',
+            '\u{110bd}',
+            '\u{13430}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            // Separators, and characters that change the direction.
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{61c}',
+            '\u{feff}',
+            '\u{fffb}',
+        ] {
+            let number = u32::from(c);
+            assert_eq!(escaped(&format!("bank{c}")), format!("bank\\u{{{number:x}}}"));
+        }
+        for text in [
+            "b\u{fc}cher",
+            "\u{4f8b}\u{3048}",
+            "\u{645}\u{62b}\u{627}\u{644}",
+            "\u{915}\u{93f}",
+            "e\u{301}",
+            "\u{1f512}",
+        ] {
+            assert_eq!(escaped(text), text);
+        }
     }
 
     #[test]
@@ -217,7 +280,9 @@ mod tests {
     /// Against what the formats write: JSON's escapes, CSV's, and JSON's quoted by CSV.
     #[test]
     fn no_character_is_written_longer_than_it_counts() {
-        for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+        // The planes in between have ideographs at most.
+        let planes = (0..0x2_0000).chain(0xe_0000..0xe_1000).chain([u32::from(char::MAX)]);
+        for c in planes.filter_map(char::from_u32) {
             let json = match c {
                 '"' | '\\' => 2,
                 _ if is_plain(c) => c.len_utf8(),

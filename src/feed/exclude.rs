@@ -128,16 +128,19 @@ impl Lists {
 ///
 /// - Linux connects an unspecified address to loopback.
 /// - An IPv4-mapped address is sent to as IPv4.
-/// - NAT64 gateways translate `64:ff9b::/96`, and prefixes of that length in `64:ff9b:1::/48`, to
-///   the IPv4 address in the last 32 bits (RFC 6052, RFC 8215).
-/// - 6to4 (`2002::/16`, RFC 3056), Teredo (`2001::/32`, RFC 4380) and automatic tunnels to
-///   IPv4-compatible addresses (`::/96`) send packets to the IPv4 address that is in them.
+/// - NAT64 gateways translate `64:ff9b::/96` (RFC 6052) and prefixes in `64:ff9b:1::/48` (RFC 8215)
+///   to the IPv4 address in it. IPv4-translated addresses (`::ffff:0:0:0/96`, RFC 2765) are
+///   translated as well.
+/// - 6to4 (`2002::/16`, RFC 3056), Teredo (`2001::/32`, RFC 4380), ISATAP (RFC 5214) and automatic
+///   tunnels to IPv4-compatible addresses (`::/96`) send packets to the IPv4 address in it.
 fn reached(address: IpAddr) -> impl Iterator<Item = IpAddr> {
     let inner = match address.to_canonical() {
-        IpAddr::V4(inner) => Some(inner),
+        IpAddr::V4(inner) => [Some(inner), None, None, None],
         IpAddr::V6(outer) => embedded(outer),
     };
-    let is_unspecified = address.is_unspecified() || inner.is_some_and(|it| it.is_unspecified());
+    let inner = inner.into_iter().flatten();
+    let is_unspecified =
+        address.is_unspecified() || inner.clone().any(|inner| inner.is_unspecified());
     let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     [address]
         .into_iter()
@@ -145,18 +148,31 @@ fn reached(address: IpAddr) -> impl Iterator<Item = IpAddr> {
         .chain(loopback.into_iter().filter(move |_| is_unspecified))
 }
 
-/// The IPv4 address in an IPv6 address, where gateways and tunnels look for one.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses in an IPv6 address, wherever gateways and tunnels look for one.
+fn embedded(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let join = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
-    match address.segments() {
+    let one = match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0x64, 0xff9b, 1, ..] => return embedded_at_any_length(address),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x64, 0xff9b, 1, _, _, _, high, low]
-        | [0, 0, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0 | 0xffff, 0, high, low]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low]
         | [0x2002, high, low, ..] => Some(join(high, low)),
         [0x2001, 0, .., high, low] => Some(join(!high, !low)),
         _ => None,
-    }
+    };
+    [one, None, None, None]
+}
+
+/// The IPv4 addresses for prefixes of 48, 56, 64 and 96 bits (RFC 6052, section 2.2). The length
+/// that the network uses is not known. Bits 64 to 71 belong to no address.
+///
+/// An unspecified address is left out: it is only the zeros behind an address at another length.
+fn embedded_at_any_length(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
+    let [_, _, _, _, _, _, a, b, _, c, d, e, f, g, h, i] = address.octets();
+    let last = [f, g, h, i];
+    [[a, b, c, d], [b, c, d, e], [c, d, e, f], last]
+        .map(|octets| Some(Ipv4Addr::from(octets)).filter(|inner| !inner.is_unspecified()))
 }
 
 fn excluded(detail: String) -> Failure {
@@ -261,6 +277,13 @@ mod tests {
             "64:ff9b::",
             "64:ff9b:1::127.0.0.1",
             "64:ff9b:1:fffe::127.9.9.9",
+            "64:ff9b:1:7f00:0:100::",
+            "64:ff9b:1:7f:0:1::",
+            "64:ff9b:1:0:7f:0:100:0",
+            "64:ff9b:1:7f00:0:100:ffff:ffff",
+            "::ffff:0:127.0.0.1",
+            "fe80::5efe:127.0.0.1",
+            "2001:db8::200:5efe:127.0.0.1",
             "2002:7f00:1::1",
             "2001:0:1:2:3:4:80ff:fffe",
         ] {
@@ -274,6 +297,10 @@ mod tests {
             "64:ff9b::8.8.8.8",
             "64:ff9c::7f00:1",
             "64:ff9b:2::7f00:1",
+            "64:ff9b:1:808:8:800::",
+            "64:ff9b:1::",
+            "::fffe:0:127.0.0.1",
+            "fe80::100:5efe:127.0.0.1",
             "2002:808:808::1",
             "2003:7f00:1::1",
             "2001:0:1:2:3:4:7f00:1",
