@@ -66,7 +66,10 @@ pub struct Attempt {
     /// What else the handshake showed. The chain and the staple are gone once they were judged or
     /// once another attempt counts instead of this one.
     pub seen: Seen,
-    /// Whether an OCSP response was stapled; absent when no chain came.
+    /// Whether a chain came.
+    pub has_chain: bool,
+    /// Whether an OCSP response was stapled; absent when no chain came, or when the peer stopped before
+    /// the response would have come.
     pub ocsp_stapled: Option<bool>,
     /// The facts and the verdict of the chain and the staple.
     pub examined: Option<Box<Examined>>,
@@ -121,6 +124,7 @@ impl Attempt {
             dialogue: None,
             agreed: None,
             seen: Seen::default(),
+            has_chain: false,
             ocsp_stapled: None,
             examined: None,
             answer: None,

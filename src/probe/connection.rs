@@ -188,6 +188,9 @@ async fn ask_in_plain_text(
     attempt.times.handshake = Some(start.elapsed());
     attempt.agreed = Agreed::in_plain_text(&answer);
     attempt.set_seen(take_seen(&mut answer));
+    if attempt.ocsp_stapled == Some(false) && !answer.is_done {
+        attempt.ocsp_stapled = None;
+    }
     attempt.answer = Some(Box::new(answer));
     attempt
 }
@@ -195,7 +198,8 @@ async fn ask_in_plain_text(
 impl Attempt {
     /// Adds what the recorder saw.
     fn set_seen(&mut self, seen: Seen) {
-        self.ocsp_stapled = (!seen.chain.is_empty()).then_some(!seen.ocsp.is_empty());
+        self.has_chain = !seen.chain.is_empty();
+        self.ocsp_stapled = self.has_chain.then_some(!seen.ocsp.is_empty());
         self.seen = seen;
     }
 

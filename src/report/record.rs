@@ -335,10 +335,9 @@ impl Tls {
     /// What was agreed and what passed by in one handshake, completed or not.
     fn of_attempt(attempt: &Attempt) -> Self {
         let Attempt { seen, agreed, answer, .. } = attempt;
-        let has_chain = attempt.ocsp_stapled.is_some();
-        // A peer that did not ask may have had no occasion to.
+        // A peer that did not ask may not have come to the point where it asks.
         let had_occasion = match answer {
-            Some(answer) => answer.hello.is_some(),
+            Some(answer) => answer.is_done,
             None => attempt.result.is_ok(),
         };
         let was_asked = seen.client_cert_requested;
@@ -350,7 +349,9 @@ impl Tls {
                 Proof::Unproven(_) => None,
             },
             signature_unchecked: match &seen.proof {
-                Proof::Unproven(reason) if has_chain => Some(cut(reason.to_string(), DETAIL_LIMIT)),
+                Proof::Unproven(reason) if attempt.has_chain => {
+                    Some(cut(reason.to_string(), DETAIL_LIMIT))
+                }
                 _ => None,
             },
             client_cert_requested: (was_asked || had_occasion).then_some(was_asked),

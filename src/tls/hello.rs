@@ -28,6 +28,9 @@ pub struct Answer {
     pub ocsp_response: Option<Vec<u8>>,
     /// The ServerKeyExchange.
     pub key_exchange: Option<KeyExchange>,
+    /// Whether the flight came to its ServerHelloDone. Until then, a message that did not come may still
+    /// have been on its way. Never true for TLS 1.3, whose flight is encrypted.
+    pub is_done: bool,
     /// True when a client certificate was asked for.
     pub client_cert_requested: bool,
     /// The last alert.
@@ -262,7 +265,10 @@ impl Flight {
                 answer.key_exchange = Some(key_exchange);
             }
             CERTIFICATE_REQUEST => answer.client_cert_requested = true,
-            SERVER_HELLO_DONE => self.ended = true,
+            SERVER_HELLO_DONE => {
+                answer.is_done = true;
+                self.ended = true;
+            }
             SERVER_HELLO | CERTIFICATE => {
                 return Err(broken("a handshake message comes a second time"));
             }

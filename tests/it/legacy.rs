@@ -333,13 +333,18 @@ const SSL3: Old<'_> = old(&[], "SSLv3", "TLS_RSA_WITH_3DES_EDE_CBC_SHA");
 
 /// What a server of SSL 3.0 says to any hello, all in one record.
 fn ssl3_flight() -> Step {
+    ssl3_messages(3)
+}
+
+/// The first messages of that flight.
+fn ssl3_messages(count: usize) -> Step {
     let leaf = &GOOD.chain[0];
     let vec24 =
         |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[1..], bytes].concat();
     let message = |kind: u8, body: &[u8]| [vec![kind], vec24(body)].concat();
     let hello = [&[3, 0][..], &[7; 32], &[0, 0x00, 0x0a, 0]].concat();
     let messages = [message(2, &hello), message(11, &vec24(&vec24(leaf))), message(14, &[])];
-    send(record(22, &messages.concat()))
+    send(record(22, &messages[..count].concat()))
 }
 
 /// A record of SSL 3.0.
@@ -365,6 +370,29 @@ fn check_ssl3(steps: &[Step], attempts: u64) {
 #[test]
 fn ssl_3_0_by_hand() {
     check_ssl3(&[ReadHello, ssl3_flight(), Hold], 2);
+}
+
+/// The request for a certificate and the staple come behind the server's own certificate.
+#[test]
+fn what_did_not_come_before_the_flight_was_cut_off_is_not_denied() {
+    let ends = [vec![Fin], vec![Reset], vec![fatal(80), Hold], vec![Hold]];
+    for (count, end) in [1, 2].into_iter().flat_map(|count| ends.iter().map(move |e| (count, e))) {
+        let steps = [&[ReadHello, ssl3_messages(count)][..], end].concat();
+        let peer = Spec::script(steps).start();
+        let outcome = Tlsweep::json().args(["--fail-on", "no-staple"]).sweep([peer.target()]);
+        let record = outcome.only_record();
+        assert_eq!(record["tls"]["version"], "SSLv3", "{record:#}");
+        assert_eq!(record.get("cert").is_some(), count == 2, "{record:#}");
+        for unknown in ["client_cert_requested", "ocsp_stapled"] {
+            assert!(record["tls"].get(unknown).is_none(), "{record:#}");
+        }
+        assert_eq!(record["failed_checks"], json!([]), "{record:#}");
+    }
+    let peer = Spec::script([ReadHello, ssl3_flight(), Hold]).start();
+    let outcome = Tlsweep::json().sweep([peer.target()]);
+    let record = outcome.only_record();
+    assert_eq!(record["tls"]["client_cert_requested"], false, "{record:#}");
+    assert_eq!(record["tls"]["ocsp_stapled"], false, "{record:#}");
 }
 
 /// The server never uses the key of its certificate, so anybody could be it.
