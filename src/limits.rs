@@ -78,6 +78,13 @@ pub const MAX_KEPT_CERTIFICATES: usize = 64;
 /// Certificates besides the leaf among which a path is searched.
 pub const MAX_INTERMEDIATES: usize = 12;
 
+/// Certificates of the same name among these. Each of them is tried at each step of a path, so that a
+/// dozen would cost webpki a second. As many issuers of one name are tried for an OCSP staple.
+pub const MAX_NAMESAKES: usize = 4;
+
+/// How often a path that expires later is looked for once one was found.
+pub const MAX_DETOURS: usize = 4;
+
 /// What the search for the path of one chain may cost: 12 of the 20 ms that judging a chain may take.
 /// The rest is for its facts and its staple. The costs that are added up are estimates
 /// (`cert/meter.rs`), which no measurement has confirmed yet.

@@ -8,11 +8,7 @@ use super::canonical::canonical;
 use super::der::Reader;
 use super::reading::Reading;
 use super::roots::Roots;
-use crate::limits::MAX_INTERMEDIATES;
-
-/// How many of these may have the same name. Each of them is tried at each step of a path, so
-/// that a dozen would cost webpki a second.
-const MAX_NAMESAKES: usize = 4;
+use crate::limits::{MAX_INTERMEDIATES, MAX_NAMESAKES};
 
 /// A certificate that a path may lead through.
 pub(super) struct Link<'a> {

@@ -28,7 +28,11 @@ pub(super) struct Mended {
 }
 
 /// Mends these faults. Fields that cannot be read are replaced by harmless ones.
-pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems) -> Mended {
+///
+/// The serial number is replaced by `mark`. webpki does not look at it, and it tells apart what was
+/// made from two certificates: rewritten and mended, a forgery can be the same as its model in all
+/// other fields.
+pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems, mark: usize) -> Mended {
     let algorithm = write(tag::SEQUENCE, &[CLAIMED.as_ref()]);
     // webpki refuses a certificate that names two algorithms; that fault must stay until it is known.
     let another = write(tag::SEQUENCE, &[alg_id::ECDSA_SHA384.as_ref()]);
@@ -42,7 +46,7 @@ pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems) -> M
         tag::SEQUENCE,
         &[
             &version(certificate, faults),
-            &write(tag::INTEGER, &[certificate.serial.unwrap_or(&[1])]),
+            &write(tag::INTEGER, &[&[1], &mark.to_be_bytes()]),
             inner_algorithm,
             certificate.issuer.unwrap_or(EMPTY_SEQUENCE),
             &validity(certificate, faults),
@@ -196,7 +200,7 @@ mod tests {
         let der = certificate();
         let reading = Reading::new(&der);
         for role in [Role::Leaf, Role::Issuer] {
-            let mended = mend(&reading, role, Problems::default());
+            let mended = mend(&reading, role, Problems::default(), 0);
             assert!(mended.der[4..].starts_with(&mended.tbs));
             let again = Reading::new(&mended.der);
             assert_eq!(original_key(again.spki.unwrap()), reading.spki);
@@ -220,11 +224,12 @@ mod tests {
                 &Reading::new(&der),
                 Role::Issuer,
                 Problems::from_iter([Problem::BadEncoding, fault]),
+                1,
             );
             let der = mended.der.into();
             assert!(EndEntityCert::try_from(&der).is_ok(), "{fault}");
         }
-        let nothing = mend(&Reading::new(b""), Role::Leaf, Problems::from_iter(Problem::ALL));
+        let nothing = mend(&Reading::new(b""), Role::Leaf, Problems::from_iter(Problem::ALL), 2);
         assert!(EndEntityCert::try_from(&nothing.der.into()).is_ok());
     }
 }

@@ -17,7 +17,7 @@ use super::name;
 use super::reading::{Moment, Reading, algorithm_oid, holds, id, moment};
 use super::roots::Roots;
 use super::text::{bounded_hex, rfc3339};
-use crate::limits::{MAX_RESPONDERS, MAX_SINGLE_RESPONSES};
+use crate::limits::{MAX_NAMESAKES, MAX_RESPONDERS, MAX_SINGLE_RESPONSES};
 use crate::signature::Checked;
 
 /// What the server stapled about its certificate.
@@ -295,10 +295,19 @@ impl<'a> Basic<'a> {
                     .is_some_and(|hash| name_hashes.of(hash, name) == answer.issuer_name_hash)
             })
             .collect::<Vec<_>>();
-        let certified = issuers.iter().find_map(|issuer| {
+        let mut of_issuers = issuers.iter().filter_map(|issuer| {
             let answer = named.iter().find(|answer| answer.is_of_key(issuer))?;
-            Some((*answer, self.check(issuer, algorithms, now)))
+            Some((*answer, self.check(leaf, issuer, algorithms, now)))
         });
+        // Anybody can send a certificate with the issuer's name and a key of his own.
+        let first = of_issuers.next();
+        let genuine = |(_, signature): &(_, Signature)| *signature != Signature::Invalid;
+        let certified = match first {
+            Some(found) if !genuine(&found) => {
+                of_issuers.take(MAX_NAMESAKES - 1).find(genuine).or(first)
+            }
+            first => first,
+        };
         // Without the issuer, or without a known hash, only the serial number can be compared.
         let (answer, signature) = match certified {
             Some(found) => found,
@@ -335,8 +344,20 @@ impl<'a> Basic<'a> {
         holds(moments.flatten(), now)
     }
 
-    /// Whether the issuer signed this, or one whom it authorised (RFC 6960 section 4.2.2.2).
-    fn check(&self, issuer: &Issuer<'_>, algorithms: &Algorithms, now: i64) -> Signature {
+    /// Whether the issuer signed the leaf and this, or the leaf and the certificate of one who signed
+    /// this (RFC 6960 section 4.2.2.2).
+    fn check(
+        &self,
+        leaf: &Reading<'_>,
+        issuer: &Issuer<'_>,
+        algorithms: &Algorithms,
+        now: i64,
+    ) -> Signature {
+        match is_signed_by(leaf, issuer, algorithms) {
+            Some(Checked::Valid) => {}
+            Some(Checked::Unsupported(_)) => return Signature::Unchecked,
+            Some(Checked::Invalid) | None => return Signature::Invalid,
+        }
         let checked = if self.is_responder(issuer.name, issuer.key()) {
             Some(algorithms.check(&issuer.spki, self.algorithm, self.data, self.signature))
         } else {
@@ -380,16 +401,8 @@ impl<'a> Basic<'a> {
             let is_issued = certificate.issuer == Some(issuer.name);
             Some(usage.ocsp_signing && is_valid && is_issued && is_responder)
         };
-        let is_signed = || {
-            let checked = algorithms.check(
-                &issuer.spki,
-                certificate.algorithm?,
-                certificate.tbs?,
-                certificate.signature?,
-            );
-            Some(checked == Checked::Valid)
-        };
-        is_meant() == Some(true) && is_signed() == Some(true)
+        is_meant() == Some(true)
+            && is_signed_by(certificate, issuer, algorithms) == Some(Checked::Valid)
     }
 }
 
@@ -426,6 +439,16 @@ impl<'a> Answer<'a> {
     fn is_of_key(&self, issuer: &Issuer<'_>) -> bool {
         self.hash.is_some_and(|hash| issuer.has_key_hash(hash, self.issuer_key_hash))
     }
+}
+
+/// Checks the signature on a certificate with the key of this issuer.
+fn is_signed_by(
+    certificate: &Reading<'_>,
+    issuer: &Issuer<'_>,
+    algorithms: &Algorithms,
+) -> Option<Checked> {
+    let (algorithm, tbs) = (certificate.algorithm?, certificate.tbs?);
+    Some(algorithms.check(&issuer.spki, algorithm, tbs, certificate.signature?))
 }
 
 /// Limits the number of certificates that are kept of a response.

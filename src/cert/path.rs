@@ -20,9 +20,7 @@ use super::reading::{self, Reading};
 use super::rewrite::{is_beyond_webpki, is_well_formed, not_evaluated, rewrite, rewritten_anchor};
 use super::roots::{Root, Roots};
 use super::rules::{Candidate, in_words_of_webpki};
-
-/// How often a path that expires later is searched.
-const MAX_DETOURS: usize = 4;
+use crate::limits::MAX_DETOURS;
 
 /// The verdict on a chain, apart from the name that was asked for.
 #[derive(Clone, Debug)]
@@ -475,7 +473,8 @@ fn mended<'a>(
 ) -> CertificateDer<'static> {
     let rewritten = is_well_formed(link.der).then(|| rewrite(&link.reading));
     let reading = rewritten.as_deref().map(Reading::new);
-    let Mended { tbs, der } = mend(reading.as_ref().unwrap_or(&link.reading), role, known);
+    let reading = reading.as_ref().unwrap_or(&link.reading);
+    let Mended { tbs, der } = mend(reading, role, known, originals.len());
     originals.push(Original { mended: tbs, reading: &link.reading });
     der.into()
 }

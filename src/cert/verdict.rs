@@ -115,6 +115,6 @@ fn mended(leaf: &CertificateDer<'_>) -> Option<CertificateDer<'static>> {
     if !reading.extensions_complete {
         reading.extension(id::SUBJECT_ALT_NAME)?;
     }
-    let mended = mend(&reading, Role::Leaf, unparseable.into_iter().collect());
+    let mended = mend(&reading, Role::Leaf, unparseable.into_iter().collect(), 0);
     Some(mended.der.into())
 }

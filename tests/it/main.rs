@@ -17,6 +17,7 @@ mod support;
 mod cert_cases;
 mod cert_corpus;
 mod cert_facts;
+mod cert_forged;
 mod cert_handshake;
 mod cert_hostile;
 mod cert_keys;
