@@ -36,8 +36,10 @@ use tlsweep::feed::shard::Shard;
 use tlsweep::feed::target::Sni;
 use tlsweep::names;
 use tlsweep::pace::limiter::DialLimits;
+use tlsweep::pace::permit::Permits;
 use tlsweep::probe::Prober;
 use tlsweep::report::check::Checks;
+use tlsweep::report::output::queue::{Encoding, Room, queue as record_queue};
 use tlsweep::report::output::stream::Stream;
 use tlsweep::report::output::{FORMATS, Layout, write_all};
 use tlsweep::report::status::Status;
@@ -45,7 +47,7 @@ use tlsweep::scan::Scan;
 use tlsweep::sweep::{Settings, Stop, sweep};
 use tlsweep::tls::drain::Goodbye;
 use tlsweep::tls::handshake::{Alpn, Offer, Versions};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// What is offered (nothing: the default), and which of it the server takes.
 const HELLOS: [(&str, &[&str], &str); 4] = [
@@ -89,8 +91,9 @@ fn main() {
 /// From the lines to the output, as the command does it.
 fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
     let status = Arc::new(Status::default());
+    let concurrency = argument("--concurrency").unwrap_or(const { NonZero::new(500).unwrap() });
     let settings = Settings {
-        concurrency: argument("--concurrency").unwrap_or(const { NonZero::new(500).unwrap() }),
+        permits: Permits::new(concurrency),
         grace: config::GRACE,
         status: Arc::clone(&status),
     };
@@ -101,21 +104,22 @@ fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
     let input = Input::open(Vec::new(), &["-".into()], stdin).unwrap();
 
     let (lines, line_queue) = queue(config::LINE_QUEUE, None);
-    let (records, record_queue) = mpsc::channel(config::RECORD_QUEUE);
+    let (_, json) = FORMATS.into_iter().find(|(name, _)| *name == "json").unwrap();
+    let format = Arc::from(json(&Layout::default()));
+    let encoding = Encoding { format, leaves_interrupted: false, status: Arc::clone(&status) };
+    let (mut senders, records) = record_queue(NonZero::<usize>::MIN, Room::OF_A_LOOP, encoding);
     let (_stop, stopping) = watch::channel(Stop::No);
     let selection = Selection { port: config::PORT, shard: Shard::WHOLE };
     let reader = thread::spawn(move || {
         selection.send_all(input, &mut Done::default(), lines).unwrap();
     });
-    let (_, json) = FORMATS.into_iter().find(|(name, _)| *name == "json").unwrap();
     let writer = thread::spawn(move || {
-        let mut format = json(&Layout::default());
         let mut sink = Stream::new(io::sink());
-        write_all(record_queue, format.as_mut(), &mut sink, &status).unwrap();
+        write_all(records, &mut sink, &status).unwrap();
         status.counts()
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(sweep(Arc::new(scan), settings, line_queue, records, stopping));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(sweep(Arc::new(scan), settings, line_queue, senders.remove(0), stopping));
     reader.join().unwrap();
     let counts = writer.join().unwrap();
     assert_eq!(counts.ok, list.lines().count() as u64, "{counts:?}");

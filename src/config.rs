@@ -41,8 +41,8 @@ pub const GRACE: Duration = Duration::from_secs(5);
 pub const PER_HOST: NonZero<usize> = NonZero::new(4).unwrap();
 /// Lines that wait between the input and the tasks.
 pub const LINE_QUEUE: usize = 4096;
-/// Records that wait between the tasks and the output.
-pub const RECORD_QUEUE: usize = 256;
+/// Dials at once that it takes to give another core something to do.
+pub const DIALS_OF_A_LOOP: usize = 32;
 
 /// What a sweep is to do.
 #[derive(Clone, Debug)]

@@ -28,8 +28,12 @@ pub const ASIDE_LIMIT: usize = 1536;
 /// records the output has not taken yet.
 pub const BULKY_LIMIT: usize = 64;
 
-/// Records with certificates in full that wait for the output.
-pub const BULKY_QUEUE: usize = 32;
+/// Bytes of lines that wait for the output in each loop of the engine, before the last of them. As
+/// many are being written.
+pub const SHARD_BYTES: NonZero<usize> = NonZero::new(128 << 10).unwrap();
+
+/// Targets whose lines wait for the output in each loop of the engine. As many are being written.
+pub const SHARD_TARGETS: NonZero<usize> = NonZero::new(1024).unwrap();
 
 /// Connections tried for one target, retries included. With `--all-addresses` this holds for each
 /// address. Connections of `--enumerate` and other follow-ups are not counted.

@@ -1,19 +1,19 @@
 //! The engine: lines in, records out, one task a target.
 
 use std::future::Future;
-use std::num::NonZero;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, coop};
 
 use crate::deadline::within;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
 use crate::feed::queue::LineReceiver;
 use crate::pace::permit::{Permit, Permits};
+use crate::report::output::queue::RecordSender;
 use crate::report::record::Record;
 use crate::report::status::Status;
 
@@ -42,38 +42,48 @@ pub trait Work: Send + Sync + 'static {
 /// records any more.
 ///
 /// Every line that was read becomes records exactly once: also the lines that wait in the queue or
-/// in the window of a shuffle when the sweep is stopped. Memory depends on `concurrency` alone: a
-/// task holds its permit until its record is accepted.
+/// in the window of a shuffle when the sweep is stopped. Memory depends on the number of permits
+/// alone: a task holds its permit until its record is accepted.
 ///
-/// This is one loop on one runtime. It does not know whether there are others beside it.
+/// This is one loop on one runtime. It does not know whether there are others beside it, which take
+/// lines from the same queue and permits from the same number.
 pub async fn sweep<W: Work>(
     work: Arc<W>,
     settings: Settings,
-    mut lines: LineReceiver,
-    records: mpsc::Sender<Vec<Record>>,
+    lines: LineReceiver,
+    records: RecordSender,
     mut stop: watch::Receiver<Stop>,
 ) {
-    let permits = Permits::new(settings.concurrency);
-    let unfinished = Unfinished::default();
+    let Settings { permits, grace, status } = settings;
+    let shared = Arc::new(Shared { work, records, unfinished: Mutex::default() });
+    let Shared { work, records, .. } = &*shared;
     let mut tasks = JoinSet::new();
     let mut was_stopped = loop {
-        let permit = tokio::select! {
-            biased;
-            () = asked(&mut stop, Stop::Gently) => break true,
-            () = records.closed() => return,
-            permit = permits.acquire() => permit,
+        coop::consume_budget().await;
+        // What nobody waits for is taken without asking who else might have something to say.
+        let is_disturbed = records.is_closed() || stop.has_changed().unwrap_or_default();
+        let permit = match permits.try_acquire().filter(|_| !is_disturbed) {
+            Some(permit) => permit,
+            None => tokio::select! {
+                biased;
+                () = asked(&mut stop, Stop::Gently) => break true,
+                () = records.closed() => return,
+                permit = permits.acquire() => permit,
+            },
         };
-        let line = tokio::select! {
-            biased;
-            () = asked(&mut stop, Stop::Gently) => break true,
-            () = records.closed() => return,
-            line = lines.recv() => line,
+        let line = match lines.try_recv() {
+            Some(line) => Some(line),
+            None => tokio::select! {
+                biased;
+                () = asked(&mut stop, Stop::Gently) => break true,
+                () = records.closed() => return,
+                line = lines.recv() => line,
+            },
         };
         let Some(line) = line else { break false };
         while tasks.try_join_next().is_some() {}
-        settings.status.take_in();
-        let pending = unfinished.watch(line);
-        tasks.spawn(run(Arc::clone(&work), pending, permit, records.clone()));
+        status.take_in();
+        tasks.spawn(run(Pending { line, shared: Some(Arc::clone(&shared)) }, permit));
     };
     if !was_stopped {
         tokio::select! {
@@ -89,33 +99,34 @@ pub async fn sweep<W: Work>(
     lines.stop();
     let interrupted = |line: &Line| {
         let failure = Failure::new(Stage::Local, Kind::Interrupted, "the sweep was stopped");
-        vec![work.give_up(line, failure)]
+        work.give_up(line, failure)
     };
     // The reader may wait for room in the queue, so the queue is emptied during the grace.
     let give_up_the_rest = async {
         while let Some(line) = lines.recv().await {
-            settings.status.take_in();
+            status.take_in();
             // If nobody takes the records, `records.closed()` below says so.
-            if records.send(interrupted(&line)).await.is_err() {
+            if !records.send(&[interrupted(&line)]).await {
                 return;
             }
         }
     };
-    let grace = async {
+    let in_flight = async {
         tokio::select! {
             biased;
             () = asked(&mut stop, Stop::Now) => {}
-            _grace_over = within(settings.grace, finish(&mut tasks)) => {}
+            _grace_over = within(grace, finish(&mut tasks)) => {}
         }
     };
     tokio::select! {
         biased;
         () = records.closed() => return,
-        ((), ()) = async { tokio::join!(grace, give_up_the_rest) } => {}
+        ((), ()) = async { tokio::join!(in_flight, give_up_the_rest) } => {}
     }
     tasks.shutdown().await;
-    for line in unfinished.into_lines() {
-        if records.send(interrupted(&line)).await.is_err() {
+    let unfinished = std::mem::take(&mut *shared.unfinished());
+    for line in unfinished {
+        if !records.send(&[interrupted(&line)]).await {
             return;
         }
     }
@@ -124,8 +135,8 @@ pub async fn sweep<W: Work>(
 /// What the engine needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Targets that are dialled at once.
-    pub concurrency: NonZero<usize>,
+    /// The permits of all loops together.
+    pub permits: Permits,
     /// How long what is in flight may take to finish after a stop.
     pub grace: std::time::Duration,
     /// Where to count.
@@ -134,21 +145,17 @@ pub struct Settings {
 
 /// One task. A panic in it becomes a record like any other end.
 #[expect(clippy::manual_async_fn, reason = "an async fn stores its arguments twice in the future")]
-fn run<W: Work>(
-    work: Arc<W>,
-    mut pending: Pending,
-    mut permit: Permit,
-    records: mpsc::Sender<Vec<Record>>,
-) -> impl Future<Output = ()> + Send {
+fn run<W: Work>(mut pending: Pending<W>, mut permit: Permit) -> impl Future<Output = ()> + Send {
     async move {
-        let results = AssertUnwindSafe(work.work(&pending.line, &mut permit)).catch_unwind().await;
+        let Some(Shared { work, records, .. }) = pending.shared.as_deref() else { return };
+        let line = &pending.line;
+        let results = AssertUnwindSafe(work.work(line, &mut permit)).catch_unwind().await;
         let results = results.unwrap_or_else(|panic| {
             let detail = format!("a defect of tlsweep: {}", panic_message(panic.as_ref()));
-            vec![work.give_up(&pending.line, Failure::new(Stage::Local, Kind::Internal, detail))]
+            vec![work.give_up(line, Failure::new(Stage::Local, Kind::Internal, detail))]
         });
-        if let Ok(place) = records.reserve().await {
+        if records.send(&results).await {
             pending.finish();
-            place.send(results);
         }
     }
 }
@@ -170,37 +177,37 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }
 
-/// Collects the lines whose tasks were dropped before they had delivered a record.
-#[derive(Clone, Debug, Default)]
-struct Unfinished(Arc<Mutex<Vec<Line>>>);
+/// What the tasks of one loop have in common.
+struct Shared<W> {
+    work: Arc<W>,
+    records: RecordSender,
+    /// The lines whose tasks were dropped before they had delivered a record.
+    unfinished: Mutex<Vec<Line>>,
+}
 
-/// A line in work. A task that is cancelled drops it, and so hands the line to [`Unfinished`].
-struct Pending {
+/// A line in work. A task that is cancelled drops it, and so hands the line to the unfinished ones.
+struct Pending<W> {
     line: Line,
-    /// Where the line goes if this is dropped; none once it has its record.
-    unfinished: Option<Unfinished>,
+    /// None once the line has its record.
+    shared: Option<Arc<Shared<W>>>,
 }
 
-impl Unfinished {
-    fn watch(&self, line: Line) -> Pending {
-        Pending { line, unfinished: Some(self.clone()) }
-    }
-
-    fn into_lines(self) -> Vec<Line> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+impl<W> Shared<W> {
+    fn unfinished(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pending {
+impl<W> Pending<W> {
     fn finish(&mut self) {
-        self.unfinished = None;
+        self.shared = None;
     }
 }
 
-impl Drop for Pending {
+impl<W> Drop for Pending<W> {
     fn drop(&mut self) {
-        if let Some(Unfinished(lines)) = &self.unfinished {
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push(self.line.clone());
+        if let Some(shared) = &self.shared {
+            shared.unfinished().push(self.line.clone());
         }
     }
 }

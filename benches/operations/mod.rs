@@ -99,7 +99,7 @@ fn verdict_new_leaf() -> Box<dyn FnMut()> {
 fn encode(format: &str) -> Box<dyn FnMut()> {
     let record = full_record();
     let (_, make) = FORMATS.into_iter().find(|(name, _)| *name == format).unwrap();
-    let mut format = make(&Layout::default());
+    let format = make(&Layout::default());
     let mut line = Vec::new();
     Box::new(move || {
         line.clear();
@@ -115,7 +115,7 @@ fn count() -> Box<dyn FnMut()> {
 }
 
 /// What a good server leaves behind.
-fn full_record() -> Record {
+pub(crate) fn full_record() -> Record {
     let text = |text: &str| Some(text.to_owned());
     let target = "www.example.com,,tag".parse().unwrap();
     let chain = [RICH_LEAF, INTERMEDIATE].map(CertificateDer::from);

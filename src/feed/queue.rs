@@ -27,7 +27,9 @@ pub fn queue(length: usize, shuffle: Option<Shuffle>) -> (LineSender, LineReceiv
     let (sender, receiver) = mpsc::channel(length.div_ceil(BATCH).max(1));
     let gate = Arc::new(Gate::default());
     let sender = LineSender { batches: sender, batch: Vec::new(), gate: Arc::clone(&gate) };
-    (sender, LineReceiver { batches: receiver, batch: Vec::new().into_iter(), shuffle, gate })
+    let next = Next { batch: Vec::new().into_iter(), shuffle, has_ended: false };
+    let shared = Shared { next: Mutex::new(next), batches: receiver.into(), gate };
+    (sender, LineReceiver(Arc::new(shared)))
 }
 
 /// The reader's end. Dropping it ends the queue.
@@ -38,20 +40,35 @@ pub struct LineSender {
     gate: Arc<Gate>,
 }
 
-/// The engine's end.
+/// The engine's end. Its clones, one for each loop, take turns at the same lines.
+#[derive(Clone, Debug)]
+pub struct LineReceiver(Arc<Shared>);
+
 #[derive(Debug)]
-pub struct LineReceiver {
-    batches: mpsc::Receiver<Vec<Line>>,
+struct Shared {
+    next: Mutex<Next>,
+    /// Held by the one who waits for the next batch.
+    batches: tokio::sync::Mutex<mpsc::Receiver<Vec<Line>>>,
+    gate: Arc<Gate>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+struct Next {
     batch: std::vec::IntoIter<Line>,
     /// The window, until the last line has left it.
     shuffle: Option<Shuffle>,
-    gate: Arc<Gate>,
+    /// Whether there is no batch any more.
+    has_ended: bool,
 }
 
 /// What the two ends know of each other.
 #[derive(Debug, Default)]
 struct Gate {
     is_stopped: AtomicBool,
+    /// Whether the reader waited for its input when the sweep was stopped, and therefore held no
+    /// line.
+    is_shut: AtomicBool,
     /// Whether the reader waits for its input, and therefore holds no line.
     reader_waits: Mutex<bool>,
 }
@@ -107,38 +124,66 @@ impl Drop for LineSender {
 impl LineReceiver {
     /// The next line; `None` at the end of the input, or once everything that was read before
     /// [`LineReceiver::stop`] has been received. Cancelling this loses no line.
-    pub async fn recv(&mut self) -> Option<Line> {
+    pub async fn recv(&self) -> Option<Line> {
         loop {
-            let line = self.recv_in_order().await;
-            let Some(shuffle) = &mut self.shuffle else { return line };
-            match line {
-                Some(line) => {
-                    if let Some(line) = shuffle.swap(line) {
-                        return Some(line);
-                    }
-                }
-                None => return shuffle.pop(),
+            if let Some(line) = self.try_recv() {
+                return Some(line);
             }
+            let mut batches = self.0.batches.lock().await;
+            if self.0.gate.is_shut.load(Ordering::Relaxed) {
+                batches.close();
+            }
+            // Somebody else may have received a batch meanwhile; from here on nobody else does.
+            let line = self.try_recv();
+            if line.is_some() || self.0.next().has_ended {
+                return line;
+            }
+            let batch = batches.recv().await;
+            self.0.next().follow_up(batch);
         }
+    }
+
+    /// The next line if it is there already.
+    pub fn try_recv(&self) -> Option<Line> {
+        self.0.next().line()
     }
 
     /// Ends the reading. What was read by now can still be received, and after that the queue has
     /// ended: a reader that waits for its input is not waited for.
-    pub fn stop(&mut self) {
-        let waits = self.gate.lock();
-        self.gate.is_stopped.store(true, Ordering::Relaxed);
+    ///
+    /// A clone that waits in [`LineReceiver::recv`] at this moment does not hear of it; whoever
+    /// stops a sweep stops all of its loops.
+    pub fn stop(&self) {
+        let waits = self.0.gate.lock();
+        self.0.gate.is_stopped.store(true, Ordering::Relaxed);
         if *waits {
-            self.batches.close();
+            self.0.gate.is_shut.store(true, Ordering::Relaxed);
         }
     }
+}
 
-    async fn recv_in_order(&mut self) -> Option<Line> {
-        loop {
-            if let Some(line) = self.batch.next() {
+impl Shared {
+    fn next(&self) -> MutexGuard<'_, Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Next {
+    /// The next line, if it takes no other batch.
+    fn line(&mut self) -> Option<Line> {
+        let Some(shuffle) = &mut self.shuffle else { return self.batch.next() };
+        for line in self.batch.by_ref() {
+            if let Some(line) = shuffle.swap(line) {
                 return Some(line);
             }
-            self.batch = self.batches.recv().await?.into_iter();
         }
+        if self.has_ended { shuffle.pop() } else { None }
+    }
+
+    /// Goes on with the next batch, or notes that there is none.
+    fn follow_up(&mut self, batch: Option<Vec<Line>>) {
+        self.has_ended = batch.is_none();
+        self.batch = batch.unwrap_or_default().into_iter();
     }
 }
 
@@ -160,7 +205,7 @@ mod tests {
     }
 
     /// Everything that can be received without waiting for the reader to read.
-    fn received(lines: &mut LineReceiver) -> Vec<u64> {
+    fn received(lines: &LineReceiver) -> Vec<u64> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mut numbers = Vec::new();
@@ -171,13 +216,17 @@ mod tests {
         })
     }
 
+    fn try_batch(lines: &LineReceiver) -> Option<Vec<Line>> {
+        lines.0.batches.try_lock().unwrap().try_recv().ok()
+    }
+
     #[test]
     fn a_reader_that_waits_has_handed_on_every_line() {
-        let (mut sender, mut lines) = queue(1024, None);
+        let (mut sender, lines) = queue(1024, None);
         for number in 1..=3 {
             assert!(sender.take(line(number)));
             assert!(sender.before_wait());
-            assert_eq!(lines.batches.try_recv().unwrap(), [line(number)]);
+            assert_eq!(try_batch(&lines).unwrap(), [line(number)]);
             assert!(sender.after_wait());
         }
         lines.stop();
@@ -186,24 +235,24 @@ mod tests {
 
     #[test]
     fn a_reader_that_does_not_wait_hands_on_batches() {
-        let (mut sender, mut lines) = queue(1024, None);
+        let (mut sender, lines) = queue(1024, None);
         for number in 0..BATCH as u64 * 3 + 1 {
             assert!(sender.take(line(number)));
         }
-        let batches = std::iter::from_fn(|| lines.batches.try_recv().ok());
+        let batches = std::iter::from_fn(|| try_batch(&lines));
         assert_eq!(batches.map(|batch| batch.len()).collect::<Vec<_>>(), [BATCH; 3]);
         drop(sender);
-        assert_eq!(received(&mut lines), [BATCH as u64 * 3]);
+        assert_eq!(received(&lines), [BATCH as u64 * 3]);
     }
 
     #[test]
     fn a_stop_reaches_the_window_and_the_queue_of_a_reader_that_waits() {
         for read in [1, 100, 700, 3000] {
-            let (mut sender, mut lines) = queue(4096, Some(Shuffle::new(1000, 1)));
+            let (mut sender, lines) = queue(4096, Some(Shuffle::new(1000, 1)));
             (1..=read).for_each(|number| assert!(sender.take(line(number))));
             assert!(sender.before_wait());
             lines.stop();
-            let mut numbers = received(&mut lines);
+            let mut numbers = received(&lines);
             numbers.sort_unstable();
             assert_eq!(numbers, (1..=read).collect::<Vec<_>>());
             assert!(!sender.after_wait(), "what is read from now on is not of this sweep");
@@ -212,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_stop_reaches_what_a_blocked_reader_still_holds() {
-        let (mut sender, mut lines) = queue(BATCH, Some(Shuffle::new(10, 1)));
+        let (mut sender, lines) = queue(BATCH, Some(Shuffle::new(10, 1)));
         let read = BATCH as u64 * 5 + 7;
         let reader = thread::spawn(move || {
             // As from one buffer: it does not wait for its input in between.
@@ -220,7 +269,7 @@ mod tests {
             sender.before_wait()
         });
         lines.stop();
-        let mut numbers = received(&mut lines);
+        let mut numbers = received(&lines);
         numbers.sort_unstable();
         assert_eq!(numbers, (1..=read).collect::<Vec<_>>());
         assert!(!reader.join().unwrap(), "it reads no more");

@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::limits::{ASIDE_LIMIT, BULKY_LIMIT};
 
@@ -48,6 +48,15 @@ impl Permits {
         let mut permit = Permit { permits: self.clone(), may_dial: false, may_be_bulky: false };
         permit.reacquire_dial().await;
         permit
+    }
+
+    /// Permission to work on a target and to dial it, if there is one now.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        try_take(&self.0.targets)?;
+        let mut permit = Permit { permits: self.clone(), may_dial: false, may_be_bulky: false };
+        try_take(&self.0.dials)?;
+        permit.may_dial = true;
+        Some(permit)
     }
 }
 
@@ -106,6 +115,11 @@ async fn take(semaphore: &Semaphore) {
     }
 }
 
+/// Takes a permit of a semaphore if one is free now, to be given back with `add_permits`.
+fn try_take(semaphore: &Semaphore) -> Option<()> {
+    semaphore.try_acquire().ok().map(SemaphorePermit::forget)
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
@@ -130,6 +144,16 @@ mod tests {
         assert_eq!(permits.0.targets.available_permits(), ASIDE_LIMIT);
         drop((first, third));
         assert_eq!(permits.0.dials.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_free_now_is_not_taken() {
+        let permits = permits(1);
+        let only = permits.try_acquire().unwrap();
+        assert!(permits.try_acquire().is_none());
+        assert_eq!(permits.0.targets.available_permits(), ASIDE_LIMIT);
+        drop(only);
+        assert!(permits.try_acquire().is_some());
     }
 
     #[tokio::test]

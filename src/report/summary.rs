@@ -86,18 +86,22 @@ pub struct Document<'a> {
 }
 
 /// What one target adds to a [`Summary`]: it outlives the target's records until they are written.
+///
+/// It goes to another thread and is dropped there. To free what a thread has allocated on another one
+/// costs both of them a lock, so a target with one record allocates nothing here.
 #[derive(Clone, Debug)]
 pub struct Tally {
     is_ok: bool,
-    records: Vec<Counted>,
+    first: Option<Counted>,
+    others: Vec<Counted>,
 }
 
 /// What is counted of one record.
 #[derive(Clone, Debug)]
 struct Counted {
     failure: Option<(Stage, Kind)>,
-    version: Option<String>,
-    group: Option<String>,
+    version: Option<Label>,
+    group: Option<Label>,
     is_legacy: bool,
     verdict: Option<&'static str>,
     failed_checks: Vec<String>,
@@ -106,12 +110,41 @@ struct Counted {
     total: Option<f64>,
 }
 
+/// A name of IANA's, or what stands for one: its first bytes, should it be longer than they all are.
+#[derive(Clone, Copy, Debug)]
+struct Label {
+    bytes: [u8; Self::MOST],
+    length: u8,
+}
+
+impl Label {
+    const MOST: usize = 31;
+
+    fn of(text: &str) -> Self {
+        let mut length = text.len().min(Self::MOST);
+        while !text.is_char_boundary(length) {
+            length -= 1;
+        }
+        let mut bytes = [0; Self::MOST];
+        bytes.iter_mut().zip(text.bytes().take(length)).for_each(|(to, from)| *to = from);
+        Self { bytes, length: length as u8 }
+    }
+
+    fn as_str(&self) -> &str {
+        let text = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        // It is cut between two characters.
+        str::from_utf8(text).unwrap_or_default()
+    }
+}
+
 impl Tally {
     /// Of all records of a target.
     pub fn of(of_target: &[Record]) -> Self {
+        let mut records = of_target.iter().map(Counted::of);
         Self {
             is_ok: of_target.iter().any(|record| record.ok),
-            records: of_target.iter().map(Counted::of).collect(),
+            first: records.next(),
+            others: records.collect(),
         }
     }
 }
@@ -123,8 +156,8 @@ impl Counted {
         let ms = &record.ms;
         Self {
             failure: failure.map(|failure| (failure.stage, failure.kind)),
-            version: tls.and_then(|tls| tls.version.clone()),
-            group: tls.and_then(|tls| tls.group.clone()),
+            version: tls.and_then(|tls| tls.version.as_deref()).map(Label::of),
+            group: tls.and_then(|tls| tls.group.as_deref()).map(Label::of),
             is_legacy: tls.is_some_and(|tls| tls.legacy == Some(true)),
             verdict: record.trust.as_ref().map(|trust| trust.verdict.as_str()),
             failed_checks: record.failed_checks.clone().unwrap_or_default(),
@@ -143,7 +176,7 @@ impl Summary {
             true => self.ok += 1,
             false => self.failed += 1,
         }
-        tally.records.iter().for_each(|record| self.add_record(record));
+        tally.first.iter().chain(&tally.others).for_each(|record| self.add_record(record));
     }
 
     fn add_record(&mut self, record: &Counted) {
@@ -152,7 +185,7 @@ impl Summary {
         }
         self.legacy += u64::from(record.is_legacy);
         if let Some(version) = &record.version {
-            let group = record.group.as_deref();
+            let (version, group) = (version.as_str(), record.group.as_ref().map(Label::as_str));
             *entry(&mut self.versions, version) += 1;
             let of_version = entry(&mut self.connections, version);
             *entry(of_version, group.unwrap_or_default()) += 1;
@@ -259,6 +292,25 @@ mod tests {
             summary.line(Duration::from_secs(1)),
             "2 targets in 1.0 s: 1 ok, 1 failed (4 connect/refused)"
         );
+    }
+
+    #[test]
+    fn a_label_is_cut_between_two_characters() {
+        for (text, expected) in [
+            ("", ""),
+            ("TLSv1.3", "TLSv1.3"),
+            ("SecP384r1MLKEM1024 and no longer", "SecP384r1MLKEM1024 and no longe"),
+            ("0123456789 0123456789 01234567é", "0123456789 0123456789 01234567"),
+        ] {
+            assert_eq!(Label::of(text).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn every_name_of_a_group_is_a_whole_label() {
+        for group in (0..=u16::MAX).map(crate::names::group) {
+            assert_eq!(Label::of(&group).as_str(), group);
+        }
     }
 
     #[test]

@@ -196,7 +196,7 @@ fn no_line_is_longer_than_its_limit() {
                 assert!(!chain_wanted || !pem || !facts.certificates.as_ref().unwrap().is_empty());
                 let limit = if pem { PEM_LINE_LIMIT } else { OUTPUT_LINE_LIMIT };
                 for (name, make) in FORMATS {
-                    let mut format = make(&Layout { no_header: true, ..Layout::default() });
+                    let format = make(&Layout { no_header: true, ..Layout::default() });
                     let mut line = Vec::new();
                     format.append(&record, &mut line).unwrap();
                     let count = chain.len();

@@ -55,13 +55,15 @@ pub(crate) struct Sweep {
     pub(crate) shuffle: Option<Shuffle>,
     /// The targets that an earlier run has finished.
     pub(crate) done: Done,
-    pub(crate) format: Box<dyn Format>,
+    pub(crate) format: Arc<dyn Format>,
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) status: Arc<Status>,
     pub(crate) progress: Progress,
     pub(crate) reports: Reports,
     pub(crate) max_time: Option<Duration>,
     pub(crate) quiet: bool,
+    /// There is but one target.
+    pub(crate) is_one: bool,
 }
 
 impl Mode {
@@ -158,13 +160,14 @@ impl Sweep {
             selection,
             shuffle,
             done,
-            format,
+            format: Arc::from(format),
             sink,
             status,
             progress,
             reports,
             max_time,
             quiet,
+            is_one,
         })
     }
 }

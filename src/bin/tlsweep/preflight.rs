@@ -7,8 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tlsweep::config::Config;
 
+use crate::runtime::useful_loops;
+
 /// Descriptors that the process needs for itself beyond those that are open already.
 const RESERVE: u64 = 16;
+
+/// Descriptors of a loop of its own: to wait for events, to be woken, and for signals.
+const DESCRIPTORS_OF_A_LOOP: u64 = 3;
 
 /// How long the kernel keeps a connection in mind whose peer never answered
 /// (`nf_conntrack_tcp_timeout_syn_sent`).
@@ -76,7 +81,8 @@ pub(crate) fn memory(name: &str) -> Option<u64> {
 /// sentence each with the command that lifts it.
 pub(crate) fn fit(config: &mut Config) -> Vec<String> {
     let limit = raise_descriptor_limit();
-    let own = open_descriptors().unwrap_or(8) + RESERVE;
+    let loops = useful_loops(config.concurrency).get() as u64;
+    let own = open_descriptors().unwrap_or(8) + RESERVE + (loops - 1) * DESCRIPTORS_OF_A_LOOP;
     let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX).max(2);
     // A lookup holds a socket too.
     let lookups = config.lookups.min(config.concurrency);
@@ -150,14 +156,19 @@ pub(crate) fn open_descriptors() -> Option<u64> {
     Some(open.saturating_sub(1) as u64)
 }
 
+/// Arenas of the allocator besides those of the loops: for this thread, the input, the output and the
+/// reports. A thread that shares its arena with a loop waits for it.
+#[cfg(target_env = "gnu")]
+const OTHER_ARENAS: usize = 4;
+
 /// Keeps the allocator of the C library to as many arenas as there are threads that work: left alone
 /// it makes eight a core, each of which reserves 64 MiB of address space and keeps what it had at
 /// its fullest.
 pub(crate) fn bound_arenas() {
     #[cfg(target_env = "gnu")]
     {
-        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let arenas = libc::c_int::try_from(threads).unwrap_or(1);
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let arenas = libc::c_int::try_from(cores + OTHER_ARENAS).unwrap_or(1);
         #[expect(unsafe_code, reason = "a call with two integers, before there are threads")]
         // A refusal leaves the default.
         let _accepted = unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };

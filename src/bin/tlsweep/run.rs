@@ -2,6 +2,7 @@
 
 use std::future::{Future, pending};
 use std::io::{self, ErrorKind, Write as _};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,8 +12,9 @@ use tlsweep::deadline::{Clock, within};
 use tlsweep::feed::input::Line;
 use tlsweep::feed::queue::{LineSender, queue};
 use tlsweep::feed::selection::{SelectionError, Targets};
-use tlsweep::limits::BULKY_QUEUE;
+use tlsweep::pace::permit::Permits;
 use tlsweep::probe::Prober;
+use tlsweep::report::output::queue::{Encoding, Room, queue as record_queue};
 use tlsweep::report::output::write_all;
 use tlsweep::report::schema::{schema, schema_of};
 use tlsweep::report::status::{Status, StatusLine};
@@ -22,7 +24,7 @@ use tlsweep::sweep::{Settings, Stop, sweep};
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::cli::{Cli, SchemaOf};
 use crate::exit::Exit;
@@ -44,7 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     term::start_logs(cli.output.quiet, cli.output.verbose);
     term::bound_panic_reports();
     preflight::check()?;
-    let runtime = runtime::start(cli.targets.is_one()).context("cannot start the runtime")?;
+    let runtime = runtime::start().context("cannot start the runtime")?;
     let exit = runtime.block_on(run_until_stopped(cli));
     // Nobody waits for a thread that is stuck in a read or a write.
     runtime.shutdown_background();
@@ -107,25 +109,24 @@ async fn print(
 
 async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<Exit> {
     let Sweep { config, roots, checks, status, progress, reports, max_time, quiet, .. } = plan;
-    let Sweep { input, selection, shuffle, mut done, mut format, mut sink, .. } = plan;
+    let Sweep { input, selection, shuffle, mut done, format, mut sink, is_one, .. } = plan;
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     let clock = Clock::start(SystemTime::now());
     let settings = Settings {
-        concurrency: config.concurrency,
+        permits: Permits::new(config.concurrency),
         grace: config.grace,
         status: Arc::clone(&status),
     };
-    let record_queue_size = match config.wanted.is_bulky() {
-        true => BULKY_QUEUE,
-        false => config::RECORD_QUEUE,
-    };
+    let loops = if is_one { NonZero::<usize>::MIN } else { runtime::loops(config.concurrency) };
     let prober = Prober::new(config, roots, clock).context("the TLS settings make no hello")?;
     let scan = Arc::new(Scan::new(prober, checks));
     let watched = (Arc::clone(&status), Arc::clone(&scan), clock);
     let mut watch = Watch::new(reports, asked, watched)?;
 
     let (lines, line_queue) = queue(config::LINE_QUEUE, shuffle);
-    let (records, record_queue) = mpsc::channel(record_queue_size);
+    let leaves_interrupted = sink.leaves_interrupted();
+    let encoding = Encoding { format, leaves_interrupted, status: Arc::clone(&status) };
+    let (senders, records) = record_queue(loops, Room::OF_A_LOOP, encoding);
     let (stop, stopping) = watch::channel(Stop::No);
     let (ended, input_ended) = oneshot::channel();
     let (counted, stop_other_list) = (Arc::clone(&status), stop.clone());
@@ -142,15 +143,18 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
         drop(lines);
     })?;
     let counted = Arc::clone(&status);
-    let written = threads::run_apart("output", move || {
-        write_all(record_queue, format.as_mut(), sink.as_mut(), &counted)
-    })?;
+    let written =
+        threads::run_apart("output", move || write_all(records, sink.as_mut(), &counted))?;
 
-    // A task of its own runs where its tasks do; this one would be woken on another thread.
-    let sweep = tokio::spawn(sweep(scan, settings, line_queue, records, stopping));
+    let sweeps = senders.into_iter().map(|records| {
+        let (scan, settings) = (Arc::clone(&scan), settings.clone());
+        sweep(scan, settings, line_queue.clone(), records, stopping.clone())
+    });
+    let swept = runtime::run_loops(sweeps.collect())?;
+    drop((scan, line_queue, stopping));
     let engine = async {
-        // Should it panic, the output says how far it came, and the exit code that it is not whole.
-        let ended = sweep.await.map_err(io::Error::other);
+        // Should one panic, the output says how far it came, and the exit code that it is not whole.
+        let ended = swept.await;
         written.await.map(|written| written.and(ended))
     };
     let (written, signal) = tokio::select! {

@@ -1,17 +1,21 @@
 //! The threads of a sweep, and how they wait for peers.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io;
 use std::num::NonZero;
-use std::panic;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+use tlsweep::config::DIALS_OF_A_LOOP;
 use tlsweep::pace::gather::Gathering;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::threads::can_spawn;
+use crate::threads::{can_spawn, run_apart};
 
 /// With fewer tasks than this, each answer is taken when it comes.
 const CROWD: u64 = 200;
@@ -24,35 +28,94 @@ thread_local! {
     static WAITS_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Threads that a sweep needs besides those of the runtime: for stderr, the plan, the input, the
-/// output and the reports.
+/// How long a loop may sleep with nothing to do: shorter than any deadline that is common.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Threads that a sweep needs besides this one and those of its loops: for stderr, the plan, the
+/// input, the output and the reports.
 const OTHERS: usize = 5;
 
-/// A runtime with a thread per core, or with this thread alone: on one core and for one target
-/// threads would only hand work to each other, and some machines have no threads to give.
+/// A runtime on one thread, which lets a crowd's answers gather.
 ///
 /// # Errors
 /// The system does not let us wait for events.
-pub(crate) fn start(is_for_one: bool) -> io::Result<Runtime> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    if !is_for_one && cores > 1 && can_spawn(cores + OTHERS) {
-        // tokio panics when it gets no thread. It was possible a moment ago, so this is rare.
-        let report = panic::take_hook();
-        panic::set_hook(Box::new(|_panic| {}));
-        let runtime = panic::catch_unwind(|| Builder::new_multi_thread().enable_all().build());
-        panic::set_hook(report);
-        if let Ok(runtime) = runtime {
-            return runtime;
-        }
-    }
-    on_this_thread().enable_all().build()
-}
-
-/// A thread alone lets a crowd's answers gather. Beside others it did not matter: they are awake.
-fn on_this_thread() -> Builder {
+pub(crate) fn start() -> io::Result<Runtime> {
     let mut builder = Builder::new_current_thread();
     builder.on_thread_park(before_waiting).on_thread_unpark(after_waiting);
-    builder
+    builder.enable_all().build()
+}
+
+/// How many loops a sweep with so many dials at once can use: one for each core, as long as each has
+/// enough to do. A loop alone keeps the order of its lines.
+pub(crate) fn useful_loops(concurrency: NonZero<usize>) -> NonZero<usize> {
+    let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let busy = NonZero::new(concurrency.get() / DIALS_OF_A_LOOP).unwrap_or(NonZero::<usize>::MIN);
+    cores.min(busy)
+}
+
+/// How many loops a sweep with so many dials at once is to have: some machines have no threads to
+/// give.
+pub(crate) fn loops(concurrency: NonZero<usize>) -> NonZero<usize> {
+    let useful = useful_loops(concurrency);
+    match useful.get() == 1 || can_spawn(useful.get() + OTHERS) {
+        true => useful,
+        false => NonZero::<usize>::MIN,
+    }
+}
+
+/// Runs the loops of a sweep: one on this runtime, several on threads and runtimes of their own. The
+/// result waits for all of them, and is an error if one has panicked.
+///
+/// # Errors
+/// The system gives us no thread, or nothing to wait for events with.
+pub(crate) fn run_loops<F>(
+    mut loops: Vec<F>,
+) -> Result<impl Future<Output = io::Result<()>> + use<F>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut running = Vec::new();
+    if loops.len() == 1 {
+        // A task of its own runs where its tasks do; this one would be woken on another thread.
+        running.extend(loops.pop().map(tokio::spawn));
+    }
+    let (is_running, all) = watch::channel(());
+    let mut threads = Vec::new();
+    let is_running = Arc::new(is_running);
+    for sweep in loops {
+        let runtime = start().context("cannot wait for events")?;
+        let (mine, is_running) = (all.clone(), Arc::clone(&is_running));
+        threads.push(run_apart("loop", move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    () = sweep => {}
+                    () = tick() => {}
+                }
+                // Others may wait for sockets that this runtime looks after: those of the resolver.
+                drop(mine);
+                is_running.closed().await;
+            });
+        })?);
+    }
+    drop(all);
+    Ok(async move {
+        let mut result = Ok(());
+        for ended in running {
+            result = result.and(ended.await.map_err(io::Error::other));
+        }
+        for ended in threads {
+            result = result.and(ended.await.map_err(io::Error::other));
+        }
+        result
+    })
+}
+
+/// Ticks for ever. A deadline that is earlier than all those known so far interrupts the wait for
+/// events, by a system call, even where nobody is waiting. With a tick there is always an earlier one.
+async fn tick() {
+    loop {
+        tokio::time::sleep(TICK).await;
+    }
 }
 
 /// To wake up for each answer takes a twentieth of a handshake, with caches that went cold.
@@ -80,7 +143,7 @@ mod tests {
     #[test]
     fn a_thread_times_its_waits() {
         let untouched = format!("{:?}", GATHERING.get());
-        let runtime = start(true).expect("a runtime");
+        let runtime = start().expect("a runtime");
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
         assert_ne!(format!("{:?}", GATHERING.get()), untouched);
     }

@@ -2,44 +2,59 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::ops::Range;
 
 use csv_core::ReadRecordResult;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::escape::{escaped, without_formula};
+use crate::report::output::pick::{Taker, Tree, pick};
 use crate::report::output::{Format, Layout, Reader, json};
 use crate::report::record::Record;
 use crate::report::schema::Fields;
 
 struct Csv {
     fields: Fields,
-    /// JSON pointers of the fields.
-    pointers: Vec<String>,
-    header_due: bool,
+    tree: Tree,
+    has_header: bool,
+    writer: csv_core::Writer,
 }
 
 pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
     let fields = layout.fields.clone().unwrap_or_else(Fields::all);
-    let pointer = |name: &String| format!("/{}", name.replace('.', "/"));
     Box::new(Csv {
-        pointers: fields.names().iter().map(pointer).collect(),
+        tree: Tree::new(fields.names()),
         fields,
-        header_due: !layout.no_header,
+        has_header: !layout.no_header,
+        writer: csv_core::Writer::new(),
     })
 }
 
 impl Format for Csv {
-    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
-        let mut writer = csv::Writer::from_writer(out);
-        if std::mem::take(&mut self.header_due) {
-            writer.write_record(self.fields.names())?;
+    fn begin(&self, lines: &mut Vec<u8>) {
+        if self.has_header {
+            lines.splice(..0, header(&self.fields).into_bytes());
         }
-        let whole = serde_json::to_value(record)?;
-        for pointer in &self.pointers {
-            writer.write_field(whole.pointer(pointer).map_or_else(|| Ok(String::new()), cell)?)?;
+    }
+
+    fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+        let mut cells = Cells {
+            text: Vec::with_capacity(1024),
+            places: vec![0..0; self.fields.names().len()],
+            value: Vec::new(),
+        };
+        pick(record, &self.tree, &mut cells)?;
+        let mut writer = self.writer.clone();
+        for (place, cell) in cells.places.into_iter().enumerate() {
+            let cell = cells.text.get(cell).unwrap_or_default();
+            if place > 0 {
+                append(out, 2, |room| writer.delimiter(room).1);
+            }
+            append(out, 2 * cell.len() + 2, |room| writer.field(cell, room).2);
         }
-        writer.write_record(None::<&[u8]>)?;
-        writer.flush()
+        append(out, 4, |room| writer.terminator(room).1);
+        Ok(())
     }
 
     fn reader(&self) -> Option<Box<dyn Reader>> {
@@ -48,13 +63,18 @@ impl Format for Csv {
         Some(Box::new(CsvReader {
             number: place("number")?,
             target: place("target")?,
-            header: names.join(",") + "\n",
+            header: header(&self.fields),
             columns: names.len(),
             parser: csv_core::Reader::new(),
             text: Vec::new(),
             ends: vec![0; names.len() + 1],
         }))
     }
+}
+
+/// The line of field names, none of which needs quotes.
+fn header(fields: &Fields) -> String {
+    fields.names().join(",") + "\n"
 }
 
 struct CsvReader {
@@ -110,21 +130,70 @@ impl Reader for CsvReader {
     }
 }
 
-/// Text as it is but for what would break a line or be run by a spreadsheet, arrays joined by blanks,
-/// the rest as JSON.
-fn cell(value: &Value) -> io::Result<String> {
-    match value {
-        Value::String(_) | Value::Array(_) => Ok(without_formula(text(value)?)),
-        other => json::text(other),
+/// Lets `write` append to `out`, which has room for so many bytes.
+fn append(out: &mut Vec<u8>, room: usize, write: impl FnOnce(&mut [u8]) -> usize) {
+    let end = out.len();
+    out.resize(end + room, 0);
+    let written = out.get_mut(end..).map_or(0, write);
+    out.truncate(end + written);
+}
+
+/// The cells of a line, in the order in which they come.
+struct Cells {
+    text: Vec<u8>,
+    /// Where in `text` the cell of each column stands.
+    places: Vec<Range<usize>>,
+    /// A value as JSON.
+    value: Vec<u8>,
+}
+
+impl Taker for Cells {
+    fn leaf(
+        &mut self,
+        _name: &str,
+        places: &[usize],
+        value: &(impl Serialize + ?Sized),
+    ) -> serde_json::Result<()> {
+        self.value.clear();
+        value.serialize(&mut json::serializer(&mut self.value))?;
+        let start = self.text.len();
+        match (as_it_is(&self.value), self.value.first()) {
+            (Some(text), _) => self.text.extend_from_slice(text),
+            (None, Some(b'"' | b'[')) => {
+                let cell = without_formula(text(&serde_json::from_slice(&self.value)?)?);
+                self.text.extend_from_slice(cell.as_bytes());
+            }
+            (None, _) => self.text.extend_from_slice(&self.value),
+        }
+        for place in places {
+            if let Some(place) = self.places.get_mut(*place) {
+                *place = start..self.text.len();
+            }
+        }
+        Ok(())
     }
 }
 
-fn text(value: &Value) -> io::Result<String> {
+/// What stands between the quotation marks of nearly every text: letters and digits without anything
+/// that would have to be escaped.
+fn as_it_is(value: &[u8]) -> Option<&[u8]> {
+    let text = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let is_harmless = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\\');
+    let begins_well = text.first().is_none_or(|first| !b"=+-@".contains(first));
+    (begins_well && text.iter().all(is_harmless)).then_some(text)
+}
+
+/// Text as it is but for what would break a line, arrays joined by blanks, the rest as JSON.
+fn text(value: &Value) -> serde_json::Result<String> {
     match value {
         Value::String(text) => Ok(escaped(text)),
         Value::Array(items) => {
-            Ok(items.iter().map(text).collect::<io::Result<Vec<_>>>()?.join(" "))
+            Ok(items.iter().map(text).collect::<serde_json::Result<Vec<_>>>()?.join(" "))
         }
-        other => json::text(other),
+        other => {
+            let mut out = Vec::new();
+            other.serialize(&mut json::serializer(&mut out))?;
+            Ok(String::from_utf8_lossy(&out).into_owned())
+        }
     }
 }

@@ -27,22 +27,24 @@ const WEAK: [&str; 9] =
 struct Detail {
     width: usize,
     colours: Colours,
-    is_first: bool,
 }
 
 pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
     Box::new(Detail {
         width: layout.width.unwrap_or(WIDTH).max(NARROWEST),
         colours: Colours(layout.coloured),
-        is_first: true,
     })
 }
 
 impl Format for Detail {
-    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
-        if !std::mem::take(&mut self.is_first) {
-            out.push(b'\n');
+    fn begin(&self, lines: &mut Vec<u8>) {
+        if lines.starts_with(b"\n") {
+            lines.remove(0);
         }
+    }
+
+    fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+        out.push(b'\n');
         let mut block = Block { width: self.width, colours: self.colours, text: String::new() };
         block.title(record);
         if let Some(failure) = &record.error {

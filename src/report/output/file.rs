@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use crate::report::output::stream::write_most;
 use crate::report::output::zst::Frames;
 use crate::report::output::{Batch, Sink};
-use crate::report::record::Record;
 
 /// What of a file is to be kept when it is written to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,8 +90,8 @@ fn cut(file: &File, length: u64) -> io::Result<()> {
 }
 
 impl Sink for OutputFile {
-    fn wants(&self, of_target: &[Record]) -> bool {
-        !(self.is_resumable && of_target.iter().any(Record::is_interrupted))
+    fn leaves_interrupted(&self) -> bool {
+        self.is_resumable
     }
 
     fn take(&mut self, batch: &Batch) -> io::Result<()> {

@@ -4,31 +4,34 @@ use std::borrow::Cow;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Serializer;
 use serde_json::ser::Formatter;
-use serde_json::{Map, Serializer, Value};
 
 use crate::escape::{is_plain, is_printable_ascii};
+use crate::report::output::pick::{Taker, Tree, pick};
 use crate::report::output::{Format, Layout, Reader};
 use crate::report::record::Record;
 use crate::report::schema::Fields;
 
 struct Json {
     fields: Option<Fields>,
+    tree: Tree,
 }
 
 pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
-    Box::new(Json { fields: layout.fields.clone() })
+    let tree = layout.fields.as_ref().map(|fields| Tree::new(fields.names()));
+    Box::new(Json { fields: layout.fields.clone(), tree: tree.unwrap_or_default() })
 }
 
 impl Format for Json {
-    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
-        let mut serializer = Serializer::with_formatter(&mut *out, Harmless);
+    fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
         match &self.fields {
-            None => record.serialize(&mut serializer)?,
-            Some(fields) => {
-                let whole = serde_json::to_value(record)?;
-                let chosen = chosen(&whole, "", fields.names());
-                chosen.unwrap_or_else(|| Value::Object(Map::new())).serialize(&mut serializer)?;
+            None => record.serialize(&mut serializer(out))?,
+            Some(_) => {
+                let mut object = Object { out, starts: Vec::new() };
+                object.out.push(b'{');
+                pick(record, &self.tree, &mut object)?;
+                out.push(b'}');
             }
         }
         out.push(b'\n');
@@ -68,26 +71,54 @@ impl Reader for JsonReader {
     }
 }
 
-/// `value` as it stands in a line of JSON.
-pub(super) fn text(value: &Value) -> io::Result<String> {
-    let mut out = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut out, Harmless))?;
-    String::from_utf8(out).map_err(io::Error::other)
+/// Writes values as they stand in a line of JSON.
+pub(super) fn serializer(out: &mut Vec<u8>) -> Serializer<&mut Vec<u8>, impl Formatter> {
+    Serializer::with_formatter(out, Harmless)
 }
 
-/// The part of `value` that the dotted `names` choose; nothing when that is nothing.
-fn chosen(value: &Value, name: &str, names: &[String]) -> Option<Value> {
-    match value {
-        _ if names.iter().any(|chosen| chosen == name) => Some(value.clone()),
-        Value::Object(object) => {
-            let kept = object.iter().filter_map(|(key, inner)| {
-                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-                Some((key.clone(), chosen(inner, &name, names)?))
-            });
-            let kept: Map<_, _> = kept.collect();
-            (!kept.is_empty()).then_some(Value::Object(kept))
+/// An object in the making, and those inside it.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    /// Where the fields of the objects begin that have not ended yet.
+    starts: Vec<usize>,
+}
+
+impl Object<'_> {
+    /// What stands before the value of a field. Names need no escape.
+    fn name(&mut self, name: &str) {
+        if self.out.last() != Some(&b'{') {
+            self.out.push(b',');
         }
-        _ => None,
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+}
+
+impl Taker for Object<'_> {
+    fn leaf(
+        &mut self,
+        name: &str,
+        _places: &[usize],
+        value: &(impl Serialize + ?Sized),
+    ) -> serde_json::Result<()> {
+        self.name(name);
+        value.serialize(&mut serializer(self.out))
+    }
+
+    fn enter(&mut self, name: &str) {
+        self.starts.push(self.out.len());
+        self.name(name);
+        self.out.push(b'{');
+    }
+
+    /// An object of which nothing was picked is left out.
+    fn leave(&mut self) {
+        let start = self.starts.pop().unwrap_or_default();
+        match self.out.last() {
+            Some(b'{') => self.out.truncate(start),
+            _ => self.out.push(b'}'),
+        }
     }
 }
 

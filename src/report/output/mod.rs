@@ -6,6 +6,8 @@ mod csv;
 mod detail;
 pub mod file;
 mod json;
+mod pick;
+pub mod queue;
 pub mod stream;
 mod table;
 mod text;
@@ -15,12 +17,12 @@ mod zst;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
-use std::thread;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::queue::RecordReceiver;
+use crate::limits::SHARD_BYTES;
 use crate::pace::gather::Gathering;
 use crate::report::record::Record;
 use crate::report::schema::Fields;
@@ -45,15 +47,12 @@ fn text_or_table(layout: &Layout) -> Box<dyn Format> {
     }
 }
 
-/// Bytes that are gathered before they are written, while more records are waiting.
-const BUFFER: usize = 64 * 1024;
-
 /// With so many other targets in work, records may be let gather.
 const CROWD: u64 = 1;
 
-/// How long records are let gather: so much later each of them may be written. The queue holds more
-/// than come in this time.
-const NAP: Duration = Duration::from_millis(1);
+/// How long records are let gather, unless a shard fills up before: so much later each of them may be
+/// written.
+const NAP: Duration = Duration::from_millis(4);
 
 /// How lines are to look.
 #[derive(Clone, Debug, Default)]
@@ -74,12 +73,16 @@ pub struct Layout {
 pub type Make = fn(&Layout) -> Box<dyn Format>;
 
 /// A way to write records.
-pub trait Format: Send {
+pub trait Format: Send + Sync {
     /// Appends the line of `record`, its end included.
     ///
     /// # Errors
     /// The record cannot be written in this format.
-    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()>;
+    fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Makes of `lines` the first ones of the output: puts a header before them, or takes off what
+    /// stands between a record and the one before it.
+    fn begin(&self, _lines: &mut Vec<u8>) {}
 
     /// What reads such lines back; nothing when they do not tell number and target.
     fn reader(&self) -> Option<Box<dyn Reader>> {
@@ -103,9 +106,13 @@ pub trait Reader {
 pub struct OnlyFailing(pub Box<dyn Format>);
 
 impl Format for OnlyFailing {
-    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+    fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
         let is_failing = record.failed_checks.as_ref().is_some_and(|met| !met.is_empty());
         if is_failing { self.0.append(record, out) } else { Ok(()) }
+    }
+
+    fn begin(&self, lines: &mut Vec<u8>) {
+        self.0.begin(lines);
     }
 }
 
@@ -115,9 +122,24 @@ pub struct Batch {
     text: Vec<u8>,
     /// Where the lines of each target end.
     ends: Vec<usize>,
+    /// What each target adds to the counts.
+    tallies: Vec<Tally>,
 }
 
 impl Batch {
+    /// The lines of all targets.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Empties it. A batch that was very large leaves no room behind.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.text.shrink_to(2 * SHARD_BYTES.get());
+        self.ends.clear();
+        self.tallies.clear();
+    }
+
     /// The lines of each target.
     fn targets(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(&0).chain(&self.ends);
@@ -137,9 +159,9 @@ impl Batch {
 
 /// Where lines go.
 pub trait Sink: Send {
-    /// Whether the records of a target are to be written.
-    fn wants(&self, _of_target: &[Record]) -> bool {
-        true
+    /// Whether a target that was interrupted is left to a later run, which can do it again.
+    fn leaves_interrupted(&self) -> bool {
+        false
     }
 
     /// Takes lines.
@@ -171,10 +193,10 @@ pub trait Sink: Send {
 /// the sink has written it, so that the counts are those of the lines also after an error.
 ///
 /// # Errors
-/// The first error of `sink`; nothing is written after it, and the records' senders notice.
+/// The first error of `sink`, or of the format; nothing is written after it, and the records' senders
+/// notice.
 pub fn write_all(
-    mut results: mpsc::Receiver<Vec<Record>>,
-    format: &mut dyn Format,
+    mut records: RecordReceiver,
     sink: &mut dyn Sink,
     status: &Status,
 ) -> io::Result<()> {
@@ -182,23 +204,19 @@ pub fn write_all(
     let mut gathering = Gathering::new(CROWD, NAP);
     loop {
         if let Some(nap) = gathering.nap(status.counts().in_flight) {
-            #[expect(clippy::disallowed_methods, reason = "no peer is waited for")]
-            thread::sleep(nap);
+            records.nap(nap);
         }
         let begun = Instant::now();
-        let mut next = results.blocking_recv();
+        let goes_on = records.blocking_ready();
         gathering.waited(begun.elapsed());
-        if next.is_none() {
-            break;
+        while records.take(&mut writing.batch)? {
+            writing.hand_over()?;
         }
-        while let Some(of_target) = next {
-            writing.add(&of_target, format)?;
-            next = results.try_recv().ok();
+        if !goes_on {
+            return writing.step(|sink, _| sink.finish());
         }
-        writing.hand_over()?;
         writing.step(|sink, _| sink.idle())?;
     }
-    writing.step(|sink, _| sink.finish())
 }
 
 /// Targets on their way into a sink.
@@ -211,27 +229,10 @@ struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    fn add(&mut self, of_target: &[Record], format: &mut dyn Format) -> io::Result<()> {
-        self.status.finish();
-        if !self.sink.wants(of_target) {
-            self.status.leave();
-            return Ok(());
-        }
-        for record in of_target {
-            format.append(record, &mut self.batch.text)?;
-        }
-        self.batch.ends.push(self.batch.text.len());
-        self.waiting.push_back(Tally::of(of_target));
-        if self.batch.text.len() >= BUFFER { self.hand_over() } else { Ok(()) }
-    }
-
     fn hand_over(&mut self) -> io::Result<()> {
-        if self.batch.ends.is_empty() {
-            return Ok(());
-        }
+        self.waiting.extend(self.batch.tallies.drain(..));
         let taken = self.step(|sink, batch| sink.take(batch));
-        self.batch.text.clear();
-        self.batch.ends.clear();
+        self.batch.clear();
         taken
     }
 
@@ -242,8 +243,12 @@ impl Writing<'_> {
     ) -> io::Result<()> {
         let before = self.sink.written();
         let result = work(self.sink, &self.batch);
-        for _ in before..self.sink.written() {
-            self.waiting.pop_front().iter().for_each(|tally| self.status.count(tally));
+        let written = self.sink.written() - before;
+        if written > 0 {
+            let mut summary = self.status.summary();
+            // There are never more of them in memory than that.
+            let written = usize::try_from(written).unwrap_or(usize::MAX).min(self.waiting.len());
+            self.waiting.drain(..written).for_each(|tally| summary.add(&tally));
         }
         result
     }

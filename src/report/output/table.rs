@@ -47,7 +47,6 @@ struct Table {
     target: usize,
     columns: Vec<Column>,
     colours: Colours,
-    is_header_due: bool,
 }
 
 pub(super) fn format(layout: &Layout, width: usize) -> Box<dyn Format> {
@@ -72,23 +71,21 @@ pub(super) fn format(layout: &Layout, width: usize) -> Box<dyn Format> {
         target: (TARGET.0 + room).min(TARGET.1),
         columns,
         colours: Colours(layout.coloured),
-        is_header_due: true,
     })
 }
 
 impl Format for Table {
-    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
-        if std::mem::take(&mut self.is_header_due) {
-            let mut line = Line::default();
-            line.cell("target", self.target, false, None);
-            for column in &self.columns {
-                line.cell(column.name, column.width, column.is_number, None);
-            }
-            out.extend_from_slice(
-                self.colours.bold(line.text.to_uppercase().trim_end()).as_bytes(),
-            );
-            out.push(b'\n');
+    fn begin(&self, lines: &mut Vec<u8>) {
+        let mut line = Line::default();
+        line.cell("target", self.target, false, None);
+        for column in &self.columns {
+            line.cell(column.name, column.width, column.is_number, None);
         }
+        let header = self.colours.bold(line.text.to_uppercase().trim_end()) + "\n";
+        lines.splice(..0, header.into_bytes());
+    }
+
+    fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
         let cells = text::cells(record);
         let mut line = Line::default();
         line.cell(&shortened(cells.of("target"), self.target), self.target, false, None);

@@ -30,7 +30,7 @@ pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
 }
 
 impl Format for Text {
-    fn append(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+    fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
         let cells = cells(record);
         for (place, column) in COLUMNS.into_iter().enumerate() {
             let cell = cells.of(column);
