@@ -2,15 +2,22 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use futures_util::TryFutureExt;
-use tokio::time::{Instant, timeout_at};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::failure::{Failure, Kind, Stage};
 
 /// Pause before trying again when this machine ran out of descriptors, ports or memory.
 pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
+
+/// A wait whose end is noticed later than this was cut short by this machine: the process was stopped,
+/// the machine was suspended, or its cores were busy.
+const STANDSTILL: Duration = Duration::from_millis(50);
 
 /// The longest that each wait may last.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,6 +96,10 @@ impl<'a> Deadline<'a> {
 
     /// Like [`Deadline::run`], for a wait that began earlier or ends sooner: it ends at `until`.
     ///
+    /// Time in which this machine stood still does not count as the peer's. A wait whose end is noticed
+    /// too late goes on for as long as that was late, so that an answer which has come meanwhile is
+    /// read. A wait that begins after its end has the limit of its kind.
+    ///
     /// # Errors
     /// [`Expired`] says whether the wait's own limit struck or the target's.
     pub fn run_until<F: Future>(
@@ -100,8 +111,10 @@ impl<'a> Deadline<'a> {
         let until = until.min(self.end);
         let whole = until == self.end;
         let limit = if whole { self.limits.total } else { self.limit(wait) };
+        let now = Instant::now();
+        let until = if late(now, until).is_some() { now + self.limit(wait) } else { until };
         // An async function would store `future` twice.
-        timeout_at(until, future).map_err(move |_elapsed| Expired { wait, limit, whole })
+        PeerTimeout::new(until, future).map_err(move |Late| Expired { wait, limit, whole })
     }
 
     /// Sleeps for `pause`, if the target's time allows; false when it does not.
@@ -110,7 +123,7 @@ impl<'a> Deadline<'a> {
         if until >= self.end {
             return false;
         }
-        tokio::time::sleep_until(until).await;
+        sleep_until(until).await;
         true
     }
 
@@ -148,6 +161,57 @@ impl<'a> Deadline<'a> {
 /// Waits for `future` no longer than `limit`; nothing when that is over.
 pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     timeout_at(Instant::now() + limit, future).await.ok()
+}
+
+/// The same for the answer of a peer: time in which this machine stood still does not count.
+pub async fn answered_within<F: Future>(limit: Duration, answer: F) -> Option<F::Output> {
+    PeerTimeout::new(Instant::now() + limit, answer).await.ok()
+}
+
+pin_project! {
+    /// Waits for a peer.
+    ///
+    /// tokio wakes the timers before it looks at the sockets when a process goes on after a stop. So the
+    /// answers of all peers would come too late, although they have arrived.
+    struct PeerTimeout<F> {
+        #[pin]
+        answer: F,
+        #[pin]
+        end: Sleep,
+    }
+}
+
+/// The answer did not come in time.
+struct Late;
+
+impl<F> PeerTimeout<F> {
+    fn new(until: Instant, answer: F) -> Self {
+        Self { answer, end: sleep_until(until) }
+    }
+}
+
+impl<F: Future> Future for PeerTimeout<F> {
+    type Output = Result<F::Output, Late>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(answer) = this.answer.poll(cx) {
+            return Poll::Ready(Ok(answer));
+        }
+        while this.end.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let Some(standstill) = late(now, this.end.deadline()) else {
+                return Poll::Ready(Err(Late));
+            };
+            this.end.as_mut().reset(now + standstill);
+        }
+        Poll::Pending
+    }
+}
+
+/// How late it is, if that is so late that this machine must have stood still.
+fn late(now: Instant, until: Instant) -> Option<Duration> {
+    Some(now.saturating_duration_since(until)).filter(|late| *late > STANDSTILL)
 }
 
 /// The time of day, read once and moved on by the monotonic clock: steps of the system's clock
@@ -242,6 +306,39 @@ mod tests {
         let expired = expired.unwrap_err();
         assert!(expired.whole);
         assert_eq!(Failure::from(expired).stage, Stage::Handshake);
+        assert_eq!(deadline.elapsed(), LIMITS.total);
+    }
+
+    async fn is_pending(future: &mut Pin<&mut impl Future>) -> bool {
+        std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+    }
+
+    /// As after SIGCONT: the timers are woken first, and the answer is there with the next poll.
+    #[tokio::test(start_paused = true)]
+    async fn a_standstill_does_not_count() {
+        let deadline = Deadline::start(&LIMITS);
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let mut wait = std::pin::pin!(deadline.run(Wait::Connect, answered));
+        assert!(is_pending(&mut wait).await);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert!(is_pending(&mut wait).await);
+        answer.send("late").unwrap();
+        assert_eq!(wait.await.unwrap().unwrap(), "late");
+        // The total is over, but not by the target's fault.
+        let handshake = deadline.run(Wait::Handshake, tokio::time::sleep(LIMITS.handshake / 2));
+        assert!(handshake.await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_standstill_does_not_keep_a_silent_peer_waiting_for_ever() {
+        let deadline = Deadline::start(&LIMITS);
+        let mut wait = std::pin::pin!(deadline.run(Wait::Connect, std::future::pending::<()>()));
+        assert!(is_pending(&mut wait).await);
+        tokio::time::advance(LIMITS.connect + Duration::from_secs(2)).await;
+        assert!(wait.await.is_err());
+        assert_eq!(deadline.elapsed(), LIMITS.connect + Duration::from_secs(4));
+        let handshake = deadline.run(Wait::Handshake, std::future::pending::<()>()).await;
+        assert!(handshake.unwrap_err().whole);
         assert_eq!(deadline.elapsed(), LIMITS.total);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::deadline::within;
+use crate::deadline::answered_within;
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Kind, Stage};
 use crate::tls::hello::{Flight, Progress};
@@ -25,7 +25,7 @@ const REST_OF_FLIGHT: Duration = Duration::from_millis(500);
 pub async fn ask(tap: &mut Tap, hello: &[u8], flight: &mut Flight) -> Result<(), Failure> {
     tap.write_all(hello).await.map_err(of_io)?;
     read_until(tap, flight, |flight| flight.answer().hello.is_some()).await?;
-    let rest = within(REST_OF_FLIGHT, read_until(tap, flight, |_flight| false)).await;
+    let rest = answered_within(REST_OF_FLIGHT, read_until(tap, flight, |_flight| false)).await;
     rest.unwrap_or_else(|| {
         let detail = "the peer stopped in the middle of its flight";
         Err(Failure::new(Stage::Handshake, Kind::Timeout, detail))

@@ -13,7 +13,7 @@ use super::answer::{Answer, read};
 use super::question::{HEADER, Question};
 use super::udp::{Reply, Sockets};
 use super::{Cause, Families, Settings, Unresolved, tcp};
-use crate::deadline::within;
+use crate::deadline::answered_within;
 use crate::failure::{self, Failure, Kind, Stage};
 use crate::limits::RESOLVER_TCP;
 
@@ -123,7 +123,7 @@ impl NameServers {
         let edns = server.knows_edns.load(Ordering::Relaxed);
         let question = Question::new(name, record_type, edns)?;
         let over_udp = async { server.sockets.ask(&question).await };
-        let reply = within(self.limit, over_udp).await.ok_or_else(|| server.silence())?;
+        let reply = answered_within(self.limit, over_udp).await.ok_or_else(|| server.silence())?;
         let answer = match reply.map_err(|error| server.unreachable(&error, true))? {
             Reply::Message(message) => read(&message, &question, settings).ok(),
             Reply::OtherCase => Some(Answer::Truncated),
@@ -151,7 +151,7 @@ impl NameServers {
             let message = tcp::ask(server.address, question).await?;
             io::Result::Ok(read(&message, question, settings).ok())
         };
-        let answer = within(self.limit, asked).await.ok_or_else(|| server.silence())?;
+        let answer = answered_within(self.limit, asked).await.ok_or_else(|| server.silence())?;
         understood(match answer {
             Ok(Some(Answer::Truncated)) => None,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
