@@ -11,6 +11,10 @@ pub const LINE_LIMIT: usize = 16 * 1024;
 /// Characters of an invalid line that its record echoes.
 pub const ECHO_LIMIT: usize = 256;
 
+/// Bytes of a name in the input before the IDNA rules are applied to it. The longest name that the DNS
+/// can have takes less, even if its characters are decomposed.
+pub const UNMAPPED_NAME_LIMIT: usize = 2 * 1024;
+
 /// A range may have at most 2 to the power of this many addresses.
 pub const RANGE_BITS: u8 = 32;
 

@@ -145,7 +145,9 @@ impl Input {
                     for argument in arguments {
                         let bytes = argument.into_vec();
                         let length = bytes.len();
-                        if !lines.add(&bytes, length > LINE_LIMIT) {
+                        // Somebody named this target, so it has a line even if it is blank: a variable of
+                        // a shell may be empty.
+                        if !lines.hand_on(&bytes, length > LINE_LIMIT) {
                             return Ok(());
                         }
                         self.extent.position().fetch_add(length as u64 + 1, Ordering::Relaxed);
@@ -244,11 +246,18 @@ struct Lines<'a> {
 impl Lines<'_> {
     /// Hands a line on unless it is blank or a comment; false when nobody wants any more.
     fn add(&mut self, line: &[u8], is_long: bool) -> bool {
-        self.number += 1;
         let trimmed = line.trim_ascii();
         if trimmed.is_empty() && !is_long || trimmed.first() == Some(&b'#') {
+            self.number += 1;
             return true;
         }
+        self.hand_on(line, is_long)
+    }
+
+    /// Hands a line on; false when nobody wants any more.
+    fn hand_on(&mut self, line: &[u8], is_long: bool) -> bool {
+        self.number += 1;
+        let trimmed = line.trim_ascii();
         let text = if is_long {
             Err(format!("the line is longer than {LINE_LIMIT} bytes"))
         } else {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use rustls_pki_types::{DnsName, ServerName};
 
 use crate::escape::written_length;
-use crate::limits::TARGET_LIMIT;
+use crate::limits::{TARGET_LIMIT, UNMAPPED_NAME_LIMIT};
 
 /// A URL scheme that means TLS from the first byte.
 struct Scheme {
@@ -215,14 +215,30 @@ impl FromStr for Host {
             false if name.contains(['/', '\\']) => {
                 return Err(invalid("a host cannot hold a slash; write scheme://host/path"));
             }
-            false => idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
-                .map_err(|_error| invalid("not a host name: the IDNA rules refuse it"))?,
+            false => to_ascii(name)?,
         };
         match DnsName::try_from(&*ascii) {
             Ok(name) if !ascii.ends_with('.') => Ok(Self::Name(name.to_owned())),
             _ => Err(invalid(why_no_name(&ascii))),
         }
     }
+}
+
+/// Applies the IDNA rules (UTS 46).
+///
+/// Punycode takes time by the square of a label's length. So names that are too long are refused before,
+/// by their length after the mapping, which takes time by the length alone.
+fn to_ascii(name: &str) -> Result<Cow<'_, str>, InvalidTarget> {
+    if name.len() > UNMAPPED_NAME_LIMIT {
+        return Err(invalid("the name is longer than 253 characters"));
+    }
+    let is_long = |name: &str| name.split('.').any(|label| label.chars().nth(63).is_some());
+    let ascii_labels = name.split('.').filter(|label| label.is_ascii());
+    if ascii_labels.clone().any(is_long) || is_long(&idna::domain_to_unicode(name).0) {
+        return Err(invalid("a label of the name is longer than 63 characters"));
+    }
+    idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY)
+        .map_err(|_error| invalid("not a host name: the IDNA rules refuse it"))
 }
 
 /// Whether the IDNA rules leave a name as it is, which is quicker to see than to try.
@@ -432,6 +448,11 @@ mod tests {
         }
         assert!(reason(&format!("{}.example", "a".repeat(64))).contains("63"));
         assert!(reason(&format!("{}example", "abcdefg.".repeat(40))).contains("253"));
+        // Some characters become several: U+3316 six.
+        for label in ["\u{4e00}".repeat(64), "\u{3316}".repeat(11), "\u{4e00}".repeat(600)] {
+            assert!(reason(&format!("a.{label}.example")).contains("63"));
+        }
+        assert!(reason(&format!("{}example", "\u{4e00}.".repeat(1000))).contains("253"));
     }
 
     proptest::proptest! {

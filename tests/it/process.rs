@@ -20,6 +20,16 @@ fn empty_input_is_no_lines_and_success() {
     assert!(outcome.assert_complete().stdout.is_empty());
 }
 
+/// `tlsweep "$HOST"` in a shell where the variable is empty must not pass a check.
+#[test]
+fn a_blank_argument_is_a_target_that_is_none() {
+    for argument in ["", " ", "# no comment"] {
+        let outcome = Tlsweep::json().args(["--fail-on", "error", argument]).run("");
+        assert_eq!(outcome.code, Some(1), "{argument:?}: {}", outcome.stderr);
+        assert_eq!(verdict(&outcome.records[0]), "input/invalid_target", "{argument:?}");
+    }
+}
+
 #[test]
 fn dead_hosts_are_results_and_not_errors() {
     let outcome = Tlsweep::json().sweep([Spec::refusing().start().target()]);

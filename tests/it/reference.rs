@@ -119,6 +119,7 @@ fn limits_in_force() {
         ("targets that `--shuffle`", limits::MAX_SHUFFLE.to_string()),
         ("targets that are judged", limits::BULKY_LIMIT.to_string()),
         ("a line of input", kib(limits::LINE_LIMIT)),
+        ("a name in the input", kib(limits::UNMAPPED_NAME_LIMIT)),
         ("echo of a line that is no target", limits::ECHO_LIMIT.to_string()),
         ("evidence", limits::EVIDENCE_LIMIT.to_string()),
         ("plain text before TLS", kib(limits::PLAINTEXT_LIMIT)),

@@ -228,9 +228,12 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         // Messages have one prefix, whoever they are from; a reader that is gone reads none.
         let _unread = write!(io::stderr(), "tlsweep: ");
     }
-    let printed = match text.lines().all(|line| line.chars().all(is_plain)) {
+    // clap repeats arguments as they are. Without its styles, an escape sequence is gone from `text`, so
+    // the arguments themselves are looked at.
+    let steers = std::env::args_os()
+        .any(|argument| argument.to_str().is_none_or(|argument| !argument.chars().all(is_plain)));
+    let printed = match !steers && text.lines().all(|line| line.chars().all(is_plain)) {
         true => error.print(),
-        // It repeats an argument that would steer the terminal.
         false => text.lines().try_for_each(|line| writeln!(io::stderr(), "{}", escaped(line))),
     };
     match error.exit_code() {

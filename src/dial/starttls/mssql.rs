@@ -75,7 +75,10 @@ impl Dialogue for Mssql {
                 return Ok(None);
             };
             let length = usize::from(u16::from_be_bytes([high, low]));
-            let payload = length.checked_sub(HEADER).filter(|_| length <= LARGEST_PACKET);
+            // Nobody has a use for an empty packet, and a stream of them would never end.
+            let payload = length
+                .checked_sub(HEADER)
+                .filter(|&payload| payload > 0 && length <= LARGEST_PACKET);
             let Some(payload) = packets.take(payload.ok_or_else(malformed)?) else {
                 return Ok(None);
             };
@@ -210,7 +213,10 @@ impl Packets {
             [kind] if !is_packet(kind) => Err(Unpackable("the peer's bytes are no TDS packet")),
             [_, _, high, low, _, _, _, _] => {
                 let length = usize::from(u16::from_be_bytes([high, low]));
-                let payload = length.checked_sub(HEADER).filter(|_| length <= LARGEST_PACKET);
+                // Nobody has a use for an empty packet, and a stream of them would never end.
+                let payload = length
+                    .checked_sub(HEADER)
+                    .filter(|&payload| payload > 0 && length <= LARGEST_PACKET);
                 self.owed = payload.ok_or(Unpackable("the length of a TDS packet is invalid"))?;
                 self.header.clear();
                 Ok(())
@@ -362,6 +368,7 @@ mod tests {
             (&b"\x16"[..], "the peer's TLS is not inside TDS packets"),
             (b"H", "the peer's bytes are no TDS packet"),
             (b"\x12\x01\x00\x07\x00\x00\x01\x00", "the length of a TDS packet is invalid"),
+            (b"\x12\x01\x00\x08\x00\x00\x01\x00", "the length of a TDS packet is invalid"),
             (b"\x12\x01\x80\x00\x00\x00\x01\x00", "the length of a TDS packet is invalid"),
         ] {
             for size in [1, 100] {
