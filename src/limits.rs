@@ -113,6 +113,10 @@ pub const OUTPUT_LINE_LIMIT: usize = 32 * 1024;
 /// Bytes of an output line with `--pem`.
 pub const PEM_LINE_LIMIT: usize = 384 * 1024;
 
+/// Bytes of a line that is read back as a record. What tlsweep writes is shorter, with `--pem` and
+/// `--enumerate` as well.
+pub const RECORD_LIMIT: usize = 4 << 20;
+
 /// Bytes that target and tag together may take in an output line. A line that needs more is an
 /// `invalid_target`.
 pub const TARGET_LIMIT: usize = 4 * 1024;

@@ -4,20 +4,20 @@ use crate::failure::Failure;
 use crate::feed::input::Line;
 use crate::pace::permit::Permit;
 use crate::probe::{Probed, Prober};
-use crate::report::check::Checks;
 use crate::report::record::Record;
+use crate::report::review::Review;
 use crate::sweep::Work;
 
 /// The work of a sweep: every line is probed and comes out as records.
 pub struct Scan {
     prober: Prober,
-    checks: Checks,
+    review: Review,
 }
 
 impl Scan {
-    /// Probes with `prober`, and says which of `checks` a record meets.
-    pub fn new(prober: Prober, checks: Checks) -> Self {
-        Self { prober, checks }
+    /// Probes with `prober`, and adds to every record what `review` comes to.
+    pub fn new(prober: Prober, review: impl Into<Review>) -> Self {
+        Self { prober, review: review.into() }
     }
 
     /// What probes the lines.
@@ -27,9 +27,7 @@ impl Scan {
 
     fn record(&self, line: &Line, probed: Probed) -> Record {
         let mut record = Record::of_probe(line, probed);
-        if !self.checks.is_empty() {
-            record.failed_checks = Some(self.checks.met_by(&record));
-        }
+        self.review.complete(&mut record);
         record
     }
 }

@@ -8,7 +8,7 @@ use encoding_rs_io::DecodeReaderBytes;
 use flate2::read::MultiGzDecoder;
 
 /// Where bytes come from.
-pub(super) type Bytes = Box<dyn Read + Send>;
+pub(crate) type Bytes = Box<dyn Read + Send>;
 
 /// How a source is encoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,18 +27,18 @@ const MAGIC: [(&[u8], Encoding); 4] = [
 ];
 
 /// A source as text.
-pub(super) struct Decoded {
-    pub(super) text: Bytes,
+pub(crate) struct Decoded {
+    pub(crate) text: Bytes,
     /// Whether `position` counts the bytes of the source itself. The lines of an encoded source
     /// have another length than its bytes.
-    pub(super) is_counted: bool,
+    pub(crate) is_counted: bool,
 }
 
 /// Decodes `source`. When it is encoded, `position` counts the bytes that are read from it.
 ///
 /// # Errors
 /// Its first bytes cannot be read.
-pub(super) fn decoded(mut source: Bytes, position: &Arc<AtomicU64>) -> io::Result<Decoded> {
+pub(crate) fn decoded(mut source: Bytes, position: &Arc<AtomicU64>) -> io::Result<Decoded> {
     let (start, encoding) = first_bytes(&mut source)?;
     let source = Cursor::new(start).chain(source);
     let Some(encoding) = encoding else {

@@ -1,6 +1,6 @@
 //! What is to be swept, and in which order.
 
-mod decode;
+pub(crate) mod decode;
 pub mod exclude;
 pub mod extent;
 pub mod hint;

@@ -6,6 +6,8 @@ pub mod latency;
 pub mod metrics;
 pub mod output;
 pub mod record;
+pub mod replay;
+pub mod review;
 pub mod schema;
 pub mod status;
 pub mod summary;

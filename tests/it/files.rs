@@ -11,8 +11,9 @@ use crate::support::peer::Spec;
 use crate::support::pki::CA;
 
 /// Every flag that names a file, and whether the file is written.
-const FLAGS: [(&str, bool); 7] = [
+const FLAGS: [(&str, bool); 8] = [
     ("--file", false),
+    ("--from", false),
     ("--exclude", false),
     ("--roots", false),
     ("--output", true),
@@ -92,9 +93,13 @@ fn every_pair_of_files_of_which_one_is_written_is_refused() {
                     for (first, second) in [(&first, &second), (&second, &first)] {
                         let args = [Path::new(one), first, Path::new(other), second];
                         let run = Tlsweep::new().args(["-j", "--resume", &target, "-o"]);
-                        let run = match [one, other].contains(&"--output") {
-                            true => Tlsweep::new().args(["-j", &target]),
-                            false => run.args([place.dir.path().join("out")]),
+                        let run = match [one, other] {
+                            // It goes with neither targets nor --resume.
+                            names if names.contains(&"--from") => Tlsweep::new().args(["-j"]),
+                            names if names.contains(&"--output") => {
+                                Tlsweep::new().args(["-j", &target])
+                            }
+                            _ => run.args([place.dir.path().join("out")]),
                         };
                         let what = format!("{one} and {other} by {alias_name}, {content:?}");
                         assert_refused(&run.args(args).run(""), [one, other], &what);

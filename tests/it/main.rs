@@ -56,6 +56,7 @@ mod process;
 mod proof;
 mod real;
 mod reference;
+mod replay;
 mod resume;
 mod starttls;
 mod starttls_real;

@@ -17,6 +17,7 @@ mod plan;
 mod preflight;
 mod progress;
 mod replaced;
+mod replay;
 mod roots;
 mod run;
 mod runtime;
@@ -41,6 +42,11 @@ fn main() -> ExitCode {
         Ok(given) => given.with_demo_defaults(&matches),
         Err(error) => return term::usage(&error),
     };
+    if let Err(error) = given.check_replay(&matches) {
+        term::error(&error);
+        term::flush();
+        return Exit::Unusable.into();
+    }
     let exit = run::run(given).unwrap_or_else(|error| {
         term::error(&error);
         Exit::Unusable

@@ -30,6 +30,7 @@ use crate::cli::{Artifact, Cli, SchemaOf};
 use crate::destination::Destination;
 use crate::dry_run::DryRun;
 use crate::progress::Progress;
+use crate::replay::Replay;
 use crate::watch::{self, Reports};
 use crate::{demo, files, preflight, roots, stdio, term};
 
@@ -39,6 +40,8 @@ pub(crate) enum Mode {
     Sweep(Box<Sweep>),
     /// Read and count the targets.
     DryRun(Box<DryRun>),
+    /// Read records of earlier sweeps.
+    Replay(Box<Replay>),
     /// Print the man page or a completion script.
     Generate(Artifact),
     /// Print a schema.
@@ -81,6 +84,9 @@ impl Mode {
             return Ok(Self::Schema(of));
         }
         files::check(&cli.files())?;
+        if !cli.targets.from.is_empty() {
+            return Replay::plan(cli).map(Box::new).map(Self::Replay);
+        }
         let mut config = cli.config(exclusions(&cli)?)?;
         check_source(&config)?;
         let checks = cli.certificates.checks()?;
@@ -115,12 +121,7 @@ impl Sweep {
         if cli.output.file().is_none() {
             stdio::check_stdout()?;
         }
-        let reports = Reports::open(watch::Settings {
-            status: cli.operator.status_interval(),
-            status_file: cli.operator.status_file.take(),
-            metrics: cli.operator.metrics.take(),
-            summary: cli.operator.summary.take(),
-        })?;
+        let reports = Reports::open(watch::Settings::of(&mut cli.operator))?;
         let is_one = cli.targets.is_one();
         let (targets, files) = match cli.is_demo() {
             true => (runtime.block_on(demo::start(&mut roots))?, Vec::new()),

@@ -71,6 +71,7 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
     };
     match mode {
         Mode::Sweep(plan) => run_sweep(*plan, signals, asked).await,
+        Mode::Replay(plan) => plan.run(signals, asked).await,
         Mode::DryRun(plan) => print(move || plan.run(), signals).await,
         Mode::Generate(artifact) => print(move || generate::text(artifact), signals).await,
         Mode::Schema(of) => {
@@ -120,7 +121,9 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     let loops = if is_one { NonZero::<usize>::MIN } else { runtime::loops(config.concurrency) };
     let prober = Prober::new(config, roots, clock).context("the TLS settings make no hello")?;
     let scan = Arc::new(Scan::new(prober, checks));
-    let watched = (Arc::clone(&status), Arc::clone(&scan), clock);
+    let scanning = Arc::clone(&scan);
+    let lookups = Box::new(move || scanning.prober().lookups());
+    let watched = (Arc::clone(&status), lookups as Box<_>, clock);
     let mut watch = Watch::new(reports, asked, watched)?;
 
     let (lines, line_queue) = queue(config::LINE_QUEUE, shuffle);

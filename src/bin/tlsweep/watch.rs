@@ -14,11 +14,11 @@ use tlsweep::escape::shown;
 use tlsweep::report::metrics::exposition;
 use tlsweep::report::status::{Moment, Process, Status};
 use tlsweep::report::summary::Document;
-use tlsweep::scan::Scan;
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use crate::cli::Operator;
 use crate::exit::Exit;
 use crate::preflight::{memory, open_descriptors};
 use crate::replaced::Replaced;
@@ -40,6 +40,18 @@ pub(crate) struct Settings {
     pub(crate) status_file: Option<PathBuf>,
     pub(crate) metrics: Option<PathBuf>,
     pub(crate) summary: Option<PathBuf>,
+}
+
+impl Settings {
+    /// What the command line asks for.
+    pub(crate) fn of(operator: &mut Operator) -> Self {
+        Self {
+            status: operator.status_interval(),
+            status_file: operator.status_file.take(),
+            metrics: operator.metrics.take(),
+            summary: operator.summary.take(),
+        }
+    }
 }
 
 /// Where to write what, and how often.
@@ -104,7 +116,8 @@ struct Due {
 /// status file that is a pipe and is not read.
 struct Sources {
     status: Arc<Status>,
-    scan: Arc<Scan>,
+    /// How many lookups of names wait or are in flight.
+    lookups: Box<dyn Fn() -> usize + Send + Sync>,
     clock: Clock,
     /// `None`: stderr.
     lines: Option<Mutex<File>>,
@@ -120,11 +133,11 @@ impl Watch {
     pub(crate) fn new(
         reports: Reports,
         asked: Signal,
-        (status, scan, clock): (Arc<Status>, Arc<Scan>, Clock),
+        (status, lookups, clock): (Arc<Status>, Box<dyn Fn() -> usize + Send + Sync>, Clock),
     ) -> Result<Self> {
         let lines = reports.lines.map(Mutex::new);
         let (metrics, has_failed) = (reports.metrics, false.into());
-        let sources = Arc::new(Sources { status, scan, clock, lines, metrics, has_failed });
+        let sources = Arc::new(Sources { status, lookups, clock, lines, metrics, has_failed });
         sources.write_metrics(None)?;
         let ticks = reports.interval.map(|interval| {
             let mut ticks = interval_at(Instant::now() + interval, interval);
@@ -251,7 +264,7 @@ impl Sources {
             time: self.clock.now(),
             elapsed: self.clock.elapsed(),
             process: Process {
-                resolver_queue: self.scan.prober().lookups(),
+                resolver_queue: (self.lookups)(),
                 rss: memory("VmRSS:"),
                 descriptors: open_descriptors(),
             },

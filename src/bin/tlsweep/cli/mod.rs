@@ -11,13 +11,35 @@ mod tls;
 mod values;
 
 use anyhow::{Result, bail};
-use clap::{ArgMatches, Parser};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, Parser};
 use tlsweep::cert::Wanted;
 use tlsweep::config::{self, Config};
 use tlsweep::feed::exclude::Exclusions;
 
+pub(crate) use self::operator::Operator;
 pub(crate) use self::output::{Artifact, Output, SchemaOf};
 use crate::help::after_help;
+
+/// The flags that go with `--from`, by the names of their fields.
+const REPLAYED: [&str; 16] = [
+    "from",
+    "fail_on",
+    "format",
+    "json",
+    "fields",
+    "output",
+    "no_header",
+    "only_failing",
+    "color",
+    "status",
+    "status_file",
+    "summary",
+    "metrics",
+    "quiet",
+    "verbose",
+    "print_schema",
+];
 
 /// A mass TLS handshake scanner: one line in, one line out.
 ///
@@ -37,7 +59,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) certificates: certificates::Certificates,
     #[command(flatten)]
-    pub(crate) operator: operator::Operator,
+    pub(crate) operator: Operator,
     #[command(flatten)]
     pub(crate) output: Output,
 
@@ -54,6 +76,29 @@ impl Cli {
             self.deadlines.shorten_for_demo(matches);
         }
         self
+    }
+
+    /// Checks that every flag that was given means something where nothing is dialled.
+    ///
+    /// # Errors
+    /// The first flag that `--from` leaves nothing to do.
+    pub(crate) fn check_replay(&self, matches: &ArgMatches) -> Result<()> {
+        if self.targets.from.is_empty() {
+            return Ok(());
+        }
+        let command = Self::command();
+        let given = command.get_arguments().filter(|arg| {
+            matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+        });
+        for arg in given {
+            if !REPLAYED.contains(&arg.get_id().as_str()) {
+                let flag = arg.get_long().unwrap_or("TARGET");
+                bail!(
+                    "--{flag} is about dialling, and --from dials nothing: leave one of them out"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Whether the demo's servers are the targets.
@@ -87,9 +132,6 @@ impl Cli {
     /// What no single flag could know, such as `--fields` for text.
     pub(crate) fn config(&self, exclude: Exclusions) -> Result<Config> {
         let format = self.output.format(self.targets.is_one())?;
-        if self.output.fields.is_some() && ["text", "detail"].contains(&format) {
-            bail!("--fields goes with --format json or csv; what text and detail show is fixed");
-        }
         Ok(Config {
             concurrency: self.dialling.concurrency,
             lookups: config::LOOKUPS,

@@ -116,16 +116,21 @@ impl Output {
     /// The name of the format; `is_one`: there is but one target, given as an argument.
     ///
     /// # Errors
-    /// The name of the file ends as if it was to be in a format that tlsweep does not write.
+    /// The name of the file ends as if it was to be in a format that tlsweep does not write, or the format
+    /// has no `--fields`.
     pub(crate) fn format(&self, is_one: bool) -> Result<&str> {
         let by_ending = self.by_ending()?;
-        Ok(match self.format.as_str() {
+        let format = match self.format.as_str() {
             _ if self.json => "json",
             AUTO if self.file().is_some() => by_ending.unwrap_or("text"),
             AUTO if is_one && stdout().is_terminal() => "detail",
             AUTO => "text",
             named => named,
-        })
+        };
+        if self.fields.is_some() && ["text", "detail"].contains(&format) {
+            bail!("--fields goes with --format json or csv; what text and detail show is fixed");
+        }
+        Ok(format)
     }
 
     fn by_ending(&self) -> Result<Option<&'static str>> {

@@ -28,6 +28,12 @@ pub(crate) struct Targets {
     #[arg(short, long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
+    /// File of records that an earlier sweep wrote as JSON: read them and dial nothing; repeatable
+    ///
+    /// - is stdin. What is asked of the records (--fail-on, --format, --summary, …) works as on a sweep.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "files"])]
+    pub(crate) from: Vec<PathBuf>,
+
     /// Port of targets that name none, 1 to 65535
     #[arg(short, long, value_name = "N", default_value_t = config::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: u16,
@@ -77,13 +83,16 @@ impl Targets {
 
     /// Where lines are read, unless the `demo` brings its own.
     pub(super) fn input_places(&self, demo: bool) -> Vec<Place<'_>> {
-        if self.targets.is_empty() && self.files.is_empty() && !demo {
+        let is_from_stdin = self.targets.is_empty() && self.files.is_empty();
+        if is_from_stdin && self.from.is_empty() && !demo {
             return vec![Place::Stdin];
         }
-        let files = self.files.iter().map(PathBuf::as_path);
-        files
-            .map(|path| if path == Path::new("-") { Place::Stdin } else { Place::Path(path) })
-            .collect()
+        places(&self.files)
+    }
+
+    /// Where records of earlier sweeps are read.
+    pub(super) fn replayed_places(&self) -> Vec<Place<'_>> {
+        places(&self.from)
     }
 
     /// Which targets to sweep.
@@ -96,4 +105,12 @@ impl Targets {
         let size = self.shuffle?;
         Some((usize::try_from(size).unwrap_or(usize::MAX), self.seed))
     }
+}
+
+/// Files of which `-` is stdin.
+fn places(files: &[PathBuf]) -> Vec<Place<'_>> {
+    let files = files.iter().map(PathBuf::as_path);
+    files
+        .map(|path| if path == Path::new("-") { Place::Stdin } else { Place::Path(path) })
+        .collect()
 }

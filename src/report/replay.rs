@@ -1,0 +1,256 @@
+//! Records that earlier sweeps wrote as JSON, read back one target at a time.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::vec;
+
+use serde::Deserialize;
+
+use crate::escape::{escaped, shown};
+use crate::feed::decode::decoded;
+use crate::limits::{ADDRESSES_LIMIT, RECORD_LIMIT};
+use crate::report::record::{Record, VERSION};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// The records of several files, in order. Memory does not depend on how many there are.
+pub struct Records {
+    sources: vec::IntoIter<PathBuf>,
+    file: Option<OpenFile>,
+    /// The records of the target that is being read.
+    target: Vec<Record>,
+    /// What ended the reading, once what came before it is handed out.
+    error: Option<ReplayError>,
+}
+
+/// What comes next in the files.
+#[derive(Debug)]
+pub enum Next {
+    /// All records of a target.
+    Target(Vec<Record>),
+    /// This file ends in the middle of a record. The record is left out.
+    Torn(String),
+    /// There is nothing more.
+    End,
+}
+
+/// A file that cannot be replayed. What came before the fault was handed out.
+#[derive(Debug)]
+pub struct ReplayError {
+    file: String,
+    /// From 1; none: it is about the whole file.
+    line: Option<u64>,
+    reason: String,
+}
+
+/// A file that is being read.
+struct OpenFile {
+    name: String,
+    reader: BufReader<Box<dyn Read + Send>>,
+    lines: u64,
+    line: Vec<u8>,
+}
+
+/// How far a line was read.
+enum Line {
+    Whole,
+    /// The file ended, and the line has no end.
+    Unended,
+    /// The file ended behind the last line.
+    End,
+}
+
+/// The one field that every version of the schema has.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u32,
+}
+
+impl Records {
+    /// The records of `files`, of which `-` is stdin.
+    ///
+    /// # Errors
+    /// The first file that is not there or cannot be opened.
+    pub fn open(files: Vec<PathBuf>) -> Result<Self, ReplayError> {
+        for path in files.iter().filter(|path| !is_stdin(path)) {
+            let found = path.metadata().map_err(|error| ReplayError::of(path, &error))?;
+            // Opening a FIFO waits for its writer, so that happens when its turn comes.
+            if found.is_file() {
+                File::open(path).map_err(|error| ReplayError::of(path, &error))?;
+            } else if found.is_dir() {
+                return Err(ReplayError::of(path, &io::ErrorKind::IsADirectory.into()));
+            }
+        }
+        Ok(Self { sources: files.into_iter(), file: None, target: Vec::new(), error: None })
+    }
+
+    /// Reads on until there is something to tell.
+    ///
+    /// # Errors
+    /// A file cannot be read, or has something else than records of this version in it.
+    pub fn read_next(&mut self) -> Result<Next, ReplayError> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        match self.read_on() {
+            Err(error) if !self.target.is_empty() => {
+                self.error = Some(error);
+                Ok(Next::Target(std::mem::take(&mut self.target)))
+            }
+            next => next,
+        }
+    }
+
+    fn read_on(&mut self) -> Result<Next, ReplayError> {
+        loop {
+            let Some(file) = &mut self.file else {
+                // A target does not go on in the next file.
+                if !self.target.is_empty() {
+                    return Ok(Next::Target(std::mem::take(&mut self.target)));
+                }
+                match self.sources.next() {
+                    Some(path) => self.file = Some(OpenFile::open(&path)?),
+                    None => return Ok(Next::End),
+                }
+                continue;
+            };
+            let line = match file.read_line() {
+                Ok(line) => line,
+                // A compressed file that was torn off.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    let torn = Next::Torn(file.name.clone());
+                    self.file = None;
+                    return Ok(torn);
+                }
+                Err(error) => return Err(file.error(error.to_string())),
+            };
+            if matches!(line, Line::End) {
+                self.file = None;
+                continue;
+            }
+            let record = match (file.record(), line) {
+                (Err(_torn), Line::Unended) => {
+                    let torn = Next::Torn(file.name.clone());
+                    self.file = None;
+                    return Ok(torn);
+                }
+                (record, _) => record?,
+            };
+            let goes_on = self.target.first().is_none_or(|first| is_of_one_target(first, &record));
+            if goes_on && self.target.len() < ADDRESSES_LIMIT.get() {
+                self.target.push(record);
+            } else {
+                return Ok(Next::Target(std::mem::replace(&mut self.target, vec![record])));
+            }
+        }
+    }
+}
+
+/// With `--all-addresses` a target has a record for each address, and they stand together.
+fn is_of_one_target(one: &Record, other: &Record) -> bool {
+    let words = |record: &Record| (record.line, record.number, record.time, record.port);
+    words(one) == words(other)
+        && one.target == other.target
+        && one.host == other.host
+        && one.tag == other.tag
+        && one.addr != other.addr
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+impl OpenFile {
+    fn open(path: &Path) -> Result<Self, ReplayError> {
+        let (name, source): (_, Box<dyn Read + Send>) = match is_stdin(path) {
+            true => ("stdin".to_owned(), Box::new(io::stdin())),
+            false => {
+                let file = File::open(path).map_err(|error| ReplayError::of(path, &error))?;
+                (shown(path), Box::new(file))
+            }
+        };
+        let decoded = match decoded(source, &Arc::default()) {
+            Ok(decoded) => decoded.text,
+            Err(error) => {
+                return Err(ReplayError { file: name, line: None, reason: error.to_string() });
+            }
+        };
+        let reader = BufReader::with_capacity(CHUNK, decoded);
+        Ok(Self { name, reader, lines: 0, line: Vec::new() })
+    }
+
+    /// Reads a line into `self.line`, without its end.
+    fn read_line(&mut self) -> io::Result<Line> {
+        self.line.clear();
+        loop {
+            let bytes = self.reader.fill_buf()?;
+            if bytes.is_empty() {
+                let is_between_lines = self.line.is_empty();
+                self.lines += u64::from(!is_between_lines);
+                return Ok(if is_between_lines { Line::End } else { Line::Unended });
+            }
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let length = end.unwrap_or(bytes.len());
+            self.line.extend(bytes.iter().take(length));
+            self.reader.consume(length + usize::from(end.is_some()));
+            if self.line.len() > RECORD_LIMIT {
+                self.lines += 1;
+                return Err(io::Error::other(format!(
+                    "the line has more than {} MiB, so it is no record",
+                    RECORD_LIMIT >> 20
+                )));
+            }
+            if end.is_some() {
+                self.lines += 1;
+                return Ok(Line::Whole);
+            }
+        }
+    }
+
+    /// The record that the line is.
+    fn record(&self) -> Result<Record, ReplayError> {
+        let record = serde_json::from_slice::<Record>(&self.line);
+        let version = match &record {
+            Ok(record) => Some(record.v),
+            Err(_) => serde_json::from_slice(&self.line).ok().map(|Versioned { v }| v),
+        };
+        if let Some(version) = version.filter(|version| *version != VERSION) {
+            return Err(self.error(format!(
+                "the record has version {version} of the schema, and this tlsweep reads version {VERSION}"
+            )));
+        }
+        record.map_err(|error| {
+            let text = error.to_string();
+            let reason = text.split(" at line ").next().unwrap_or_default();
+            self.error(format!(
+                "not a whole record as --format json writes it without --fields: {}",
+                escaped(reason)
+            ))
+        })
+    }
+
+    fn error(&self, reason: String) -> ReplayError {
+        ReplayError { file: self.name.clone(), line: Some(self.lines), reason }
+    }
+}
+
+impl ReplayError {
+    fn of(path: &Path, error: &io::Error) -> Self {
+        Self { file: shown(path), line: None, reason: error.to_string() }
+    }
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "cannot replay {}: line {line}: {}", self.file, self.reason),
+            None => write!(f, "cannot replay {}: {}", self.file, self.reason),
+        }
+    }
+}
+
+impl std::error::Error for ReplayError {}
