@@ -28,6 +28,8 @@ pub struct Status {
     finished: AtomicU64,
     /// Of those, the ones that are left to a later run.
     left: AtomicU64,
+    /// Bytes that whoever reads the output has made room for.
+    bytes_written: AtomicU64,
     summary: Mutex<Summary>,
     last_line: Mutex<(Duration, u64)>,
 }
@@ -120,6 +122,16 @@ impl Status {
     /// Counts a finished target that is not written, because a later run can do it again.
     pub fn leave(&self) {
         self.left.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes note that so many bytes were written, of lines that may not be whole yet.
+    pub fn write(&self, bytes: usize) {
+        self.bytes_written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that were written so far, as far as anybody took note of them.
+    pub fn bytes_written(&self) -> u64 {
+        self.bytes_written.load(Ordering::Relaxed)
     }
 
     /// Counts a target whose records are written.

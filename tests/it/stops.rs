@@ -1,12 +1,12 @@
 //! Whenever somebody says stop it ends, nothing that was read is lost, and nobody has to listen.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Write};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read as _, Write};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::cmd::{Outcome, Running, Tlsweep, sorted, verdict};
+use crate::support::cmd::{Outcome, Running, Tlsweep, decode_lines, sorted, verdict};
 use crate::support::peer::{Peer, Spec};
 use crate::support::programs::Program;
 use crate::support::script::Step;
@@ -187,6 +187,37 @@ fn one_signal_is_enough_beside_a_full_stderr() {
     // The grace is 5 s.
     let outcome = run.ends_within(Duration::from_secs(5) + AT_ONCE);
     assert_eq!((outcome.code, outcome.records.len()), (Some(143), 1));
+}
+
+#[test]
+fn a_slow_reader_gets_every_line_after_a_stop() {
+    let silent = silent();
+    // More lines than a pipe holds, whose first 64 KiB alone take this reader more than a second.
+    let input = targets(&silent, 700);
+    let (mut reader, stdout) = io::pipe().unwrap();
+    let mut run = Tlsweep::json().args(FAR).stdout(stdout).start();
+    run.write(&(input.join("\n") + "\n"));
+    run.has_read_everything();
+    run.listens_for_signals();
+    run.signal("TERM");
+    run.signal("INT");
+    let slowly = std::thread::spawn(move || {
+        let (mut text, mut piece) = (Vec::new(), [0; 1024]);
+        for _ in 0..150 {
+            let read = reader.read(&mut piece).unwrap();
+            text.extend_from_slice(&piece[..read]);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        reader.read_to_end(&mut text).unwrap();
+        text
+    });
+    let outcome = run.ends_within(AT_ONCE);
+    let text = String::from_utf8(slowly.join().unwrap()).unwrap();
+    assert!(matches!(outcome.code, Some(130 | 143)), "{:?}: {}", outcome.code, outcome.stderr);
+    assert!(text.ends_with('\n'), "the last line is torn");
+    let records = decode_lines(&text);
+    let found = records.iter().map(|record| record["target"].as_str().unwrap().to_owned());
+    assert_eq!(sorted(found), sorted(input));
 }
 
 #[test]

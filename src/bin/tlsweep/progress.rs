@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, fstat};
 use tlsweep::report::status::Status;
 
 use crate::term;
@@ -71,7 +72,12 @@ impl Progress {
     /// `out`, with the line out of its way while it is written to, if both are on the terminal.
     pub(crate) fn around<W: Write + AsFd>(&self, out: W) -> Around<W> {
         let shares_terminal = !self.bar.is_hidden() && out.as_fd().is_terminal();
-        Around { bar: shares_terminal.then(|| self.bar.clone()), out }
+        let bar = shares_terminal.then(|| self.bar.clone());
+        let is_pipe = fstat(&out).is_ok_and(|found| {
+            matches!(FileType::from_raw_mode(found.st_mode), FileType::Fifo | FileType::Socket)
+        });
+        let piece = if is_pipe { PIECE } else { usize::MAX };
+        Around { bar, out, piece, status: Arc::clone(&self.status) }
     }
 }
 
@@ -80,20 +86,30 @@ pub(crate) struct Around<W> {
     /// The line, if there is one on the terminal that is written to.
     bar: Option<ProgressBar>,
     out: W,
+    /// Bytes that are written at once, at most.
+    piece: usize,
+    status: Arc<Status>,
 }
+
+/// Bytes that are written to a pipe at once. A write ends when the last of them is in the pipe, and
+/// until then nobody can tell a reader that is slow from one that is gone.
+const PIECE: usize = 4096;
 
 /// How long a write waits until the progress line is gone.
 const CLEARED: Duration = Duration::from_millis(100);
 
 impl<W: Write + AsFd> Write for Around<W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match &self.bar {
+        let buf = buf.get(..self.piece).unwrap_or(buf);
+        let written = match &self.bar {
             Some(bar) => bar.suspend(|| {
                 term::settle(CLEARED);
                 write_patiently(&mut self.out, buf)
             }),
             None => write_patiently(&mut self.out, buf),
-        }
+        }?;
+        self.status.write(written);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

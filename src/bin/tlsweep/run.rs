@@ -218,19 +218,19 @@ async fn until_the_end(
     (written.and_then(Result::ok), Some(signal))
 }
 
-/// Waits for the engine for `limit`, and after that for as long as lines are being written: there
-/// may be a million in the window of a shuffle. `None`: nobody reads them.
+/// Waits for the engine for `limit`, and after that for as long as lines are being written, however
+/// slowly: there may be a million in the window of a shuffle. `None`: nobody reads them.
 async fn while_lines_are_written<T>(
     mut limit: Duration,
     mut engine: impl Future<Output = T> + Unpin,
     status: &Status,
 ) -> Option<T> {
     loop {
-        let before = status.counts();
+        let before = (status.counts(), status.bytes_written());
         if let Some(ended) = within(limit, &mut engine).await {
             return Some(ended);
         }
-        if status.counts() == before {
+        if (status.counts(), status.bytes_written()) == before {
             return None;
         }
         limit = LAST_LINES;
