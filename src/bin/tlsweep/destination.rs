@@ -1,7 +1,7 @@
 //! Where the records go: stdout, or the file of `--output`.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind::{AlreadyExists, NotFound, Unsupported};
+use std::io::ErrorKind::{AlreadyExists, NotFound};
 use std::io::Write;
 use std::path::Path;
 
@@ -70,7 +70,7 @@ impl Destination {
             return Ok(Self { sink, format: format(name, &layout), done: Done::default() });
         }
         let file = open_file(path, output.resume)?;
-        lock(&file, path)?;
+        lock(&file, path, output.quiet)?;
         let is_resumable = reader.is_some();
         let found = match reader.filter(|_| output.resume) {
             Some(mut reader) => read(&file, path, reader.as_mut(), several, Done::of(shard))?,
@@ -126,15 +126,17 @@ fn open_file(path: &Path, resume: bool) -> Result<File> {
     }
 }
 
-/// Keeps other tlsweeps out, where the file system can.
-fn lock(file: &File, path: &Path) -> Result<()> {
+/// Keeps other tlsweeps out, where the file system can: some network file systems cannot.
+fn lock(file: &File, path: &Path, quiet: bool) -> Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => bail!("another tlsweep writes to {}", shown(path)),
-        Err(TryLockError::Error(error)) if error.kind() != Unsupported => {
-            Err(error).with_context(|| format!("cannot lock {}", shown(path)))
-        }
-        _ => Ok(()),
+        Err(TryLockError::Error(error)) if !quiet => term::notice(format_args!(
+            "{} cannot be locked ({error}): no other tlsweep may write to it meanwhile",
+            shown(path)
+        )),
+        _ => {}
     }
+    Ok(())
 }
 
 fn read(

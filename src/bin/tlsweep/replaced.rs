@@ -1,11 +1,13 @@
 //! Files that are replaced as a whole: whoever reads one finds the old or the new, never a part.
 
-use std::fs::Permissions;
+use std::fs::{Metadata, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use tempfile::NamedTempFile;
 use tlsweep::escape::shown;
 
@@ -18,10 +20,14 @@ impl Replaced {
     /// Something else is there, or nothing can be put there.
     pub(crate) fn at(path: PathBuf) -> Result<Self> {
         let name = shown(&path);
+        let old = existing(&path).with_context(|| format!("cannot write {name}"))?;
         // Not even a link: what replaces /dev/stdout or /dev/null would be there to stay.
-        if path.symlink_metadata().is_ok_and(|found| !found.is_file()) || path.file_name().is_none()
-        {
+        let is_directory = path.as_os_str().as_bytes().ends_with(b"/");
+        if old.is_some_and(|old| !old.is_file()) || is_directory || path.file_name().is_none() {
             bail!("cannot write {name}: it is not a regular file");
+        }
+        if is_fixed(&path) {
+            bail!("cannot write {name}: it cannot be replaced (chattr -ia lifts that)");
         }
         beside(&path).with_context(|| format!("cannot write {name}"))?;
         Ok(Self(path))
@@ -42,10 +48,35 @@ impl Replaced {
     }
 }
 
-/// A file in the same directory that is gone when it is dropped, created with mode 0666 & !umask.
+/// What is there already.
+fn existing(path: &Path) -> io::Result<Option<Metadata>> {
+    match path.symlink_metadata() {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it can neither be removed nor be replaced (`chattr +i`, `chattr +a`).
+fn is_fixed(path: &Path) -> bool {
+    let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+    // Where the kernel or the file system does not tell, the end of the sweep does.
+    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.intersects(fixed))
+}
+
+/// A file in the same directory that is gone when it is dropped. It has the mode and, as far as that is
+/// allowed, the owner of what it replaces: somebody may have made that private. Without one, its mode is
+/// 0666 & !umask.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    tempfile::Builder::new()
+    let file = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory.unwrap_or_else(|| Path::new(".")))
+        .tempfile_in(directory.unwrap_or_else(|| Path::new(".")))?;
+    if let Some(old) = existing(path)? {
+        // Only root may give files away.
+        let _not_allowed = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+        file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
+    }
+    Ok(file)
 }

@@ -96,9 +96,7 @@ async fn print(
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             // Whoever closes the pipe has read enough.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(error).context("cannot write to stdout")
-            }
+            Err(error) if !is_reader_gone(&error) => Err(error).context("cannot write to stdout"),
             _ => Ok(Exit::Complete),
         }
     })?;
@@ -252,7 +250,7 @@ fn conclude(
         term::notice(line);
     }
     if let Err(error) = result {
-        if error.kind() == ErrorKind::BrokenPipe {
+        if is_reader_gone(&error) {
             return signal.unwrap_or(Exit::Complete);
         }
         let error = anyhow::Error::new(error);
@@ -306,4 +304,9 @@ impl Targets for &mut Counted {
     fn after_wait(&mut self) -> bool {
         self.lines.after_wait()
     }
+}
+
+/// Whether whoever read stdout has gone away. A socket says so by a reset.
+fn is_reader_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tlsweep::deadline::{Clock, within};
-use tlsweep::escape::shown;
+use tlsweep::escape::{escaped, shown};
 use tlsweep::report::metrics::exposition;
 use tlsweep::report::status::{Moment, Process, Status};
 use tlsweep::report::summary::Document;
@@ -205,7 +205,7 @@ impl Watch {
             let moment = self.sources.moment();
             let document = Document {
                 version: env!("CARGO_PKG_VERSION"),
-                arguments: arguments.map(|text| text.to_string_lossy().into_owned()).collect(),
+                arguments: arguments.map(|text| escaped(&text.to_string_lossy())).collect(),
                 start: (moment.time - moment.elapsed).into(),
                 end: moment.time.into(),
                 elapsed: moment.elapsed.as_secs_f64(),

@@ -1,6 +1,7 @@
 //! A file that whole targets are appended to.
 
 use std::fs::File;
+use std::io::ErrorKind::{InvalidInput, Unsupported};
 use std::io::{self, Write};
 
 use crate::report::output::stream::write_most;
@@ -116,9 +117,15 @@ impl Sink for OutputFile {
         if self.frames.as_ref().is_some_and(|frames| is_new || !frames.is_empty()) {
             self.end_frame()?;
         }
-        match self.kept {
-            Kept::Stream => self.file.flush(),
-            Kept::Bytes(_) => self.file.sync_data(),
+        let Kept::Bytes(kept) = self.kept else { return self.file.flush() };
+        // Nothing was written behind a torn end, so it is there still.
+        if std::mem::take(&mut self.has_rest) {
+            cut(&self.file, kept)?;
+        }
+        match self.file.sync_data() {
+            // The file system cannot do that; what it has taken is there nevertheless.
+            Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
+            synced => synced,
         }
     }
 

@@ -37,6 +37,22 @@ fn an_end_that_became_zeros_is_a_torn_end() {
     }
 }
 
+/// The end is cut off although no target is left that would be written in its place.
+#[test]
+fn a_torn_end_goes_although_nothing_is_left_to_do() {
+    for output in RESUMABLE {
+        let (sweep, _) = grown(output);
+        sweep.resume().run("").assert_complete();
+        let whole = sweep.bytes();
+        let begun: &[u8] = if output.ends_with("zst") { b"\x28\xb5\x2f\xfd" } else { b"{\"v\":1," };
+        for rest in [&[0; 4096], begun] {
+            fs::write(&sweep.output, [&whole, rest].concat()).unwrap();
+            sweep.resume().run("").assert_complete();
+            assert!(sweep.bytes() == whole, "{output}: {} bytes", sweep.bytes().len());
+        }
+    }
+}
+
 #[test]
 fn a_last_frame_with_a_bad_checksum_is_a_torn_end() {
     for output in ["out.jsonl.zst", "out.csv.zst"] {
