@@ -1,16 +1,22 @@
-//! Counts the certificates of a handshake as its bytes arrive.
+//! Counts the certificates and the bytes of a handshake as they arrive.
 //!
 //! rustls keeps a parsed certificate list until the connection ends. An empty certificate takes
 //! three bytes on the wire and 24 to 48 in memory, so a 64 KiB message of them costs a megabyte
-//! per connection. Counting before rustls parses the message ends such a handshake at once.
+//! per connection. Counting before rustls parses the message ends such a handshake at once. rustls also
+//! keeps other messages of up to 64 KiB each, so the sum of all messages is bounded, too.
 
 use std::fmt;
 
-use crate::limits::MAX_CERTIFICATES;
+use crate::limits::{HANDSHAKE_LIMIT, MAX_CERTIFICATES};
 
-/// A handshake brings more than [`MAX_CERTIFICATES`] certificates.
+/// What a handshake has too much of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TooManyCertificates;
+pub enum TooMuch {
+    /// More than [`MAX_CERTIFICATES`] certificates.
+    Certificates,
+    /// More than [`HANDSHAKE_LIMIT`] bytes of messages.
+    Bytes,
+}
 
 /// The form of a Certificate message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +35,8 @@ pub enum Form {
 pub struct CertificateCounter {
     form: Form,
     count: usize,
+    /// The length of all messages so far, those of which not all has come included.
+    total: usize,
     /// Bytes of the current message that have not come yet; 0 before a message begins.
     message: usize,
     field: Field,
@@ -60,12 +68,17 @@ enum Field {
 /// The type of a Certificate message.
 const CERTIFICATE: usize = 11;
 
+/// Messages that come when the handshake is over (NewSessionTicket, KeyUpdate). Nobody keeps them, and
+/// there may be any number.
+const AFTERWARDS: [usize; 2] = [4, 24];
+
 impl CertificateCounter {
     /// A counter for a stream that begins with a new message.
     pub const fn new(form: Form) -> Self {
         Self {
             form,
             count: 0,
+            total: 0,
             message: 0,
             field: Field::Header,
             number: 0,
@@ -77,8 +90,9 @@ impl CertificateCounter {
     /// Counts the certificates that begin in these bytes.
     ///
     /// # Errors
-    /// The stream has more than [`MAX_CERTIFICATES`] of them.
-    pub fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooManyCertificates> {
+    /// The stream has more than [`MAX_CERTIFICATES`] of them, or more than [`HANDSHAKE_LIMIT`] bytes of
+    /// messages.
+    pub fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooMuch> {
         while let Some((&first, rest)) = bytes.split_first() {
             if self.skipped > 0 {
                 let (skipped, rest) = bytes.split_at(self.skipped.min(bytes.len()));
@@ -101,12 +115,18 @@ impl CertificateCounter {
         Ok(())
     }
 
-    fn end_number(&mut self) -> Result<(), TooManyCertificates> {
+    fn end_number(&mut self) -> Result<(), TooMuch> {
         let number = self.number;
         match self.field {
             Field::Header => {
                 let (kind, length) = (number >> 24, number & 0xff_ffff);
                 self.message = length;
+                if !AFTERWARDS.contains(&kind) {
+                    self.total += length;
+                }
+                if self.total > HANDSHAKE_LIMIT {
+                    return Err(TooMuch::Bytes);
+                }
                 match (kind, self.form) {
                     (CERTIFICATE, Form::Tls12) => self.expect(Field::ListLength),
                     (CERTIFICATE, Form::Tls13) => self.expect(Field::ContextLength),
@@ -124,7 +144,7 @@ impl CertificateCounter {
             Field::CertificateLength => {
                 self.count += 1;
                 if self.count > MAX_CERTIFICATES {
-                    return Err(TooManyCertificates);
+                    return Err(TooMuch::Certificates);
                 }
                 self.expect(match self.form {
                     Form::Tls12 => Field::CertificateLength,
@@ -187,8 +207,8 @@ impl PlaintextCounter {
     /// Counts the certificates that begin in these bytes, as far as they are not encrypted.
     ///
     /// # Errors
-    /// There were more than [`MAX_CERTIFICATES`].
-    pub fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooManyCertificates> {
+    /// There were too many of them, or too many bytes of messages.
+    pub fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooMuch> {
         while !bytes.is_empty() && !self.is_encrypted {
             if self.body == 0 {
                 let room = self.header.get_mut(self.filled..).unwrap_or_default();
@@ -234,13 +254,21 @@ impl Field {
     }
 }
 
-impl fmt::Display for TooManyCertificates {
+impl fmt::Display for TooMuch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the peer sent more than {MAX_CERTIFICATES} certificates")
+        match self {
+            Self::Certificates => {
+                write!(f, "the peer sent more than {MAX_CERTIFICATES} certificates")
+            }
+            Self::Bytes => {
+                let kib = HANDSHAKE_LIMIT / 1024;
+                write!(f, "the messages of the handshake have more than {kib} KiB")
+            }
+        }
     }
 }
 
-impl std::error::Error for TooManyCertificates {}
+impl std::error::Error for TooMuch {}
 
 #[cfg(test)]
 mod tests {
@@ -270,7 +298,7 @@ mod tests {
         )
     }
 
-    fn receive(form: Form, stream: &[u8], piece: usize) -> Result<usize, TooManyCertificates> {
+    fn receive(form: Form, stream: &[u8], piece: usize) -> Result<usize, TooMuch> {
         let mut counter = CertificateCounter::new(form);
         for piece in stream.chunks(piece) {
             counter.receive(piece)?;
@@ -292,7 +320,7 @@ mod tests {
                     for piece in [1, 2, 5, 1000, usize::MAX] {
                         let counted = receive(form, &stream.concat(), piece);
                         let expected = if count > MAX_CERTIFICATES {
-                            Err(TooManyCertificates)
+                            Err(TooMuch::Certificates)
                         } else {
                             Ok(count)
                         };
@@ -304,14 +332,36 @@ mod tests {
     }
 
     #[test]
+    fn messages_are_counted_together() {
+        for form in [Form::Tls12, Form::Tls13] {
+            for (kinds, expected) in [
+                (&[22, 22][..], Ok(0)),
+                (&[22, 22, 12], Err(TooMuch::Bytes)),
+                (&[22, 12, 13], Err(TooMuch::Bytes)),
+                // Tickets and new keys may come for as long as the connection lasts.
+                (&[4, 4, 4, 24, 24], Ok(0)),
+            ] {
+                let messages = kinds.iter().map(|kind| message(*kind, &[0; HANDSHAKE_LIMIT / 2]));
+                let stream = messages.collect::<Vec<_>>().concat();
+                for piece in [1000, usize::MAX] {
+                    assert_eq!(receive(form, &stream, piece), expected, "{form:?} {kinds:?}");
+                }
+            }
+            // As soon as the message is announced.
+            let announced = [message(22, &[0; HANDSHAKE_LIMIT]), vec![12, 0, 0, 1]].concat();
+            assert_eq!(receive(form, &announced, 99), Err(TooMuch::Bytes));
+        }
+    }
+
+    #[test]
     fn plaintext_records_are_counted_until_ciphertext() {
         let record = |kind: u8, body: &[u8]| [&[kind, 3, 3][..], &prefixed::<2>(body)].concat();
         let too_many = certificate(Form::Tls12, MAX_CERTIFICATES + 1, 2);
         let in_the_clear = too_many.chunks(100).map(|part| record(22, part)).collect::<Vec<_>>();
         let alert = record(21, &[1, 112]);
         for (before, expected) in [
-            (vec![], Err(TooManyCertificates)),
-            (alert, Err(TooManyCertificates)),
+            (vec![], Err(TooMuch::Certificates)),
+            (alert, Err(TooMuch::Certificates)),
             (record(20, &[1]), Ok(())),
             (record(23, &[0; 50]), Ok(())),
         ] {

@@ -11,7 +11,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage, OtherError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::certificate_count::TooManyCertificates;
+use crate::certificate_count::TooMuch;
 use crate::escape::cut;
 use crate::greeting::not_tls;
 use crate::limits::DETAIL_LIMIT;
@@ -125,7 +125,7 @@ impl Failure {
         if let Some(Unpackable(reason)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
             return Self::new(stage, Kind::NotTls, *reason);
         }
-        if error.get_ref().is_some_and(|inner| inner.is::<TooManyCertificates>()) {
+        if error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) {
             return Self::new(stage, Kind::TooLarge, error.to_string());
         }
         if is_local(error) {
@@ -322,7 +322,7 @@ fn kind_of_tls(error: &rustls::Error) -> Kind {
         E::InvalidMessage(
             InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
         ) => Kind::TooLarge,
-        E::Other(OtherError(error)) if error.is::<TooManyCertificates>() => Kind::TooLarge,
+        E::Other(OtherError(error)) if error.is::<TooMuch>() => Kind::TooLarge,
         E::InvalidMessage(InvalidMessage::InvalidContentType) => Kind::NotTls,
         E::InvalidCertificate(CertificateError::BadSignature) => Kind::BadSignature,
         E::PeerIncompatible(_) => Kind::Unsupported,

@@ -77,6 +77,10 @@ pub const FLIGHT_LIMIT: usize = 128 * 1024;
 /// Bytes of a handshake message; rustls has the same limit.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;
 
+/// Bytes of all messages of a handshake together. rustls keeps several of them until it is over, each of
+/// up to [`MESSAGE_LIMIT`].
+pub const HANDSHAKE_LIMIT: usize = 128 * 1024;
+
 /// Certificates that a handshake may bring; more is `handshake/too_large`.
 pub const MAX_CERTIFICATES: usize = 256;
 
@@ -94,9 +98,12 @@ pub const MAX_NAMESAKES: usize = 4;
 pub const MAX_DETOURS: usize = 4;
 
 /// What the search for the path of one chain may cost: 12 of the 20 ms that judging a chain may take.
-/// The rest is for its facts and its staple. The costs that are added up are estimates
-/// (`cert/meter.rs`), which no measurement has confirmed yet.
+/// The rest is for its facts and its staple. `cert/meter.rs` adds up what things cost, and
+/// `benches/operations/costly.rs` holds the worst chains that are known to the whole.
 pub const SEARCH_NANOSECONDS: u64 = 12_000_000;
+
+/// What checking the signatures of one staple may cost.
+pub const STAPLE_NANOSECONDS: u64 = 5_000_000;
 
 /// Single responses that are examined in an OCSP staple.
 pub const MAX_SINGLE_RESPONSES: usize = 16;

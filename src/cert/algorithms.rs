@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::meter::Meter;
 use super::problem::{Problem, Problems};
 use super::reading::Reading;
-use crate::signature::{Algorithm, Checked, Key, Unsupported, check};
+use crate::signature::{Algorithm, Checked, Key, Unsupported, check, is_slow};
 
 /// The algorithms that certificates are checked with; a signature that was found good is not
 /// computed again.
@@ -44,6 +44,19 @@ impl Algorithms {
     /// Those of rustls, for certificates as they were sent.
     pub(super) fn strict(&self) -> impl Iterator<Item = &dyn SignatureVerificationAlgorithm> {
         self.strict.iter().map(|algorithm| algorithm as _)
+    }
+
+    /// As [`Algorithms::check`]; `None` when the meter cannot afford it.
+    pub(super) fn check_metered(
+        &self,
+        spki: &[u8],
+        (algorithm, message, signature): (&[u8], &[u8], &[u8]),
+        meter: &Meter,
+    ) -> Option<Checked> {
+        let of = Key::read(spki).zip(Algorithm::of_identifier(algorithm));
+        let is_slow = of.is_some_and(|(key, algorithm)| is_slow(&key, algorithm));
+        let affords = meter.signature(spki, message, is_slow);
+        affords.then(|| self.check(spki, algorithm, message, signature))
     }
 
     /// Checks one signature; key and algorithm are given with their headers.
@@ -162,15 +175,16 @@ impl Lenient<'_> {
     }
 
     fn check(&self, spki: &[u8], place: usize, reading: &Reading<'_>, signature: &[u8]) -> Checked {
+        if !self.meter.look_up(spki) {
+            return Checked::Invalid;
+        }
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let checked = memory.entry((place, spki.to_vec())).or_insert_with(|| {
             let (algorithm, tbs) = (reading.algorithm.unwrap_or_default(), reading.tbs);
-            let tbs = tbs.unwrap_or_default();
-            match self.meter.signature(spki, tbs) {
-                true => self.algorithms.check(spki, algorithm, tbs, signature),
-                // The search ends here, so this answer is not used.
-                false => Checked::Invalid,
-            }
+            let signed = (algorithm, tbs.unwrap_or_default(), signature);
+            let checked = self.algorithms.check_metered(spki, signed, self.meter);
+            // The search ends here, so this answer is not used.
+            checked.unwrap_or(Checked::Invalid)
         });
         checked.clone()
     }

@@ -13,6 +13,7 @@ use super::algorithms::Algorithms;
 use super::contain::contain;
 use super::der::{Reader, tag};
 use super::issuer::{Hashes, Issuer, issuers, key_bits};
+use super::meter::Meter;
 use super::name;
 use super::reading::{Moment, Reading, algorithm_oid, holds, id, moment};
 use super::roots::Roots;
@@ -282,6 +283,7 @@ impl<'a> Basic<'a> {
             ..Ocsp::of(Status::Mismatch)
         };
         let of_leaf = |answer: &&Answer<'_>| Some(answer.serial) == leaf.serial;
+        let checker = Checker { algorithms, meter: Meter::of_staple() };
         // All of them have the same name.
         let mut name_hashes = Hashes::default();
         let name = leaf.issuer.unwrap_or_default();
@@ -297,7 +299,7 @@ impl<'a> Basic<'a> {
             .collect::<Vec<_>>();
         let mut of_issuers = issuers.iter().filter_map(|issuer| {
             let answer = named.iter().find(|answer| answer.is_of_key(issuer))?;
-            Some((*answer, self.check(leaf, issuer, algorithms, now)))
+            Some((*answer, self.check(leaf, issuer, &checker, now)))
         });
         // Anybody can send a certificate with the issuer's name and a key of his own.
         let first = of_issuers.next();
@@ -350,30 +352,24 @@ impl<'a> Basic<'a> {
         &self,
         leaf: &Reading<'_>,
         issuer: &Issuer<'_>,
-        algorithms: &Algorithms,
+        checker: &Checker<'_>,
         now: i64,
     ) -> Signature {
-        match is_signed_by(leaf, issuer, algorithms) {
-            Some(Checked::Valid) => {}
-            Some(Checked::Unsupported(_)) => return Signature::Unchecked,
-            Some(Checked::Invalid) | None => return Signature::Invalid,
+        match signature_of(leaf, issuer, checker) {
+            Signature::Valid => {}
+            other => return other,
         }
-        let checked = if self.is_responder(issuer.name, issuer.key()) {
-            Some(algorithms.check(&issuer.spki, self.algorithm, self.data, self.signature))
+        let spki = if self.is_responder(issuer.name, issuer.key()) {
+            Some(&*issuer.spki)
         } else {
             self.certificates
                 .iter()
-                .find(|certificate| self.is_authorised(certificate, issuer, algorithms, now))
-                .and_then(|certificate| {
-                    let key = certificate.spki?;
-                    Some(algorithms.check(key, self.algorithm, self.data, self.signature))
-                })
+                .find(|certificate| self.is_authorised(certificate, issuer, checker, now))
+                .and_then(|certificate| certificate.spki)
         };
-        match checked {
-            Some(Checked::Valid) => Signature::Valid,
-            Some(Checked::Unsupported(_)) => Signature::Unchecked,
-            Some(Checked::Invalid) | None => Signature::Invalid,
-        }
+        spki.map_or(Signature::Invalid, |spki| {
+            checker.check(spki, (self.algorithm, self.data, self.signature))
+        })
     }
 
     fn is_responder(&self, name: &[u8], key: Option<&[u8]>) -> bool {
@@ -389,7 +385,7 @@ impl<'a> Basic<'a> {
         &self,
         certificate: &Reading<'_>,
         issuer: &Issuer<'_>,
-        algorithms: &Algorithms,
+        checker: &Checker<'_>,
         now: i64,
     ) -> bool {
         let is_meant = || {
@@ -401,8 +397,7 @@ impl<'a> Basic<'a> {
             let is_issued = certificate.issuer == Some(issuer.name);
             Some(usage.ocsp_signing && is_valid && is_issued && is_responder)
         };
-        is_meant() == Some(true)
-            && is_signed_by(certificate, issuer, algorithms) == Some(Checked::Valid)
+        is_meant() == Some(true) && signature_of(certificate, issuer, checker) == Signature::Valid
     }
 }
 
@@ -441,14 +436,30 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Checks the signature on a certificate with the key of this issuer.
-fn is_signed_by(
+/// Checks signatures for one staple, as many as can be afforded.
+struct Checker<'a> {
+    algorithms: &'a Algorithms,
+    meter: Meter,
+}
+
+impl Checker<'_> {
+    fn check(&self, spki: &[u8], signed: (&[u8], &[u8], &[u8])) -> Signature {
+        match self.algorithms.check_metered(spki, signed, &self.meter) {
+            Some(Checked::Valid) => Signature::Valid,
+            Some(Checked::Invalid) => Signature::Invalid,
+            Some(Checked::Unsupported(_)) | None => Signature::Unchecked,
+        }
+    }
+}
+
+/// Whether this issuer signed a certificate.
+fn signature_of(
     certificate: &Reading<'_>,
     issuer: &Issuer<'_>,
-    algorithms: &Algorithms,
-) -> Option<Checked> {
-    let (algorithm, tbs) = (certificate.algorithm?, certificate.tbs?);
-    Some(algorithms.check(&issuer.spki, algorithm, tbs, certificate.signature?))
+    checker: &Checker<'_>,
+) -> Signature {
+    let signed = || Some((certificate.algorithm?, certificate.tbs?, certificate.signature?));
+    signed().map_or(Signature::Invalid, |signed| checker.check(&issuer.spki, signed))
 }
 
 /// Limits the number of certificates that are kept of a response.

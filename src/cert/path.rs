@@ -19,7 +19,7 @@ use super::problem::{Problem, Problems};
 use super::reading::{self, Reading};
 use super::rewrite::{is_beyond_webpki, is_well_formed, not_evaluated, rewrite, rewritten_anchor};
 use super::roots::{Root, Roots};
-use super::rules::{Candidate, in_words_of_webpki};
+use super::rules::{Candidate, in_words_of_webpki, is_about_signature};
 use crate::limits::MAX_DETOURS;
 
 /// The verdict on a chain, apart from the name that was asked for.
@@ -113,7 +113,9 @@ impl<'a> Search<'a> {
     }
 
     fn run(&self) -> Path {
-        let mut question = Question::default();
+        // webpki would compare names for as long as its own limit allows; `constraints` is on the meter.
+        let is_rewritten = self.has_name_constraints();
+        let mut question = Question { is_rewritten, ..Question::default() };
         let mut found = None;
         // Every round adds a fault that was not known before, so there are few.
         loop {
@@ -261,7 +263,7 @@ impl<'a> Search<'a> {
     ) -> Result<Found<'a>, Error> {
         let now = Duration::from_secs(u64::try_from(self.now).unwrap_or_default());
         let now = UnixTime::since_unix_epoch(now);
-        self.meter.question(question.is_rewritten, question.faults)?;
+        self.meter.question(question.is_rewritten)?;
         let leaf = EndEntityCert::try_from(leaf)?;
         let found = |path: &VerifiedPath<'_>| {
             let place = |der: CertificateDer<'_>| {
@@ -285,7 +287,7 @@ impl<'a> Search<'a> {
                 return Err(Error::UnknownIssuer);
             }
             candidate
-                .check(self.now, question.faults, question.is_rewritten)
+                .check(self.now, question.faults, question.is_rewritten, &self.meter)
                 .map_err(|fault| in_words_of_webpki(fault, now))
         };
         let path = leaf.verify_for_usage(
@@ -351,6 +353,11 @@ impl<'a> Search<'a> {
     /// Whether the issuer of this certificate was not sent.
     fn is_top(&self, link: &Link<'_>) -> bool {
         link.is_self_issued() || !self.issuers.iter().any(|other| link.is_below(other))
+    }
+
+    fn has_name_constraints(&self) -> bool {
+        self.links().any(|link| link.reading.name_constraints().is_some())
+            || self.known_roots().any(|root| root.name_constraints().is_some())
     }
 
     /// Whether rewriting the certificates can change webpki's answer. The answer itself does not
@@ -477,16 +484,6 @@ fn mended<'a>(
     let Mended { tbs, der } = mend(reading, role, known, originals.len());
     originals.push(Original { mended: tbs, reading: &link.reading });
     der.into()
-}
-
-/// Whether webpki refused a signature, or did not know how to check it.
-fn is_about_signature(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InvalidSignatureForPublicKey
-            | Error::UnsupportedSignatureAlgorithmContext(_)
-            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-    )
 }
 
 fn is_unrooted(faults: Problems) -> bool {

@@ -9,6 +9,7 @@ use webpki::Error;
 
 use super::constraints;
 use super::link::Link;
+use super::meter::Meter;
 use super::problem::{Problem, Problems};
 use super::roots::{Root, Terms};
 
@@ -32,6 +33,7 @@ impl Candidate<'_, '_> {
         now: i64,
         excused: Problems,
         checks_names: bool,
+        meter: &Meter,
     ) -> Result<(), Problem> {
         let faults = [
             (Problem::Expired, self.root_has_ended(now)),
@@ -45,8 +47,8 @@ impl Candidate<'_, '_> {
         if let Some((fault, _)) = fault {
             return Err(fault);
         }
-        if checks_names && !excused.contains(Problem::NameConstraint) && !self.obeys_constraints() {
-            return Err(Problem::NameConstraint);
+        if checks_names && !excused.contains(Problem::NameConstraint) {
+            self.obeys_constraints(meter).then_some(()).ok_or(Problem::NameConstraint)?;
         }
         Ok(())
     }
@@ -101,8 +103,7 @@ impl Candidate<'_, '_> {
 
     /// Whether every certificate obeys the constraints of all above it. CAs that are issued by
     /// themselves need not (RFC 5280, section 6.1.3 (b)).
-    fn obeys_constraints(&self) -> bool {
-        let mut budget = constraints::MAX_COMPARISONS;
+    fn obeys_constraints(&self, meter: &Meter) -> bool {
         let of_links = self.links.iter().map(|link| link.reading.name_constraints());
         let of_root = self.root.map(|root| root.name_constraints());
         let constraints = of_links.chain(of_root).collect::<Vec<_>>();
@@ -110,9 +111,9 @@ impl Candidate<'_, '_> {
             let is_exempt = at > 0 && link.is_self_issued();
             let above = constraints.iter().skip(at + 1).flatten();
             is_exempt
-                || above.into_iter().all(|constraints| {
-                    constraints::permits(constraints, link, &mut budget) == Some(true)
-                })
+                || above
+                    .into_iter()
+                    .all(|constraints| constraints::permits(constraints, link, meter) == Some(true))
         })
     }
 }
@@ -127,4 +128,14 @@ pub(super) fn in_words_of_webpki(fault: Problem, time: UnixTime) -> Error {
         Problem::PathLength => Error::PathLenConstraintViolated,
         _ => Error::NameConstraintViolation,
     }
+}
+
+/// Whether webpki refused a signature, or did not know how to check it.
+pub(super) fn is_about_signature(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidSignatureForPublicKey
+            | Error::UnsupportedSignatureAlgorithmContext(_)
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+    )
 }

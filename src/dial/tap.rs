@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::certificate_count::{PlaintextCounter, TooManyCertificates};
+use crate::certificate_count::{PlaintextCounter, TooMuch};
 use crate::dial::framing::Framing;
 use crate::failure::{EVIDENCE_LIMIT, is_shortage};
 use crate::limits::BEGINNING_LIMIT;
@@ -186,7 +186,7 @@ impl Tap {
         }
     }
 
-    fn keep_beginning(&mut self, bytes: &[u8]) -> Result<(), TooManyCertificates> {
+    fn keep_beginning(&mut self, bytes: &[u8]) -> Result<(), TooMuch> {
         if self.keeps_beginning {
             let room = BEGINNING_LIMIT.saturating_sub(self.beginning.len());
             self.beginning.extend_from_slice(bytes.get(..room).unwrap_or(bytes));

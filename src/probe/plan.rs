@@ -23,9 +23,12 @@ use crate::tls::legacy::ClientHello;
 /// Before the first retry; each one after it waits twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Full hellos in a row that a peer must leave unanswered, after it answered a smaller one, before it
-/// is called intolerant of post-quantum groups. With a single one, a peer that drops every second
-/// connection would be called that.
+/// Before a peer is called intolerant of post-quantum groups, it must leave this many full hellos in a
+/// row unanswered after it answered a smaller one, and then answer as many smaller ones.
+///
+/// No peer that drops every second, third, fourth or fifth connection, or serves every such one, does
+/// that whatever the hellos say; neither does one that drops everything from some connection on. One
+/// that drops half of its connections at random does it once in 64 times.
 const CONTROLS: usize = 2;
 
 /// What is known of a target before it is dialled.
@@ -120,14 +123,15 @@ impl Plan {
             None => (hello == full && last.is_unanswered() && self.has_classical)
                 .then_some((Hello { groups: Groups::Classical, ..hello }, Patience::Whole)),
             Some(smaller) => {
-                let controls = controls(said);
-                let is_undecided =
-                    controls.len() < CONTROLS && controls.iter().all(Attempt::is_unanswered);
-                let (patience, window) = match controls.len() + 1 {
-                    CONTROLS => (Patience::Whole, time_left),
-                    _ => (Patience::Half, time_left / 2),
+                let (controls, repeats) = controls(said);
+                let is_intolerance = controls.iter().all(|control| is_evidence(control, smaller))
+                    && repeats.iter().all(is_answer_without_post_quantum);
+                let (hello, patience, window) = match (controls.len(), repeats.len()) {
+                    (..CONTROLS, _) => (full, Patience::Half, time_left / 2),
+                    (_, ..CONTROLS) => (smaller.hello()?, Patience::Whole, time_left),
+                    _ => return None,
                 };
-                (is_undecided && is_long_enough(window, smaller)).then_some((full, patience))
+                (is_intolerance && is_long_enough(window, smaller)).then_some((hello, patience))
             }
         }
     }
@@ -171,15 +175,26 @@ fn answered_without_post_quantum(said: &[Attempt]) -> Option<&Attempt> {
 
 fn is_answer_without_post_quantum(attempt: &Attempt) -> bool {
     let is_classical = attempt.hello().is_some_and(|hello| hello.groups == Groups::Classical);
-    is_classical && attempt.is_answered && !attempt.is_alpn_refused()
+    // Only who speaks TLS can be intolerant of something in it, and an alert or the word of a proxy is
+    // no answer to the size of a hello.
+    is_classical && (attempt.saw_hello || attempt.agreed.is_some())
 }
 
-/// The full hellos that were sent again after a smaller one had been answered.
-fn controls(said: &[Attempt]) -> &[Attempt] {
+/// The full hellos that were sent again after a smaller one had been answered, and the smaller ones that
+/// were sent again behind them.
+fn controls(said: &[Attempt]) -> (&[Attempt], &[Attempt]) {
     let smaller = said.iter().position(is_answer_without_post_quantum);
     let behind = smaller.and_then(|smaller| said.get(smaller + 1..)).unwrap_or_default();
     let end = behind.iter().position(|attempt| attempt.hello().is_none());
-    behind.get(..end.unwrap_or(behind.len())).unwrap_or_default()
+    let behind = behind.get(..end.unwrap_or(behind.len())).unwrap_or_default();
+    behind.split_at(CONTROLS.min(behind.len()))
+}
+
+/// Whether a control shows that the full hello is left unanswered, and not only for want of time.
+fn is_evidence(control: &Attempt, smaller: &Attempt) -> bool {
+    let waited = control.times.handshake.unwrap_or_default();
+    let is_silence = control.failed(Stage::Handshake, &[Kind::Timeout]);
+    control.is_unanswered() && (!is_silence || is_long_enough(waited, smaller))
 }
 
 /// Whether silence of this length says something: the smaller hello needed no longer for its whole
@@ -192,11 +207,9 @@ fn is_long_enough(silence: Duration, smaller: &Attempt) -> bool {
 /// as far as these attempts of one try show. `None`: they do not show it.
 fn is_pq_intolerant(said: &[Attempt]) -> Option<bool> {
     let smaller = answered_without_post_quantum(said)?;
-    let controls = controls(said);
-    let is_evidence = |control: &Attempt| {
-        let waited = control.times.handshake.unwrap_or_default();
-        let is_silence = control.failed(Stage::Handshake, &[Kind::Timeout]);
-        control.is_unanswered() && (!is_silence || is_long_enough(waited, smaller))
-    };
-    (controls.len() == CONTROLS && controls.iter().all(is_evidence)).then_some(true)
+    let (controls, repeats) = controls(said);
+    let is_complete = controls.len() == CONTROLS && repeats.len() == CONTROLS;
+    let is_intolerance = controls.iter().all(|control| is_evidence(control, smaller))
+        && repeats.iter().all(is_answer_without_post_quantum);
+    (is_complete && is_intolerance).then_some(true)
 }

@@ -72,6 +72,16 @@ pub(crate) fn check(
     checked.map_or_else(Checked::Unsupported, Checked::from)
 }
 
+/// Whether such a signature is checked by code that takes several times as long as aws-lc.
+pub(crate) fn is_slow(key: &Key<'_>, algorithm: Algorithm) -> bool {
+    let (padding, hash) = match algorithm {
+        Algorithm::RsaPkcs1(hash) => (Padding::Pkcs1, hash),
+        Algorithm::RsaPss { hash, salt } => (Padding::Pss { salt }, hash),
+        _ => return false,
+    };
+    key.is_weak() || aws_rsa(padding, hash).is_none()
+}
+
 fn check_rsa(
     key: &Key<'_>,
     (padding, hash): (Padding, Hash),

@@ -12,7 +12,7 @@ mod proof;
 mod rsa;
 
 pub(crate) use algorithm::Algorithm;
-pub(crate) use check::{Checked, check};
+pub(crate) use check::{Checked, check, is_slow};
 pub use key::Unsupported;
 pub(crate) use key::{Key, spki_of};
 pub use proof::{Held, Proof, SignedHandshake, Unproven, WrongScheme};

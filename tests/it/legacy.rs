@@ -461,8 +461,8 @@ fn what_the_smaller_hello_showed_is_kept() {
     let record = outcome.only_record();
     assert_eq!(record["tls"]["legacy"], true, "{record:#}");
     assert_eq!(record["tls"]["pq_intolerant"], true, "{record:#}");
-    // The full hello, the smaller one, the full one twice more as a control, and one of our own.
-    assert_eq!(record["attempts"], 5, "{record:#}");
+    // The full hello, the smaller one, both twice more as a control, and one of our own.
+    assert_eq!(record["attempts"], 7, "{record:#}");
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn attempt(dial: &Dial, does: Does, left: Duration) -> Attempt {
     if !matches!(does, Refuse | Vanish | Lack) {
         attempt.times.connect = Some(MOMENT);
         attempt.is_answered = !matches!(does, Close | Stall);
+        attempt.saw_hello = matches!(does, Succeed | SucceedAfter(_) | ShowTls10 | ShowTls12);
         (attempt.sent, attempt.received) = (100, 10);
         let window = if dial.patience == Patience::Half { left / 2 } else { left };
         attempt.times.handshake = Some(match does {
@@ -188,7 +189,8 @@ fn a_peer_that_never_answers_a_full_hello_is_pq_intolerant() {
             Full => silence,
             _ => Succeed,
         });
-        assert_eq!(sequence(&attempts), [Full, Classical, Full, Full], "{silence:?}");
+        let expected = [Full, Classical, Full, Full, Classical, Classical];
+        assert_eq!(sequence(&attempts), expected, "{silence:?}");
         assert!(ends_ok(&attempts));
         assert_eq!(attempts.is_pq_intolerant(), Some(true), "{silence:?}");
         assert_eq!(attempts.standing().and_then(Attempt::hello).unwrap().groups, Groups::Classical);
@@ -215,6 +217,47 @@ fn a_peer_that_drops_connections_whatever_they_say_is_not_pq_intolerant() {
     assert_eq!(only_the_first.is_pq_intolerant(), None);
     let standing = only_the_first.standing().and_then(Attempt::hello).unwrap();
     assert_eq!(standing.groups, Groups::All, "the last success counts");
+}
+
+/// Whatever a peer drops by the number of the connection, it is not intolerant; nor is one that answers
+/// the smaller hello with something else than a ServerHello.
+#[test]
+fn no_pattern_of_drops_is_taken_for_intolerance() {
+    for period in 1..=5_usize {
+        for dropped in 0..1_usize << period {
+            let attempts =
+                follow(&plan(1), move |met| match dropped >> (met.before % period) & 1 {
+                    1 => Close,
+                    _ => Succeed,
+                });
+            assert_eq!(attempts.is_pq_intolerant(), None, "{dropped:b} of {period}");
+        }
+    }
+    // A limit of connections for each client, reached at any time.
+    for served in 0..8 {
+        let limited = follow(&plan(1), |met| match met.before {
+            0 => Stall,
+            number if number <= served => Succeed,
+            _ => Close,
+        });
+        assert_eq!(limited.is_pq_intolerant(), None, "{served} were served");
+    }
+    for other in [Alert(40), Alert(112)] {
+        let attempts = follow(&plan(1), |met| if met.said == Full { Close } else { other });
+        assert_eq!(sequence(&attempts)[..2], [Full, Classical]);
+        assert!(!sequence(&attempts)[2..].contains(&Full), "{other:?}");
+        assert_eq!(attempts.is_pq_intolerant(), None, "{other:?}");
+    }
+}
+
+/// Of all 64 ways in which six connections may go by chance, one looks like intolerance.
+#[test]
+fn chance_looks_like_intolerance_once_in_64_times() {
+    let looks_intolerant = |dropped: u32| {
+        let peer = |met: Met| if dropped >> met.before & 1 == 1 { Close } else { Succeed };
+        follow(&plan(1), peer).is_pq_intolerant().is_some()
+    };
+    assert_eq!((0..64).filter(|dropped| looks_intolerant(*dropped)).collect::<Vec<_>>(), [0b1101]);
 }
 
 #[test]
@@ -284,8 +327,9 @@ fn alpn_and_large_hellos_may_both_be_too_much() {
         Classical => Alert(120),
         _ => Succeed,
     });
-    let expected = [Full, Classical, ClassicalWithoutAlpn, FullWithoutAlpn, FullWithoutAlpn];
-    assert_eq!(sequence(&attempts), expected);
+    let begin = [Full, Classical, ClassicalWithoutAlpn, FullWithoutAlpn, FullWithoutAlpn];
+    assert_eq!(sequence(&attempts)[..5], begin);
+    assert_eq!(sequence(&attempts)[5..], [ClassicalWithoutAlpn, ClassicalWithoutAlpn]);
     assert!(ends_ok(&attempts) && attempts.is_alpn_refused());
     assert_eq!(attempts.is_pq_intolerant(), Some(true));
 }
