@@ -49,8 +49,8 @@ pub const ADDRESSES_LIMIT: NonZero<usize> = NonZero::new(64).unwrap();
 /// Addresses of one name that are dialled without `--all-addresses`.
 pub const DIALLED_ADDRESSES: NonZero<usize> = NonZero::new(8).unwrap();
 
-/// Bytes of names that are kept of `/etc/hosts`.
-pub const HOSTS_LIMIT: usize = 256 << 20;
+/// Bytes of names and addresses that are kept of `/etc/hosts`.
+pub const HOSTS_LIMIT: usize = 128 << 20;
 
 /// Size in bytes of the cache of name servers' answers.
 pub const RESOLVER_CACHE: u64 = 2 << 20;

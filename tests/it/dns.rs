@@ -121,6 +121,59 @@ fn a_server_that_changes_the_case_is_asked_over_tcp() {
 fn servers_without_edns() {
     assert_eq!(resolved_fast("no-edns.test"), "ok close_notify");
     assert_eq!(resolved_fast("no-edns-at-all.test"), "ok close_notify");
+    assert_eq!(resolved_fast("badvers.test"), "ok close_notify");
+}
+
+/// Some firewalls drop what they do not know.
+#[test]
+fn a_server_whose_questions_with_edns_get_lost() {
+    let server = NameServer::always("drops-edns");
+    let good = Spec::good().start();
+    let names = (0..50).map(|number| format!("n{number}.test:{}", good.addr.port()));
+    let outcome = Tlsweep::json()
+        .args(["--resolver", &server.address(), "--resolve-timeout", "3s", "-c", "1"])
+        .sweep(names);
+    assert_eq!(outcome.records.len(), 50);
+    for record in &outcome.records {
+        assert_eq!(verdict(record), "ok close_notify", "{record:#}");
+    }
+    // The first name alone waits for a try that brings nothing.
+    assert!(outcome.elapsed.as_secs() < 25, "{:?}", outcome.elapsed);
+}
+
+/// Its answer to the first question comes after the second question, which gets none.
+#[test]
+fn a_server_that_is_slower_than_a_try_is_heard() {
+    let record = sweep("when-asked-again.test", &Spec::good().start(), ["--resolve-timeout", "6s"]);
+    assert_eq!(verdict(record.only_record()), "ok close_notify");
+}
+
+#[test]
+fn a_lost_packet_beside_a_dead_server_loses_no_name() {
+    let (silent, lossy) = (NameServer::always("silent"), NameServer::always("loses-first"));
+    let good = Spec::good().start();
+    for [first, second] in [[&silent, &lossy], [&lossy, &silent]] {
+        let names = (0..20).map(|number| {
+            format!("n{number}.{}:{}", first.address().replace([':', '.'], "-"), good.addr.port())
+        });
+        let outcome = Tlsweep::json()
+            .args(["--resolver", &first.address(), "--resolver", &second.address()])
+            .args(["--resolve-timeout", "8s"])
+            .sweep(names);
+        assert_eq!(outcome.records.len(), 20);
+        for record in &outcome.records {
+            assert_eq!(verdict(record), "ok close_notify", "{record:#}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_changes_the_case_and_is_silent_over_tcp_has_failed() {
+    let outcome =
+        sweep("lower-case-alone.test", &Spec::good().start(), ["--resolve-timeout", "3s"]);
+    let record = outcome.only_record();
+    assert_eq!(verdict(record), "resolve/server_failure", "{record:#}");
+    assert!(detail(record).contains("in other letters"), "{record:#}");
 }
 
 #[test]

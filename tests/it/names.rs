@@ -54,7 +54,7 @@ fn nobody_is_at_home_at_the_first_server() {
 #[test]
 fn a_silent_server_is_named_once_with_what_it_cost() {
     let (silent, good) = (NameServer::always("silent"), NameServer::start());
-    let outcome = run(&[&silent, &good], "3s").sweep_names(1000);
+    let outcome = run(&[&silent, &good], "3s").args(["-c", "100"]).sweep_names(1000);
     assert_verdicts(&outcome, "connect/refused");
     let said: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("name server")).collect();
     assert_eq!(said.len(), 1, "{}", outcome.stderr);

@@ -1,5 +1,7 @@
 //! A name server whose every behaviour has a label of its own: `servfail.test` fails.
 
+mod record;
+
 use std::collections::HashSet;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,13 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
+use self::record::{A, AAAA, CNAME, Record, wire_name};
 use super::peer::RUNTIME;
 use super::script::pause;
-
-const A: u16 = 1;
-const CNAME: u16 = 5;
-const SOA: u16 = 6;
-const AAAA: u16 = 28;
 
 const NO_ERROR: u8 = 0;
 const FORMAT_ERROR: u8 = 1;
@@ -124,9 +122,16 @@ struct Manner {
 }
 
 impl Manner {
-    fn note(&self, query: &Query) {
+    /// Writes a question down; how often it has come by now.
+    fn note(&self, query: &Query) -> usize {
         let asked = Asked { name: query.name.clone(), kind: query.kind };
         self.book.lock().unwrap().asked.push(asked);
+        self.count(query)
+    }
+
+    fn count(&self, query: &Query) -> usize {
+        let is_it = |asked: &&Asked| asked.name == query.name && asked.kind == query.kind;
+        self.book.lock().unwrap().asked.iter().filter(is_it).count()
     }
 
     fn label<'a>(&self, query: &'a Query) -> &'a str {
@@ -164,10 +169,10 @@ async fn serve_udp(socket: Arc<UdpSocket>, manner: Manner) {
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else {
             continue;
         };
-        let Some(query) = Query::parse(&buffer[..length]) else {
+        let Some(mut query) = Query::parse(&buffer[..length]) else {
             continue;
         };
-        manner.note(&query);
+        query.nth = manner.note(&query);
         let (socket, manner) = (socket.clone(), manner.clone());
         answers.spawn(async move {
             if manner.label(&query) == "forged" {
@@ -224,6 +229,8 @@ struct Query {
     /// In lower case, without the final dot.
     name: String,
     kind: u16,
+    /// 1 when it comes for the first time.
+    nth: usize,
     /// The question as it came.
     question: Vec<u8>,
     has_edns: bool,
@@ -247,7 +254,7 @@ impl Query {
         let kind = u16::from_be_bytes(message.get(at..at + 2)?.try_into().ok()?);
         let id = message.get(..2)?.try_into().ok()?;
         let has_edns = message.get(10..12)? != [0, 0];
-        Some(Self { id, name: labels.join("."), kind, question, has_edns })
+        Some(Self { id, name: labels.join("."), kind, nth: 1, question, has_edns })
     }
 
     /// The same in lower case, whatever it came in.
@@ -331,7 +338,23 @@ async fn answer(manner: &Manner, query: &Query, transport: Transport) -> Option<
                 ..*query
             }));
         }
-        "lower-case" if transport == Transport::Udp => {
+        "when-asked-again" if query.nth > 1 => return None,
+        "when-asked-again" => {
+            while manner.count(query) < 2 {
+                pause(Duration::from_millis(5)).await;
+            }
+            Answer::at_home(query)
+        }
+        "loses-first" if query.nth == 1 => return None,
+        "drops-edns" if query.has_edns => return None,
+        "badvers" if query.has_edns => {
+            // The upper bits of the code 16 are in the record of EDNS.
+            let opt = [0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 0];
+            let header = [&query.id[..], &[0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 1]].concat();
+            return Some([&header, &query.question, &opt[..]].concat());
+        }
+        "lower-case-alone" if transport == Transport::Tcp => return None,
+        "lower-case" | "lower-case-alone" if transport == Transport::Udp => {
             return Some(Answer::elsewhere(query).encode(&query.in_lower_case()));
         }
         "no-edns" if query.has_edns => Answer::of(FORMAT_ERROR, &[]),
@@ -440,46 +463,4 @@ impl Answer {
         }
         message
     }
-}
-
-#[derive(Clone)]
-struct Record {
-    name: String,
-    kind: u16,
-    data: Vec<u8>,
-}
-
-impl Record {
-    fn new(name: &str, kind: u16, data: &[u8]) -> Self {
-        Self { name: name.to_owned(), kind, data: data.to_vec() }
-    }
-
-    /// 127.0.0.1, and no IPv6.
-    fn at_home(name: &str, kind: u16) -> Option<Self> {
-        (kind == A).then(|| Self::new(name, A, &Ipv4Addr::LOCALHOST.octets()))
-    }
-
-    fn start_of_authority(zone: &str) -> Self {
-        let names = [wire_name(zone), wire_name(zone)].concat();
-        let [serial, refresh, retry, expire, minimum] = [1, 60, 60, 60, 60].map(u32::to_be_bytes);
-        let numbers = [serial, refresh, retry, expire, minimum].concat();
-        Self::new(zone, SOA, &[names, numbers].concat())
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let class_and_ttl = [0, 1, 0, 0, 0, 60];
-        let length = u16::try_from(self.data.len()).unwrap().to_be_bytes();
-        let kind = self.kind.to_be_bytes();
-        [&wire_name(&self.name)[..], &kind, &class_and_ttl, &length, &self.data].concat()
-    }
-}
-
-fn wire_name(name: &str) -> Vec<u8> {
-    let mut wire = Vec::new();
-    for label in name.split('.') {
-        wire.push(u8::try_from(label.len()).unwrap());
-        wire.extend_from_slice(label.as_bytes());
-    }
-    wire.push(0);
-    wire
 }

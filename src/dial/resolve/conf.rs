@@ -1,13 +1,14 @@
 //! The `nameserver` lines of `/etc/resolv.conf`, read as the C library reads them.
 
 use std::ffi::CString;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 
 use crate::escape::{escaped_lossy, shown};
 use crate::limits::ECHO_LIMIT;
+use crate::plural::count;
 
 /// The port of name servers that are written without one.
 const PORT: u16 = 53;
@@ -17,6 +18,12 @@ const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT)
 
 /// How many name servers the C library uses (`MAXNS`).
 const MOST_SERVERS: usize = 3;
+
+/// Bytes of a line that are looked at.
+const LONGEST_LINE: u64 = 4096;
+
+/// Lines that cannot be used and are said one by one; of more, there is a count.
+const MOST_NOTICES: usize = 8;
 
 /// What the file says of name servers.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -32,8 +39,9 @@ impl Conf {
     /// machine.
     pub(super) fn open(path: &Path) -> Self {
         let file = shown(path);
-        let mut conf = match fs::read(path) {
-            Ok(text) => Self::parse(&text, &file),
+        let read = File::open(path).and_then(|opened| Self::read(BufReader::new(opened), &file));
+        let mut conf = match read {
+            Ok(conf) => conf,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::info!("there is no {file}; the name server {LOCAL} is asked");
                 return Self { servers: vec![LOCAL], notices: Vec::new() };
@@ -49,24 +57,44 @@ impl Conf {
         conf
     }
 
-    /// Lines that are not about name servers do not matter: search domains are not used here.
-    fn parse(text: &[u8], file: &str) -> Self {
+    /// Reads up to the last name server that is used. Lines that are not about name servers do not
+    /// matter: search domains are not used here.
+    fn read(mut file: impl BufRead, name: &str) -> io::Result<Self> {
         let mut conf = Self::default();
-        for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        let (mut line, mut unused) = (Vec::new(), 0_u64);
+        for number in 1_u64.. {
+            line.clear();
+            file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+            if line.is_empty() {
+                break;
+            }
+            if !line.ends_with(b"\n") {
+                // The rest of a line that is too long to mean anything, or the end of the file.
+                file.skip_until(b'\n')?;
+            }
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
             let Some(word) = server_of(line) else { continue };
             match str::from_utf8(word).ok().and_then(address) {
                 Some(address) if conf.servers.len() < MOST_SERVERS => conf.servers.push(address),
                 // As the C library does, silently: such files are common.
-                Some(address) => tracing::info!(
-                    "{file}, line {number}: {address} is not asked; {MOST_SERVERS} name servers are used"
-                ),
-                None => conf.notices.push(format!(
-                    "{file}, line {number}: {} is not the address of a name server",
+                Some(address) => {
+                    tracing::info!(
+                        "{name}, line {number}: {address} is not asked; {MOST_SERVERS} name servers are used"
+                    );
+                    break;
+                }
+                None if conf.notices.len() < MOST_NOTICES => conf.notices.push(format!(
+                    "{name}, line {number}: {} is not the address of a name server",
                     escaped_lossy(word, ECHO_LIMIT)
                 )),
+                None => unused += 1,
             }
         }
-        conf
+        if unused > 0 {
+            let lines = count(unused, "line");
+            conf.notices.push(format!("{name}: {lines} more cannot be used either"));
+        }
+        Ok(conf)
     }
 }
 
@@ -147,7 +175,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> (Vec<String>, Vec<String>) {
-        let conf = Conf::parse(text.as_bytes(), "resolv.conf");
+        let conf = Conf::read(text.as_bytes(), "resolv.conf").unwrap();
         (conf.servers.iter().map(ToString::to_string).collect(), conf.notices)
     }
 
@@ -189,6 +217,14 @@ mod tests {
     }
 
     #[test]
+    fn of_many_useless_lines_a_few_are_said_and_the_rest_counted() {
+        let long = "nameserver 192.0.2.1".to_owned() + &" ".repeat(100_000) + "\n";
+        let (servers, notices) = parsed(&("nameserver x\n".repeat(1000) + &long));
+        assert_eq!((servers.as_slice(), notices.len()), (&["192.0.2.1:53".to_owned()][..], 9));
+        assert_eq!(notices[8], "resolv.conf: 992 lines more cannot be used either");
+    }
+
+    #[test]
     fn every_way_to_write_an_address() {
         for (word, expected) in [
             ("127.1", Some("127.0.0.1:53")),
@@ -226,7 +262,7 @@ mod tests {
         assert_eq!(conf, Conf { servers: vec![LOCAL], notices: Vec::new() });
 
         let file = dir.path().join("resolv.conf");
-        fs::write(&file, "search example\n").unwrap();
+        std::fs::write(&file, "search example\n").unwrap();
         let conf = Conf::open(&file);
         assert_eq!(conf.servers, [LOCAL]);
         assert!(conf.notices[0].ends_with("names no name server; 127.0.0.1:53 is asked"));

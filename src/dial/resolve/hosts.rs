@@ -132,9 +132,18 @@ impl Hosts {
     /// Where the address is kept. Lines that follow each other often share one.
     fn index_of(&mut self, address: IpAddr) -> Option<u32> {
         if self.addresses.last() != Some(&address) {
+            if self.bytes() > HOSTS_LIMIT {
+                self.is_cut = true;
+                return None;
+            }
             self.addresses.push(address);
         }
         u32::try_from(self.addresses.len() - 1).ok()
+    }
+
+    /// What is kept so far.
+    fn bytes(&self) -> usize {
+        self.text.len() + size_of_val(&*self.entries) + size_of_val(&*self.addresses)
     }
 
     fn add(&mut self, name: &[u8], address: u32) {
@@ -146,7 +155,7 @@ impl Hosts {
         else {
             return;
         };
-        if self.text.len() + name.len() > HOSTS_LIMIT {
+        if self.bytes() + name.len() > HOSTS_LIMIT {
             self.is_cut = true;
             return;
         }

@@ -25,6 +25,7 @@ const CASES: usize = 32;
 pub(super) struct Question {
     pub(super) name: Name,
     pub(super) record_type: RecordType,
+    pub(super) has_edns: bool,
     /// The message; its first two bytes are the id.
     message: Vec<u8>,
     /// Where in the message the question ends.
@@ -88,7 +89,7 @@ impl Question {
             message.extend_from_slice(&record);
         }
         let random = seed.iter().fold(0, |random, byte| random << 8 | u32::from(*byte));
-        Ok(Self { name: name.clone(), record_type, message, end, random })
+        Ok(Self { name: name.clone(), record_type, has_edns: edns, message, end, random })
     }
 
     /// A random id.

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::answer::{Answer, read};
 use super::question::{HEADER, Question};
@@ -17,7 +20,7 @@ use crate::deadline::answered_within;
 use crate::failure::{self, Failure, Kind, Stage};
 use crate::limits::RESOLVER_TCP;
 
-/// Tries of a lookup: enough to survive lost packets.
+/// Questions of a lookup, at least: enough to survive lost packets. Each server gets two.
 const TRIES: usize = 3;
 
 /// The shortest time that a server is given to answer.
@@ -62,7 +65,7 @@ impl NameServers {
         // Each lookup in flight has one descriptor in the budget. Half of them are for UDP sockets.
         let sockets = (settings.in_flight.get() / (2 * count.max(1))).min(SOCKETS);
         let tcp = (settings.in_flight.get() / 4).clamp(1, RESOLVER_TCP);
-        let tries = u32::try_from(count.max(TRIES)).unwrap_or(u32::MAX);
+        let tries = u32::try_from(tries(count)).unwrap_or(u32::MAX);
         Self {
             servers: settings.servers.iter().map(|at| NameServer::new(*at, sockets)).collect(),
             limit: (settings.limit / tries).max(SHORTEST_TRY),
@@ -72,7 +75,10 @@ impl NameServers {
 
     /// Asks for the records of this type.
     ///
-    /// Servers that have been silent of late are asked last, and twice only when all were silent.
+    /// Servers that have been silent of late are asked last, and twice only when all were silent. The
+    /// second question has no EDNS: some servers, and some firewalls, drop a question that has it.
+    /// A question whose try is over stays open, and its answer counts whenever it comes: the server
+    /// may be slow, and the limit is that of the whole lookup.
     pub(super) async fn ask(
         &self,
         name: &Name,
@@ -82,30 +88,54 @@ impl NameServers {
         let mut servers: Vec<_> = self.servers.iter().collect();
         servers.sort_by_cached_key(|server| server.silences.load(Ordering::Relaxed));
         let mut failed: Option<Unresolved> = None;
-        let mut tries_left = servers.len().max(TRIES);
+        let mut tries_left = tries(servers.len());
+        let mut open = FuturesUnordered::new();
         // A and AAAA are asked at once. Together they count as one name.
         let mut is_first = settings.families == Families::V6 || record_type == RecordType::A;
+        let mut is_again = false;
         while !servers.is_empty() {
             let mut silent = Vec::new();
             for server in servers {
                 let Some(left) = tries_left.checked_sub(1) else { break };
                 tries_left = left;
-                let answer = self.ask_one(server, name, record_type, settings).await;
-                server.note(answer.as_ref().err().map(|it| it.cause), is_first);
-                match answer {
-                    Ok(answer) => return Ok(answer),
-                    Err(it) => {
-                        if it.cause == Cause::Silence {
+                let edns = !is_again && server.knows_edns.load(Ordering::Relaxed);
+                let question = Question::new(name, record_type, edns)?;
+                open.push(server.ask(question));
+                let until = Instant::now() + self.limit;
+                loop {
+                    let left = until.saturating_duration_since(Instant::now());
+                    let (asked, answer) = match answered_within(left, open.next()).await.flatten() {
+                        Some((asked, question, reply)) => {
+                            (asked, self.answer(asked, &question, reply, settings).await)
+                        }
+                        None => (server, Err(server.silence())),
+                    };
+                    asked.note(answer.as_ref().err().map(|it| it.cause), is_first);
+                    let unresolved = match answer {
+                        Ok(answer) => return Ok(answer),
+                        Err(unresolved) => unresolved,
+                    };
+                    let is_silent = unresolved.cause == Cause::Silence;
+                    // Of several failures, the most informative one is kept.
+                    failed = failed.into_iter().chain([unresolved]).max_by_key(|it| it.cause);
+                    // A late failure of another server does not end this one's try.
+                    if std::ptr::eq(asked, server) {
+                        if is_silent {
                             silent.push(server);
                         }
-                        // Of several failures, the most informative one is kept.
-                        failed = failed.into_iter().chain([it]).max_by_key(|it| it.cause);
+                        break;
                     }
                 }
             }
             let says_something = failed.as_ref().is_some_and(|it| it.cause > Cause::Closed);
             servers = if says_something { Vec::new() } else { silent };
+            // One lost packet is no reason to go back to a server that never answers.
+            servers.sort_by_cached_key(|server| {
+                let is_unknown = !server.has_answered.load(Ordering::Relaxed);
+                (is_unknown, server.silences.load(Ordering::Relaxed))
+            });
             is_first = false;
+            is_again = true;
         }
         Err(failed.unwrap_or_else(|| {
             let detail = "there is no name server to ask";
@@ -113,30 +143,47 @@ impl NameServers {
         }))
     }
 
-    async fn ask_one(
+    /// What a reply over UDP comes to, which may take another question.
+    async fn answer(
         &self,
         server: &NameServer,
-        name: &Name,
-        record_type: RecordType,
+        question: &Question,
+        reply: io::Result<Reply>,
         settings: &Settings,
     ) -> Result<Answer, Unresolved> {
-        let edns = server.knows_edns.load(Ordering::Relaxed);
-        let question = Question::new(name, record_type, edns)?;
-        let over_udp = async { server.sockets.ask(&question).await };
-        let reply = answered_within(self.limit, over_udp).await.ok_or_else(|| server.silence())?;
         let answer = match reply.map_err(|error| server.unreachable(&error, true))? {
-            Reply::Message(message) => read(&message, &question, settings).ok(),
-            Reply::OtherCase => Some(Answer::Truncated),
+            Reply::Message(message) => read(&message, question, settings).ok(),
+            Reply::OtherCase => {
+                let answer = self.ask_over_tcp(server, question, settings).await;
+                return answer.map_err(|it| match it.cause {
+                    Cause::Silence | Cause::Closed => Unresolved::answered(Failure::new(
+                        Stage::Resolve,
+                        Kind::ServerFailure,
+                        "the name server repeats the question in other letters, and does not \
+                         answer over TCP",
+                    )),
+                    Cause::OwnMachine | Cause::Answered => it,
+                });
+            }
             Reply::Nonsense(message) => header_only(&message),
         };
         match answer {
-            Some(Answer::Truncated) => self.ask_over_tcp(server, &question, settings).await,
-            // Servers that do not know EDNS answer like this (RFC 6891, section 7).
-            Some(Answer::Failed(ResponseCode::FormErr | ResponseCode::NotImp)) if edns => {
+            Some(Answer::Truncated) => self.ask_over_tcp(server, question, settings).await,
+            Some(Answer::Failed(code)) if question.has_edns && is_without_edns(code) => {
                 server.knows_edns.store(false, Ordering::Relaxed);
-                Box::pin(self.ask_one(server, name, record_type, settings)).await
+                let question = Question::new(&question.name, question.record_type, false)?;
+                let (_, question, reply) = answered_within(self.limit, server.ask(question))
+                    .await
+                    .ok_or_else(|| server.silence())?;
+                Box::pin(self.answer(server, &question, reply, settings)).await
             }
-            answer => understood(answer),
+            answer => {
+                if !question.has_edns && !server.has_answered.load(Ordering::Relaxed) {
+                    // It answers the first question without EDNS after those with it were lost.
+                    server.knows_edns.store(false, Ordering::Relaxed);
+                }
+                understood(answer)
+            }
         }
     }
 
@@ -146,8 +193,9 @@ impl NameServers {
         question: &Question,
         settings: &Settings,
     ) -> Result<Answer, Unresolved> {
+        // Others' answers may hold all places for long, for which this server is not to blame.
+        let _place = self.tcp.acquire().await;
         let asked = async {
-            let _place = self.tcp.acquire().await;
             let message = tcp::ask(server.address, question).await?;
             io::Result::Ok(read(&message, question, settings).ok())
         };
@@ -161,6 +209,12 @@ impl NameServers {
 }
 
 impl NameServer {
+    /// Asks over UDP, and waits for the reply without a limit.
+    async fn ask(&self, question: Question) -> (&Self, Question, io::Result<Reply>) {
+        let reply = self.sockets.ask(&question).await;
+        (self, question, reply)
+    }
+
     fn new(address: SocketAddr, sockets: usize) -> Self {
         Self {
             address,
@@ -222,6 +276,18 @@ impl NameServer {
             );
         }
     }
+}
+
+/// How many questions a lookup may take with so many servers.
+fn tries(servers: usize) -> usize {
+    (2 * servers).max(TRIES)
+}
+
+/// Whether servers that do not know EDNS, or not its version, answer with this code (RFC 6891,
+/// sections 6.1.3 and 7).
+fn is_without_edns(code: ResponseCode) -> bool {
+    const BADVERS: u16 = 16;
+    matches!(code, ResponseCode::FormErr | ResponseCode::NotImp) || u16::from(code) == BADVERS
 }
 
 /// The answer in a message that consists of a header alone.

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::question::{Match, Question, compare};
-use crate::failure::is_shortage;
+use crate::failure::{from_the_network, is_shortage};
 
 /// Questions that are sent through a socket before it is replaced by one with another port.
 const QUESTIONS: u32 = 256;
@@ -191,7 +191,7 @@ impl Waiting {
         for asker in self.lock().take().into_iter().flat_map(HashMap::into_values) {
             let error = match error.raw_os_error() {
                 Some(number) => io::Error::from_raw_os_error(number),
-                None => error.kind().into(),
+                None => io::Error::new(error.kind(), error.to_string()),
             };
             // Those who have given up need no answer.
             let _taken = asker.reply.send(Err(error));
@@ -250,7 +250,7 @@ async fn read(socket: Arc<UdpSocket>, reader: Reader) {
     loop {
         match socket.recv(&mut buffer).await {
             Ok(length) => reader.0.deliver(buffer.get(..length).unwrap_or_default()),
-            Err(error) => return reader.0.close(&error),
+            Err(error) => return reader.0.close(&from_the_network(error)),
         }
     }
 }
