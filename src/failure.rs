@@ -268,6 +268,18 @@ pub fn is_local(error: &io::Error) -> bool {
     is_shortage(error) || matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM))
 }
 
+/// An error that came from the network, some time after our own machine had let the packet out. Linux
+/// reports a router's ICMPv6 "administratively prohibited" as EACCES, which otherwise means that
+/// something on this machine forbids it.
+pub fn from_the_network(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM) => {
+            io::Error::new(io::ErrorKind::HostUnreachable, "the network says that it is prohibited")
+        }
+        _ => error,
+    }
+}
+
 /// Whether this machine lacks something now that may be available again in a moment.
 pub fn is_shortage(error: &io::Error) -> bool {
     matches!(

@@ -76,7 +76,7 @@ fn attempt(
         if let Ok(stream) = &requested {
             ready!(stream.poll_write_ready(cx))?;
             if let Some(error) = stream.take_error()? {
-                return Poll::Ready(Err(error));
+                return Poll::Ready(Err(failure::from_the_network(error)));
             }
         }
         // The future is finished, so this placeholder is never read.
