@@ -46,6 +46,7 @@ mod layers;
 mod legacy;
 mod line_limits;
 mod local;
+mod machine;
 mod name_files;
 mod names;
 mod operator;

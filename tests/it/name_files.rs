@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -106,6 +108,33 @@ fn a_hosts_file_of_a_million_lines_is_kept_small() {
     let peak = run.peak_rss();
     run.finish().assert_complete();
     assert!(peak < 100 * 1024, "{peak} KiB");
+}
+
+#[test]
+fn a_signal_while_a_name_file_is_read_ends_it_at_once() {
+    let (Some(mkfifo), Some(true)) = (Program::find("mkfifo"), Etc::new().map(|_| true)) else {
+        return;
+    };
+    for name in ["hosts", "resolv.conf"] {
+        let Some(etc) = Etc::new() else { return };
+        let fifo = etc.dir.path().join(name);
+        assert!(mkfifo.run([&fifo]).status.success());
+        let run = etc.tlsweep().args(["name.test:1"]).start();
+        // Opening it to write succeeds once somebody has opened it to read.
+        let writer = loop {
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK;
+            match rustix::fs::open(&fifo, flags, Mode::empty()) {
+                Ok(writer) => break writer,
+                Err(error) => assert_eq!(error, rustix::io::Errno::NXIO),
+            }
+            std::thread::yield_now();
+        };
+        run.signal("TERM");
+        let outcome = run.ends_within(Duration::from_secs(4));
+        assert_eq!(outcome.code, Some(143), "{name}: {}", outcome.stderr);
+        assert!(outcome.stdout.is_empty(), "{name}");
+        drop(writer);
+    }
 }
 
 /// Odd configurations: the name servers that they name are at 127.0.0.1 to 127.0.0.5 and at ::1.

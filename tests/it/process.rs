@@ -227,6 +227,16 @@ fn a_full_disk_exits_3_with_a_message() {
 }
 
 #[test]
+fn a_full_disk_under_what_is_printed_is_the_same_failure() {
+    for args in [&["--generate", "man"][..], &["--print-schema"], &["--dry-run", "127.0.0.1"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let outcome = Tlsweep::new().stdout(full).args(args).run("");
+        assert_eq!(outcome.code, Some(3), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("No space left on device"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn a_full_disk_stops_a_sweep_that_never_ends() {
     let peer = Spec::good().start();
     let line = format!("{}\n", peer.target());
@@ -252,6 +262,11 @@ fn sigint_lets_nothing_get_lost() {
 #[test]
 fn sigterm_lets_nothing_get_lost() {
     interrupted_by("TERM", 143);
+}
+
+#[test]
+fn sighup_lets_nothing_get_lost() {
+    interrupted_by("HUP", 129);
 }
 
 fn interrupted_by(signal: &str, code: i32) {

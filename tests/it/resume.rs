@@ -199,6 +199,14 @@ fn zstd_reads_what_is_compressed() {
 }
 
 #[test]
+fn an_ending_in_capitals_compresses_too() {
+    let sweep = Sweep::of(5, "out.jsonl.ZST");
+    Tlsweep::new().args(["-o", sweep.output.to_str().unwrap()]).sweep(&sweep.input);
+    let text = zstd::decode_all(sweep.bytes().as_slice()).unwrap();
+    assert_eq!(String::from_utf8(text).unwrap().lines().map(json).count(), 5);
+}
+
+#[test]
 fn what_is_complete_stays_as_it_is() {
     for output in RESUMABLE {
         let sweep = Sweep::of(50, output);

@@ -24,6 +24,17 @@ pub(crate) fn answer(
     from: i64,
     until: Option<i64>,
 ) -> Vec<u8> {
+    answer_at(leaf, issuer, status, in_days(from), until.map(in_days))
+}
+
+/// What is said of a certificate, from and until these moments.
+pub(crate) fn answer_at(
+    leaf: &CertificateDer<'_>,
+    issuer: &Entity,
+    status: &[u8],
+    from: SystemTime,
+    until: Option<SystemTime>,
+) -> Vec<u8> {
     let fields = children(&children(&issuer.der)[0]);
     let serial = children(&children(leaf)[0])[1].clone();
     let key = children(&fields[6])[1].clone();
@@ -39,7 +50,7 @@ pub(crate) fn answer(
             serial,
         ],
     );
-    let next = until.map(|days| element(0xa0, &[time(days)]));
+    let next = until.map(|moment| element(0xa0, &[time(moment)]));
     element(0x30, &[id, status.to_vec(), time(from), next.unwrap_or_default()])
 }
 
@@ -50,7 +61,7 @@ pub(crate) fn response(
     certificate: Option<&CertificateDer<'_>>,
 ) -> Vec<u8> {
     let subject = children(&children(&responder.der)[0])[5].clone();
-    let data = element(0x30, &[element(0xa1, &[subject]), time(0), element(0x30, answers)]);
+    let data = element(0x30, &[element(0xa1, &[subject]), time(now()), element(0x30, answers)]);
     let ecdsa_sha256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
     let signature = responder.key.sign(&data).unwrap();
     let certificates =
@@ -69,13 +80,16 @@ pub(crate) fn response(
     element(0x30, &[vec![0x0a, 1, 0], element(0xa0, &[bytes])])
 }
 
-/// A GeneralizedTime so many days from now.
-fn time(days: i64) -> Vec<u8> {
-    let day = Duration::from_secs(86_400 * days.unsigned_abs());
-    let moment: SystemTime = match days < 0 {
-        true => now() - day,
-        false => now() + day,
-    };
+fn in_days(days: i64) -> SystemTime {
+    let length = Duration::from_secs(86_400 * days.unsigned_abs());
+    match days < 0 {
+        true => now() - length,
+        false => now() + length,
+    }
+}
+
+/// A GeneralizedTime.
+fn time(moment: SystemTime) -> Vec<u8> {
     let text = humantime::format_rfc3339_seconds(moment).to_string();
     element(0x18, &[text.replace(['-', ':', 'T'], "").into_bytes()])
 }

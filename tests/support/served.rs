@@ -12,9 +12,20 @@ use super::peer::{Spec, provider};
 /// A peer that shows this chain to everybody, whatever it is, and signs with this key (PKCS#8),
 /// whoever's it is. None for keys that rustls does not sign with.
 pub(crate) fn showing(chain: &[CertificateDer<'static>], key: &[u8]) -> Option<Spec> {
+    stapling(chain, key, None)
+}
+
+/// The same, with this staple.
+pub(crate) fn stapling(
+    chain: &[CertificateDer<'static>],
+    key: &[u8],
+    staple: Option<Vec<u8>>,
+) -> Option<Spec> {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key));
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).ok()?;
-    let shown = Shown(Arc::new(CertifiedKey::new(chain.to_vec(), key)));
+    let mut shown = CertifiedKey::new(chain.to_vec(), key);
+    shown.ocsp = staple;
+    let shown = Shown(Arc::new(shown));
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(rustls::ALL_VERSIONS)
         .unwrap()

@@ -161,5 +161,5 @@ fn is_append_only(file: &File) -> bool {
 }
 
 fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "zst")
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zst"))
 }

@@ -16,8 +16,8 @@ pub(crate) fn after_help() -> String {
          and every problem of the verdict, gravest first: {}\n\n\
          Exit codes: 0 complete (dead hosts are results) · 1 complete, and a --fail-on condition \
          was met · 2 usage, or an input, roots or output file that cannot be used · 3 output could not \
-         be written, or targets ended in local/resource or local/internal · 130, 143 stopped by \
-         SIGINT, SIGTERM.",
+         be written, or targets ended in local/resource or local/internal · 129, 130, 143 stopped \
+         by SIGHUP, SIGINT, SIGTERM.",
         columns.join("  "),
         checks.collect::<String>(),
         problems.join(" "),

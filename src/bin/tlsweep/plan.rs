@@ -98,7 +98,7 @@ impl Mode {
             stdio::check_stdout()?;
             let as_json = cli.output.format(cli.targets.is_one())? == "json";
             let (targets, files) = inputs(&mut cli)?;
-            let input = Input::open(targets, &files, || Box::new(io::stdin()))?;
+            let input = Input::open(targets, &files, || Box::new(stdio::Patient(io::stdin())))?;
 
             let dry_run = DryRun { config, input, selection, limits, as_json };
             return Ok(Self::DryRun(Box::new(dry_run)));
@@ -127,7 +127,8 @@ impl Sweep {
             true => (runtime.block_on(demo::start(&mut roots))?, Vec::new()),
             false => inputs(&mut cli)?,
         };
-        let open = || Input::open(targets.clone(), &files, || Box::new(io::stdin()));
+        let open =
+            || Input::open(targets.clone(), &files, || Box::new(stdio::Patient(io::stdin())));
         let input = open()?;
         let status = Arc::new(Status::new(input.extent(), input.size()));
         let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));

@@ -25,8 +25,13 @@ const LEAST_DESCRIPTORS: u64 = 10;
 /// Address space that a dial may take: a handshake, its chain and its record.
 const MEMORY_OF_A_DIAL: u64 = 128 << 10;
 
-/// Address space that it takes to sweep at all: most of it for the stacks of a few threads.
-const LEAST_MEMORY: u64 = 48 << 20;
+/// The limits of memory: what the kernel counts against each, what it takes to sweep at all, and the
+/// flag of `ulimit`. The stacks of a few threads are most of the address space, and are touched in
+/// small part only; all of their size is data as well.
+const MEMORY: [(rlimit::Resource, &str, u64, &str); 2] = [
+    (rlimit::Resource::AS, "VmSize:", 48 << 20, "-v"),
+    (rlimit::Resource::DATA, "VmData:", 20 << 20, "-d"),
+];
 
 /// Makes sure that the limits of this process leave room for any sweep at all. What is missing later
 /// would be an abort, not an error.
@@ -35,31 +40,39 @@ const LEAST_MEMORY: u64 = 48 << 20;
 /// They do not.
 pub(crate) fn check() -> Result<()> {
     let limit = raise_descriptor_limit();
-    let free = limit.saturating_sub(open_descriptors().unwrap_or(limit));
+    let free = limit.saturating_sub(own_descriptors());
     if free < LEAST_DESCRIPTORS {
         bail!(
             "the limit is {limit} open files, and {free} of them are free; \
              at least {LEAST_DESCRIPTORS} are needed (ulimit -n)"
         );
     }
-    let limit = rlimit::Resource::AS.get_soft().context("cannot read the limits of the process")?;
-    let free = limit.saturating_sub(memory("VmSize:").unwrap_or(0));
-    if free < LEAST_MEMORY {
-        bail!(
-            "the limit of {} MiB of memory leaves {} MiB free; at least {} are needed (ulimit -v)",
-            limit >> 20,
-            free >> 20,
-            LEAST_MEMORY >> 20,
-        );
+    for (resource, counted, least, flag) in MEMORY {
+        let limit = resource.get_soft().context("cannot read the limits of the process")?;
+        let free = limit.saturating_sub(memory(counted).unwrap_or(0));
+        if free < least {
+            bail!(
+                "the limit of {} MiB of memory leaves {} MiB free; at least {} are needed (ulimit {flag})",
+                limit >> 20,
+                free >> 20,
+                least >> 20,
+            );
+        }
     }
     Ok(())
 }
 
-/// Address space that the limit of the process leaves for dials; everything where there is none.
-fn memory_for_dials() -> u64 {
-    // That the limit can be read was made sure of before.
-    let limit = rlimit::Resource::AS.get_soft().unwrap_or(u64::MAX);
-    limit.saturating_sub(memory("VmSize:").unwrap_or(0)).saturating_sub(LEAST_MEMORY)
+/// Memory that the limits of the process leave for dials, and the flag of the tighter limit;
+/// everything where there is none.
+fn memory_for_dials() -> (u64, &'static str) {
+    let left = MEMORY.map(|(resource, counted, least, flag)| {
+        // That the limit can be read was made sure of before.
+        let limit = resource.get_soft().unwrap_or(u64::MAX);
+        // Where there is no /proc, nothing is known to be in use: what was sent for at the start is
+        // small beside `least`.
+        (limit.saturating_sub(memory(counted).unwrap_or(0)).saturating_sub(least), flag)
+    });
+    left.into_iter().min().unwrap_or((u64::MAX, "-v"))
 }
 
 fn raise_descriptor_limit() -> u64 {
@@ -69,7 +82,8 @@ fn raise_descriptor_limit() -> u64 {
         .unwrap_or(1024)
 }
 
-/// Bytes that the kernel counts under this name in `/proc/self/status`, where there is one.
+/// Bytes that the kernel counts under this name in `/proc/self/status`. None where that cannot be
+/// read, as in a chroot: callers go on without the figure.
 pub(crate) fn memory(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -82,7 +96,7 @@ pub(crate) fn memory(name: &str) -> Option<u64> {
 pub(crate) fn fit(config: &mut Config) -> Vec<String> {
     let limit = raise_descriptor_limit();
     let loops = useful_loops(config.concurrency).get() as u64;
-    let own = open_descriptors().unwrap_or(8) + RESERVE + (loops - 1) * DESCRIPTORS_OF_A_LOOP;
+    let own = own_descriptors() + RESERVE + (loops - 1) * DESCRIPTORS_OF_A_LOOP;
     let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX).max(2);
     // A lookup holds a socket too.
     let lookups = config.lookups.min(config.concurrency);
@@ -98,11 +112,12 @@ pub(crate) fn fit(config: &mut Config) -> Vec<String> {
         ));
         config.concurrency = fitting;
     }
-    let most = memory_for_dials() / MEMORY_OF_A_DIAL / each as u64;
+    let (left, flag) = memory_for_dials();
+    let most = left / MEMORY_OF_A_DIAL / each as u64;
     let fitting = at_least_one(usize::try_from(most).unwrap_or(usize::MAX));
     if config.concurrency > fitting {
         limits.push(format!(
-            "concurrency {fitting} instead of {}: the limit of memory leaves no room for more (ulimit -v)",
+            "concurrency {fitting} instead of {}: the limit of memory leaves no room for more (ulimit {flag})",
             config.concurrency,
         ));
         config.concurrency = fitting;
@@ -114,6 +129,7 @@ pub(crate) fn fit(config: &mut Config) -> Vec<String> {
         config.dial_limits.rate.map(|rate| rate.get() as usize * TRACKED.as_secs() as usize);
     let tracked = rated.map_or(usize::MAX, |rated| dials + rated).min(dials * turns);
     limits.extend(kernel_limits(crowd, tracked, |name| {
+        // Where it cannot be read, nothing is known of a limit, and nothing is said of one.
         fs::read_to_string(format!("/proc/sys/net/{name}")).unwrap_or_default()
     }));
     limits
@@ -148,6 +164,11 @@ fn kernel_limits(
         _ => None,
     };
     ports.into_iter().chain(tracking)
+}
+
+/// How many are open. Where there is no /proc, as many as a process usually has at its start.
+fn own_descriptors() -> u64 {
+    open_descriptors().unwrap_or(8)
 }
 
 /// How many are open, where the system tells; the one that it takes to look is not counted.

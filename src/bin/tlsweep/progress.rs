@@ -29,7 +29,7 @@ impl Progress {
             false => ProgressDrawTarget::term_like(Box::new(Screen::default())),
         };
         let bar = ProgressBar::with_draw_target(None, target);
-        // Cannot fail: the template is one word.
+        // This cannot fail, for the template is one word. If it did, indicatif would show its own bar.
         if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }

@@ -32,7 +32,10 @@ use crate::hints::Hints;
 use crate::plan::{Mode, Sweep};
 use crate::signals::{Signals, listen_for_status};
 use crate::watch::Watch;
-use crate::{generate, preflight, runtime, term, threads};
+use crate::{generate, preflight, runtime, stdio, term, threads};
+
+/// What is said when a signal comes before the sweep begins.
+const STOPPED_EARLY: &str = "stopped before the first dial";
 
 /// How long the output may take for each line once the grace is over.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -64,7 +67,7 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
         planned = planned => planned.context("a defect of tlsweep in reading the command line")??,
         stopped = signals.next() => {
             if !quiet {
-                term::notice("stopped before the first dial");
+                term::notice(STOPPED_EARLY);
             }
             return Ok(stopped);
         }
@@ -93,10 +96,13 @@ async fn print(
     let printed = threads::run_apart("print", move || {
         let mut text = text()?;
         text.push('\n');
-        let mut stdout = io::stdout().lock();
+        let mut stdout = stdio::Patient(io::stdout());
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             // Whoever closes the pipe has read enough.
-            Err(error) if !is_reader_gone(&error) => Err(error).context("cannot write to stdout"),
+            Err(error) if !is_reader_gone(&error) => {
+                term::error(&anyhow::Error::new(error).context("cannot write to stdout"));
+                Ok(Exit::Incomplete)
+            }
             _ => Ok(Exit::Complete),
         }
     })?;
@@ -117,7 +123,18 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
         status: Arc::clone(&status),
     };
     let loops = if is_one { NonZero::<usize>::MIN } else { runtime::loops(config.concurrency) };
-    let prober = Prober::new(config, roots, clock).context("the TLS settings make no hello")?;
+    // It reads /etc/hosts and /etc/resolv.conf, which may take long or for ever.
+    let prepared = threads::run_apart("resolver", move || Prober::new(config, roots, clock))?;
+    let prober = tokio::select! {
+        prepared = prepared => prepared.context("a defect of tlsweep in preparing the sweep")?,
+        stopped = signals.next() => {
+            if !quiet {
+                term::notice(STOPPED_EARLY);
+            }
+            return Ok(stopped);
+        }
+    };
+    let prober = prober.context("the TLS settings make no hello")?;
     let scan = Arc::new(Scan::new(prober, checks));
     let scanning = Arc::clone(&scan);
     let lookups = Box::new(move || scanning.prober().lookups());

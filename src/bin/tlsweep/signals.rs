@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGUSR1.
+//! SIGINT, SIGTERM, SIGHUP and SIGUSR1.
 
 use std::future::pending;
 
@@ -12,6 +12,7 @@ use crate::exit::Exit;
 pub(crate) struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -30,6 +31,7 @@ impl Signals {
         Ok(Self {
             interrupt: unless_ignored(SignalKind::interrupt())?,
             terminate: unless_ignored(SignalKind::terminate())?,
+            hang_up: unless_ignored(SignalKind::hangup())?,
         })
     }
 
@@ -38,6 +40,7 @@ impl Signals {
         tokio::select! {
             () = received(&mut self.interrupt) => Exit::Interrupted,
             () = received(&mut self.terminate) => Exit::Terminated,
+            () = received(&mut self.hang_up) => Exit::HungUp,
         }
     }
 }

@@ -4,11 +4,12 @@
 //! written there is lost without an error. Programs that hand us `/dev/null` on purpose look the
 //! same from then on, so the question is asked before Rust's runtime starts.
 
-use std::io;
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Result, bail};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
 
 /// A bit for each descriptor that was closed.
@@ -72,4 +73,41 @@ pub(crate) fn check_stdin() -> Result<()> {
         bail!("stdin is not open for reading; name targets, or a file with -f");
     }
     Ok(())
+}
+
+/// Stdin or stdout that may be non-blocking, which is a property of the open file and not of this
+/// process: whoever shares it may have switched it on. Waits, as for one that blocks.
+pub(crate) struct Patient<F>(pub(crate) F);
+
+impl<F: AsFd> Patient<F> {
+    fn wait<T>(
+        &mut self,
+        flags: PollFlags,
+        mut work: impl FnMut(&mut F) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match work(&mut self.0) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.0, flags)], None)?;
+                }
+                ended => return ended,
+            }
+        }
+    }
+}
+
+impl<F: AsFd + Read> Read for Patient<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait(PollFlags::IN, |file| file.read(buffer))
+    }
+}
+
+impl<F: AsFd + Write> Write for Patient<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.wait(PollFlags::OUT, |file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.wait(PollFlags::OUT, Write::flush)
+    }
 }

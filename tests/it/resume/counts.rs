@@ -50,6 +50,9 @@ fn reports(sweep: &Sweep) -> [String; 4] {
     ["--summary".into(), path("summary"), "--status-file".into(), path("status")]
 }
 
+/// Ends of the disk that are tried for each output.
+const SIZES: usize = 50;
+
 #[test]
 fn counts_are_those_of_the_lines_wherever_the_file_ends() {
     let Some(prlimit) = Program::find("prlimit") else {
@@ -68,7 +71,7 @@ fn counts_are_those_of_the_lines_wherever_the_file_ends() {
             _ => 9_000,
         };
         let mut lengths = Vec::new();
-        for _ in 0..12 {
+        for _ in 0..SIZES {
             let size = random.below(largest);
             // What the reports need: they are limited too.
             let size = if output.ends_with(".zst") { size + 3000 } else { size + 8000 };
