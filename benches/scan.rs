@@ -137,6 +137,7 @@ fn configuration(offered: &[&str]) -> Config {
             versions: Versions::Both,
             alpn: Alpn::OfProtocol,
             reuse_key_share: false,
+            schemes: Vec::new(),
             groups: offered.iter().map(|name| names::group_by_name(name).unwrap()).collect(),
         },
         starttls: Starttls::Never,

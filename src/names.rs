@@ -47,6 +47,16 @@ pub fn signature_scheme(number: u16) -> Cow<'static, str> {
     named(&SIGNATURE_SCHEMES, number).map_or_else(|| hex(number), Cow::Borrowed)
 }
 
+/// The signature scheme of this name, whatever the case; the names that rustls and OpenSSL use will
+/// do where they are unambiguous.
+pub fn signature_scheme_by_name(name: &str) -> Option<u16> {
+    SIGNATURE_SCHEMES
+        .iter()
+        .chain(SIGNATURE_SCHEME_ALIASES)
+        .find(|(_, known)| known.eq_ignore_ascii_case(name))
+        .map(|(number, _)| *number)
+}
+
 /// The name of an alert: `handshake_failure`.
 pub fn alert(number: u8) -> Cow<'static, str> {
     named(&ALERTS, number.into()).map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
@@ -96,6 +106,30 @@ const GROUP_ALIASES: &[(u16, &str)] = &[
     (25, "P-521"),
 ];
 
+const SIGNATURE_SCHEME_ALIASES: &[(u16, &str)] = &[
+    (0x0201, "RSA+SHA1"),
+    (0x0203, "ECDSA+SHA1"),
+    (0x0203, "ECDSA_SHA1_Legacy"),
+    (0x0401, "RSA+SHA256"),
+    (0x0403, "ECDSA+SHA256"),
+    (0x0403, "ECDSA_NISTP256_SHA256"),
+    (0x0501, "RSA+SHA384"),
+    (0x0503, "ECDSA+SHA384"),
+    (0x0503, "ECDSA_NISTP384_SHA384"),
+    (0x0601, "RSA+SHA512"),
+    (0x0603, "ECDSA+SHA512"),
+    (0x0603, "ECDSA_NISTP521_SHA512"),
+    (0x0804, "RSA-PSS+SHA256"),
+    (0x0804, "RSA_PSS_SHA256"),
+    (0x0805, "RSA-PSS+SHA384"),
+    (0x0805, "RSA_PSS_SHA384"),
+    (0x0806, "RSA-PSS+SHA512"),
+    (0x0806, "RSA_PSS_SHA512"),
+    (0x0904, "ML_DSA_44"),
+    (0x0905, "ML_DSA_65"),
+    (0x0906, "ML_DSA_87"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +173,21 @@ mod tests {
             assert_eq!(group_by_name(name), Some(number), "{name}");
         }
         assert_eq!(group_by_name("P-255"), None);
+    }
+
+    #[test]
+    fn signature_schemes_are_found_by_any_of_their_names() {
+        for (name, number) in [
+            ("ecdsa_secp256r1_sha256", 0x0403),
+            ("ECDSA_NISTP256_SHA256", 0x0403),
+            ("ecdsa+sha256", 0x0403),
+            ("rsa_pss_sha512", 0x0806),
+            ("Ed25519", 0x0807),
+            ("ML_DSA_65", 0x0905),
+        ] {
+            assert_eq!(signature_scheme_by_name(name), Some(number), "{name}");
+        }
+        assert_eq!(signature_scheme_by_name("rsa"), None);
     }
 
     #[test]

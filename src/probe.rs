@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
-pub use follow::Facts;
+pub use follow::{Facts, Found, Shown};
 pub use plan::{Attempts, Costs};
 
 use crate::cert::{Judge, Roots};

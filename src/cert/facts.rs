@@ -155,7 +155,7 @@ impl Certificate {
     }
 
     /// The same facts as a certificate of `--chain` has them: with fewer names.
-    pub(super) fn in_chain(mut self) -> Self {
+    pub(crate) fn in_chain(mut self) -> Self {
         let mut left = CHAIN_NAMES_LIMIT;
         for (list, count) in [
             (&mut self.names, &mut self.names_count),

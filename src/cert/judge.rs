@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use super::algorithms::Algorithms;
 use super::cache::{Hashes, Memory};
 use super::facts::Certificate;
+use super::leaf;
 use super::ocsp::{Ocsp, Staple};
 use super::path::Path;
 use super::problem::Problem;
@@ -135,7 +136,11 @@ impl Judge {
             let is_unreadable = facts.first().is_some_and(|leaf| leaf.unreadable);
             let revoked = is_revoked.then_some(Problem::Revoked);
             let unreadable = is_unreadable.then_some(Problem::BadEncoding);
-            let others = revoked.into_iter().chain(unreadable);
+            let is_misused = facts
+                .first()
+                .is_some_and(|facts| leaf::forbids_key_exchange(facts, presented.proof));
+            let misused = is_misused.then_some(Problem::BadPurpose);
+            let others = revoked.into_iter().chain(unreadable).chain(misused);
             Trust::new(path, name_ok, presented.proof, others, now)
         });
         let shown = |facts: &Arc<Certificate>, der| {

@@ -2,21 +2,21 @@
 
 use super::algorithms::Algorithms;
 use super::der::{Reader, tag};
+use super::facts::Certificate;
 use super::link::Link;
 use super::oid;
 use super::problem::Problem;
-use super::reading::{DIGITAL_SIGNATURE, KEY_CERT_SIGN, Reading, algorithm_oid, id};
+use super::reading::{KEY_CERT_SIGN, Reading, algorithm_oid, id};
 use super::text::DAY;
-use crate::signature::{Checked, Key};
+use crate::signature::{Checked, Key, Proof, Unproven};
 
 /// Every fault of the leaf itself at this moment (seconds since 1970).
 pub(super) fn faults(leaf: &Reading<'_>, now: i64) -> impl Iterator<Item = Problem> {
     let ca = leaf.basic_constraints().map(|(ca, _)| ca);
     // webpki does not look at key usages. RFC 5280, section 4.2.1.3: only a CA may sign
-    // certificates. RFC 8446, section 4.4.2.2: the key of a server must sign the handshake.
-    let is_misused = leaf.key_usage().is_some_and(|usage| {
-        usage & DIGITAL_SIGNATURE == 0 || usage & KEY_CERT_SIGN != 0 && ca == Some(false)
-    });
+    // certificates.
+    let is_misused =
+        ca == Some(false) && leaf.key_usage().is_some_and(|usage| usage & KEY_CERT_SIGN != 0);
     let is_other_type = leaf
         .extension(id::NETSCAPE_CERT_TYPE)
         .is_some_and(|extension| extension.critical && !is_netscape_server(extension.value));
@@ -31,6 +31,19 @@ pub(super) fn faults(leaf: &Reading<'_>, now: i64) -> impl Iterator<Item = Probl
     ]
     .into_iter()
     .filter_map(|(applies, fault)| applies.then_some(fault))
+}
+
+/// Whether the key usage of the leaf forbids the key exchange. RFC 8446, section 4.4.2.2: a key that
+/// signs the handshake needs digitalSignature. RFC 5246, section 7.4.2: one that decrypts or agrees
+/// needs keyEncipherment or keyAgreement; OpenSSL takes digitalSignature for that as well.
+pub(super) fn forbids_key_exchange(leaf: &Certificate, proof: &Proof) -> bool {
+    const OF_UNSIGNED: [&str; 3] = ["digitalSignature", "keyEncipherment", "keyAgreement"];
+    let allowing = match proof {
+        Proof::Unproven(Unproven::Unsigned) => &OF_UNSIGNED[..],
+        _ => &["digitalSignature"],
+    };
+    let usages = leaf.key_usage.as_ref();
+    usages.is_some_and(|usages| !usages.iter().any(|usage| allowing.contains(&usage.as_str())))
 }
 
 /// Whether the leaf is its own issuer. A signature that cannot be checked counts as one.

@@ -184,9 +184,6 @@ pub(super) mod id {
     pub(crate) const OCSP_NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 5];
 }
 
-/// The bit of [`Reading::key_usage`] that lets a key sign handshakes.
-pub(super) const DIGITAL_SIGNATURE: u16 = 1;
-
 /// The bit of [`Reading::key_usage`] that lets a key sign certificates.
 pub(super) const KEY_CERT_SIGN: u16 = 1 << 5;
 

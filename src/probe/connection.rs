@@ -15,7 +15,7 @@ use crate::dial::tap::Tap;
 use crate::dial::upgrade::upgrade;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::target::ServerIdentity;
-use crate::signature::Proof;
+use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
 use crate::tls::handshake::{Agreed, Hello};
 use crate::tls::hello::{Answer, Flight};
@@ -246,7 +246,11 @@ fn take_seen(answer: &mut Answer) -> Seen {
         chain: chain.collect(),
         ocsp: answer.ocsp_response.take().unwrap_or_default(),
         signature_scheme: scheme,
-        proof: Proof::default(),
+        // A whole flight without a ServerKeyExchange is one of a key exchange by the certified key.
+        proof: match answer.key_exchange {
+            None if answer.is_done => Proof::Unproven(Unproven::Unsigned),
+            _ => Proof::default(),
+        },
         client_cert_requested: answer.client_cert_requested,
         group: None,
     }

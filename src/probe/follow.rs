@@ -3,6 +3,7 @@
 //! A provider does no I/O. It says what to send next, and is given the outcome. The driver in this
 //! file runs all of them under `--per-host`, the rate and the target's deadline.
 
+mod certificates;
 mod enumeration;
 
 use std::net::SocketAddr;
@@ -15,14 +16,24 @@ use super::{Attempt, Dial, Patience, Prober, Speech, Visit};
 use crate::config::Config;
 use crate::pace::limiter::HostSlot;
 use crate::tls::enumerate::Findings;
+use crate::tls::handshake::{Hello, Versions};
+pub use certificates::{Found, Shown};
 
 /// Every provider, in the order in which they run.
-const ROWS: &[Row] = &[enumeration::ROW];
+const ROWS: &[Row] = &[enumeration::ROW, certificates::ROW];
 
 /// A provider of facts.
 struct Row {
     is_wanted: fn(&Config) -> bool,
-    make: fn() -> Box<dyn Follow>,
+    make: fn(&Start) -> Box<dyn Follow>,
+}
+
+/// What a provider is told about the connections that were made before.
+struct Start {
+    /// The hello of the handshake that counts.
+    hello: Hello,
+    /// The protocol versions that handshakes offer.
+    versions: Versions,
 }
 
 /// Facts about one server that need connections of their own.
@@ -35,6 +46,11 @@ trait Follow: Send {
     /// in which [`Follow::next`] returned them.
     fn settle(&mut self, number: usize, attempt: &Attempt);
 
+    /// Whether the chains of its connections are judged before they are settled.
+    fn judges(&self) -> bool {
+        false
+    }
+
     /// Adds the findings to `facts`. Whatever was not settled stays unknown.
     fn into_facts(self: Box<Self>, facts: &mut Facts);
 }
@@ -45,6 +61,8 @@ trait Follow: Send {
 pub struct Facts {
     /// Everything that the server speaks.
     pub enumeration: Option<Box<Findings>>,
+    /// Every certificate that the server shows.
+    pub certificates: Option<Box<Found>>,
 }
 
 /// Whether any follow-up is wanted.
@@ -67,8 +85,13 @@ impl Prober {
         let Some(address) = visit.attempts.connected_address() else {
             return facts;
         };
+        let standing = visit.attempts.standing().and_then(Attempt::hello);
+        let start = Start {
+            hello: standing.unwrap_or_else(|| visit.plan.full_hello()),
+            versions: self.client.versions(),
+        };
         for row in ROWS.iter().filter(|row| (row.is_wanted)(&self.config)) {
-            let mut provider = (row.make)();
+            let mut provider = (row.make)(&start);
             self.drive(provider.as_mut(), address, visit).await;
             provider.into_facts(&mut facts);
         }
@@ -97,9 +120,12 @@ impl Prober {
                 under_way.push(self.attempt_apart(number, dial, slot, visit.context));
                 number += 1;
             }
-            let Some(settled) = under_way.next().await else {
+            let Some(mut settled) = under_way.next().await else {
                 break;
             };
+            if provider.judges() {
+                self.judge_attempt(&mut settled.attempt, visit.context.identity);
+            }
             provider.settle(settled.number, &settled.attempt);
             visit.attempts.push_apart(&settled.attempt);
             // Connections that waited at the same time stop the target's clock only once.

@@ -1,37 +1,52 @@
 //! Judges the chain of a target.
 
-use super::{Prober, Visit};
-use crate::cert::{Examined, Presented, Problem};
+use super::{Attempt, Prober, Visit};
+use crate::cert::{Examined, Presented, Problem, Wanted};
 use crate::feed::target::ServerIdentity;
 use crate::signature::Algorithm;
 use crate::tls::recorder::Seen;
+
+/// What is worked out of the chains that follow-ups bring.
+const OF_FOLLOW_UPS: Wanted =
+    Wanted { cert: true, chain: false, trust: true, ocsp: false, pem: false };
 
 impl Prober {
     /// Judges the chain of the attempt that counts, and frees the chain. The socket is closed by
     /// now.
     pub(super) fn judge_standing(&self, visit: &mut Visit<'_>) {
-        let Some(attempt) = visit.attempts.standing_mut() else {
-            return;
-        };
-        if !attempt.seen.chain.is_empty() {
-            let examined = self.judge(&attempt.seen, visit.context.identity);
-            attempt.examined = Some(Box::new(examined));
-            attempt.give_up_chain();
+        if let Some(attempt) = visit.attempts.standing_mut() {
+            let examined = self.judge(attempt, visit.context.identity, self.config.wanted);
+            attempt.examined = examined.or_else(|| attempt.examined.take());
         }
     }
 
-    fn judge(&self, seen: &Seen, identity: &ServerIdentity) -> Examined {
+    /// Judges the chain of an attempt that a follow-up made, and gives the chain up.
+    pub(super) fn judge_attempt(&self, attempt: &mut Attempt, identity: &ServerIdentity) {
+        attempt.examined = self.judge(attempt, identity, OF_FOLLOW_UPS);
+    }
+
+    fn judge(
+        &self,
+        attempt: &mut Attempt,
+        identity: &ServerIdentity,
+        wanted: Wanted,
+    ) -> Option<Box<Examined>> {
+        let seen = &attempt.seen;
+        if seen.chain.is_empty() {
+            return None;
+        }
         let presented = Presented {
             chain: &seen.chain,
             name: Some(&identity.checked),
             ocsp: &seen.ocsp,
             proof: &seen.proof,
         };
-        let mut examined = self.judge.examine(presented, self.clock.now(), self.config.wanted);
+        let mut examined = self.judge.examine(presented, self.clock.now(), wanted);
         if let Some(problem) = weak_handshake(seen) {
             examined.trust = examined.trust.map(|trust| trust.with(problem));
         }
-        examined
+        attempt.give_up_chain();
+        Some(Box::new(examined))
     }
 }
 

@@ -17,7 +17,7 @@ pub use attempts::{Attempts, Costs};
 use super::attempt::{Attempt, Dial, Patience, Speech};
 use crate::failure::{Failure, Kind, Stage};
 use crate::limits::MAX_CONNECTIONS;
-use crate::tls::handshake::{AlpnOffer, Groups, Hello};
+use crate::tls::handshake::{AlpnOffer, Groups, Hello, Schemes};
 use crate::tls::legacy::ClientHello;
 
 /// Before the first retry; each one after it waits twice as long.
@@ -102,8 +102,13 @@ impl Plan {
             .map(|(speech, patience)| Dial { address: last.address, speech, patience })
     }
 
+    /// The hello with everything that is offered.
+    pub(super) fn full_hello(&self) -> Hello {
+        Hello { groups: Groups::All, alpn: self.alpn, schemes: Schemes::Configured }
+    }
+
     fn first_hello(&self, address: SocketAddr) -> Dial {
-        let hello = Hello { groups: Groups::All, alpn: self.alpn };
+        let hello = self.full_hello();
         let speech = Speech::Handshake(hello);
         Dial { address, speech, patience: self.patience_with(hello) }
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::dial::connect::connect;
 use crate::feed::input::Place;
 use crate::pace::permit::Permits;
-use crate::tls::handshake::{AlpnOffer, Groups, Hello};
+use crate::tls::handshake::{AlpnOffer, Groups, Hello, Schemes};
 
 /// Bytes of one target's work, which every task of a sweep holds from beginning to end.
 const OF_A_TARGET: usize = 1024;
@@ -31,7 +31,7 @@ async fn futures_that_wait_in_large_numbers_are_small() {
 
     let asked = prober.ask(parse(&line).unwrap());
     let context = prober.visit(&asked, &mut permit).context;
-    let hello = Hello { groups: Groups::All, alpn: AlpnOffer::NONE };
+    let hello = Hello { groups: Groups::All, alpn: AlpnOffer::NONE, schemes: Schemes::Configured };
     let dial = Dial { address, speech: Speech::Handshake(hello), patience: Patience::Half };
     let connect = size_of_val(&connect(address, None, &context.deadline, None));
     let stream = TcpStream::connect(address).await.unwrap();

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cert::{Certificate, Examined, Trust};
 use crate::names;
+use crate::plural::count;
+use crate::probe::{self, Found};
 use crate::tls::enumerate::{self, Findings};
 use crate::tls::hello::Parameters;
 
@@ -29,6 +32,36 @@ pub struct Report {
     pub secure_renegotiation: Support,
     /// The extended master secret (RFC 7627).
     pub extended_master_secret: Support,
+    /// Every certificate that the server shows, one for each kind of key: RSA, each curve of ECDSA,
+    /// Ed25519, Ed448, ML-DSA. A server without a second one is asked for it all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Shown>,
+    /// Whether that list is whole; else the peer fell silent, or speaks only what rustls cannot.
+    #[serde(default)]
+    pub certificates_complete: bool,
+}
+
+/// A certificate of a server, and the handshake in which it was shown.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// The scheme of the signature over the handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// Whether that signature holds under the certificate's key. Absent: it was not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_verified: Option<bool>,
+    /// Why that signature was not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_unchecked: Option<String>,
+    /// The leaf.
+    pub cert: Certificate,
+    /// Certificates that were sent, the leaf included.
+    pub chain_length: usize,
+    /// What a strict client would say to the chain, fetching nothing. Absent when the signature is
+    /// false, because the certificate may be a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
 }
 
 /// Three answers that are never mixed up.
@@ -101,12 +134,18 @@ impl Report {
             }
         }
         let groups = if self.groups.is_empty() { &self.curves } else { &self.groups };
-        format!("suites: {}; groups: {}", words.join(", "), groups.join(" "))
+        let mut line = format!("suites: {}; groups: {}", words.join(", "), groups.join(" "));
+        if self.certificates.len() > 1 {
+            let certificates: Vec<_> = self.certificates.iter().map(Shown::line).collect();
+            line.push_str(&format!("; certificates: {}", certificates.join(", ")));
+        }
+        line
     }
 }
 
-impl From<Findings> for Report {
-    fn from(findings: Findings) -> Self {
+impl Report {
+    /// What both kinds of hellos found out.
+    pub fn new(findings: Findings, found: Found) -> Self {
         let named = |groups: &[u16]| groups.iter().map(|n| names::group(*n).into_owned()).collect();
         Self {
             versions: findings.versions.into_iter().map(Version::from).collect(),
@@ -118,6 +157,41 @@ impl From<Findings> for Report {
             fallback_scsv: findings.fallback_scsv.into(),
             secure_renegotiation: findings.secure_renegotiation.into(),
             extended_master_secret: findings.extended_master_secret.into(),
+            certificates: found.certificates.into_iter().map(Shown::from).collect(),
+            certificates_complete: found.is_complete,
+        }
+    }
+}
+
+impl Shown {
+    /// The kind of its key, its verdict and how long its path lasts, for people.
+    pub fn line(&self) -> String {
+        // The names of the other keys say how large they are.
+        let bits = self.cert.key_bits.filter(|_| self.cert.key.as_deref() == Some("RSA"));
+        let curve = self.cert.key_curve.clone();
+        let curve_or_bits = curve.or_else(|| bits.map(|bits| bits.to_string()));
+        let verdict = self.trust.as_ref().map(|trust| trust.verdict.as_str());
+        let days = self.trust.as_ref().and_then(|trust| trust.days_left);
+        let words = [
+            self.cert.key.clone(),
+            curve_or_bits,
+            Some(verdict.unwrap_or("bad_signature").to_owned()),
+            days.map(|days| count(days, "day")),
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl From<probe::Shown> for Shown {
+    fn from(shown: probe::Shown) -> Self {
+        let Examined { cert, trust, length, .. } = *shown.examined;
+        Self {
+            signature: shown.scheme.map(|scheme| names::signature_scheme(scheme).into_owned()),
+            signature_verified: shown.proof.is_verified(),
+            signature_unchecked: shown.proof.why_unchecked(),
+            cert: cert.unwrap_or_default().in_chain(),
+            chain_length: length,
+            trust,
         }
     }
 }

@@ -10,16 +10,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cert::{Certificate, Examined, Ocsp, Trust};
-use crate::escape::{cut, escaped_lossy};
+use crate::escape::escaped_lossy;
 use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
-use crate::limits::DETAIL_LIMIT;
 use crate::names;
-use crate::probe::{Attempt, Attempts, Costs, Dialogue, Probed};
+use crate::probe::{Attempt, Attempts, Costs, Dialogue, Facts, Probed};
 use crate::report::enumeration::Report;
 use crate::report::timestamp::Timestamp;
-use crate::signature::Proof;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::Agreed;
 use crate::tls::hello::Parameters;
@@ -102,6 +100,17 @@ pub struct Record {
     /// The conditions of `--fail-on` that this target met; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_checks: Option<Vec<String>>,
+}
+
+/// A certificate that the peer showed, and what it is worth; all absent when there was none.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// The leaf.
+    pub cert: Option<&'a Certificate>,
+    /// The verdict.
+    pub trust: Option<&'a Trust>,
+    /// Whether the signature over the handshake holds under its key, where that was checked.
+    pub signature_verified: Option<bool>,
 }
 
 /// A TLS session, as far as it came.
@@ -257,7 +266,10 @@ impl Record {
         (record.attempts, record.sent, record.received) = (Some(dials), sent, received);
         record.ms.resolve = probed.resolve.map(milliseconds);
         record.ms.total = milliseconds(probed.total);
-        record.enumeration = probed.facts.enumeration.map(|found| Box::new(Report::from(*found)));
+        let Facts { enumeration, certificates, .. } = probed.facts;
+        record.enumeration = enumeration.map(|findings| {
+            Box::new(Report::new(*findings, certificates.map(|found| *found).unwrap_or_default()))
+        });
         record.set_attempts(probed.attempts);
         if probed.failure.is_some() {
             record.error = probed.failure;
@@ -311,6 +323,21 @@ impl Record {
         words == Some((Stage::Local, Kind::Interrupted))
     }
 
+    /// Every certificate that the peer showed, beginning with that of the connection that counts.
+    pub fn presented(&self) -> impl Iterator<Item = Presented<'_>> {
+        let standing = Presented {
+            cert: self.cert.as_deref(),
+            trust: self.trust.as_deref(),
+            signature_verified: self.tls.as_ref().and_then(|tls| tls.signature_verified),
+        };
+        let enumerated = self.enumeration.iter().flat_map(|report| &report.certificates);
+        std::iter::once(standing).chain(enumerated.map(|shown| Presented {
+            cert: Some(&shown.cert),
+            trust: shown.trust.as_ref(),
+            signature_verified: shown.signature_verified,
+        }))
+    }
+
     /// `ok`, or stage and kind of the failure: `connect/refused`.
     pub fn result(&self) -> String {
         match &self.error {
@@ -343,17 +370,8 @@ impl Tls {
         let was_asked = seen.client_cert_requested;
         let mut tls = Self {
             signature: seen.signature_scheme.map(|n| names::signature_scheme(n).into_owned()),
-            signature_verified: match seen.proof {
-                Proof::Held(_) => Some(true),
-                Proof::False => Some(false),
-                Proof::Unproven(_) => None,
-            },
-            signature_unchecked: match &seen.proof {
-                Proof::Unproven(reason) if attempt.has_chain => {
-                    Some(cut(reason.to_string(), DETAIL_LIMIT))
-                }
-                _ => None,
-            },
+            signature_verified: seen.proof.is_verified(),
+            signature_unchecked: seen.proof.why_unchecked().filter(|_| attempt.has_chain),
             client_cert_requested: (was_asked || had_occasion).then_some(was_asked),
             ocsp_stapled: attempt.ocsp_stapled,
             ..Self::default()

@@ -5,6 +5,8 @@ use std::fmt;
 use super::algorithm::Algorithm;
 use super::check::{Checked, check};
 use super::key::{Curve, Key, Kind, Unsupported, spki_of};
+use crate::escape::cut;
+use crate::limits::DETAIL_LIMIT;
 
 /// What the signature over a handshake proves.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Held(());
 pub enum Unproven {
     /// The peer never came to the point where the signature is checked.
     Unfinished,
+    /// The key exchange needs no signature: the server's key decrypts, or is one half of it.
+    Unsigned,
     /// The key or the algorithm is not supported.
     Unsupported(Unsupported),
 }
@@ -34,6 +38,23 @@ impl Proof {
     /// Whether the peer has the key of the certificate.
     pub fn is_held(&self) -> bool {
         matches!(self, Self::Held(_))
+    }
+
+    /// Whether the signature holds; nothing when it was not checked.
+    pub fn is_verified(&self) -> Option<bool> {
+        match self {
+            Self::Held(_) => Some(true),
+            Self::False => Some(false),
+            Self::Unproven(_) => None,
+        }
+    }
+
+    /// Why the signature was not checked, if it was not.
+    pub fn why_unchecked(&self) -> Option<String> {
+        match self {
+            Self::Unproven(reason) => Some(cut(reason.to_string(), DETAIL_LIMIT)),
+            Self::Held(_) | Self::False => None,
+        }
     }
 }
 
@@ -48,6 +69,7 @@ impl fmt::Display for Unproven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unfinished => f.write_str("the handshake was not finished"),
+            Self::Unsigned => f.write_str("the key exchange is not signed"),
             Self::Unsupported(reason) => reason.fmt(f),
         }
     }

@@ -8,12 +8,15 @@ use std::sync::{Arc, LazyLock};
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SupportedCipherSuite,
+    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SignatureScheme,
+    SupportedCipherSuite,
 };
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+pub use crate::tls::schemes::Versions;
 
 use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::starttls::PROTOCOLS;
@@ -26,6 +29,7 @@ use crate::tls::ja3s;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
 use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
+use crate::tls::schemes::{SchemeSet, can_sign_for, known_schemes};
 
 /// The cipher suites that are offered, in the order that browsers use.
 static SUITES: LazyLock<[SupportedCipherSuite; 9]> = LazyLock::new(|| OFFERED.map(counted));
@@ -59,6 +63,8 @@ pub struct Offer {
     pub alpn: Alpn,
     /// The numbers of the groups, in order; none: the default ones.
     pub groups: Vec<u16>,
+    /// The signature schemes, in order; none: all that are known.
+    pub schemes: Vec<SignatureScheme>,
     /// Whether hellos within one second may share a key share, where the group allows it.
     pub reuse_key_share: bool,
 }
@@ -75,18 +81,6 @@ pub enum Alpn {
     Only(Vec<Vec<u8>>),
 }
 
-/// The protocol versions that a ClientHello offers.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Versions {
-    /// TLS 1.2 and 1.3.
-    #[default]
-    Both,
-    /// TLS 1.2 only.
-    Tls12,
-    /// TLS 1.3 only.
-    Tls13,
-}
-
 /// Prepared configurations for any number of handshakes.
 pub struct Client {
     without_alpn: Connectors,
@@ -94,6 +88,15 @@ pub struct Client {
     with_alpn: Vec<Connectors>,
     /// Whether every target is offered the same.
     is_same_for_all: bool,
+    versions: Versions,
+    kx_groups: KxGroups,
+}
+
+/// The key-exchange groups that can be offered.
+struct KxGroups {
+    all: Vec<&'static dyn SupportedKxGroup>,
+    /// The same without post-quantum groups, where there is a difference.
+    classical: Option<Vec<&'static dyn SupportedKxGroup>>,
 }
 
 /// The connectors that share an ALPN list.
@@ -111,6 +114,8 @@ pub struct Hello {
     pub groups: Groups,
     /// The application protocols.
     pub alpn: AlpnOffer,
+    /// The signature schemes.
+    pub schemes: Schemes,
 }
 
 /// The key-exchange groups of a [`Hello`].
@@ -120,6 +125,15 @@ pub enum Groups {
     All,
     /// Without post-quantum groups, which make the hello too large for some servers.
     Classical,
+}
+
+/// The signature schemes of a [`Hello`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Schemes {
+    /// Those of the [`Offer`].
+    Configured,
+    /// These. Suites that need a signature by another kind of key are left out of the hello.
+    Only(SchemeSet),
 }
 
 /// One of the ALPN lists that a [`Client`] offers.
@@ -192,11 +206,14 @@ impl Client {
                 *group = *reused.unwrap_or(group);
             }
         }
-        let (post_quantum, classical): (Vec<_>, Vec<_>) =
-            groups.iter().copied().partition(|group| is_post_quantum(group.name().into()));
-        let has_both = !post_quantum.is_empty() && !classical.is_empty();
-        let all_groups = client_config(offer, groups)?;
-        let classical = has_both.then(|| client_config(offer, classical)).transpose()?;
+        let kx_groups = KxGroups::new(groups);
+        let schemes = match offer.schemes.as_slice() {
+            [] => known_schemes().collect(),
+            schemes => schemes.to_vec(),
+        };
+        let config = |groups: &[_]| client_config(offer.versions, groups, schemes.clone());
+        let all_groups = config(&kx_groups.all)?;
+        let classical = kx_groups.classical.as_deref().map(config).transpose()?;
         let connectors = |alpn: Vec<Vec<u8>>| {
             let connector = |config: &ClientConfig| {
                 let mut config = config.clone();
@@ -213,6 +230,8 @@ impl Client {
             without_alpn: connectors(Vec::new()),
             with_alpn: alpn_lists(&offer.alpn).into_iter().map(connectors).collect(),
             is_same_for_all: matches!(offer.alpn, Alpn::Only(_)),
+            versions: offer.versions,
+            kx_groups,
         })
     }
 
@@ -230,14 +249,34 @@ impl Client {
         number.map_or(AlpnOffer::NONE, AlpnOffer)
     }
 
-    fn connector(&self, hello: Hello) -> &TlsConnector {
-        let with_alpn = usize::from(hello.alpn.0).checked_sub(1);
+    fn connectors(&self, alpn: AlpnOffer) -> &Connectors {
+        let with_alpn = usize::from(alpn.0).checked_sub(1);
         let offered = with_alpn.and_then(|index| self.with_alpn.get(index));
-        let Connectors { all_groups, classical, .. } = offered.unwrap_or(&self.without_alpn);
-        match hello.groups {
-            Groups::All => all_groups,
-            Groups::Classical => classical.as_ref().unwrap_or(all_groups),
+        offered.unwrap_or(&self.without_alpn)
+    }
+
+    fn connector(&self, hello: Hello) -> TlsConnector {
+        let connectors = self.connectors(hello.alpn);
+        // Few hellos have schemes of their own, so their configurations are made one by one. When
+        // no suite goes with the schemes, there is no such hello, and the configured one is sent.
+        if let Schemes::Only(schemes) = hello.schemes
+            && let schemes = schemes.iter().collect()
+            && let Ok(mut config) =
+                client_config(self.versions, self.kx_groups.of(hello.groups), schemes)
+        {
+            config.alpn_protocols.clone_from(&connectors.alpn);
+            return TlsConnector::from(Arc::new(config));
         }
+        let Connectors { all_groups, classical, .. } = connectors;
+        match hello.groups {
+            Groups::All => all_groups.clone(),
+            Groups::Classical => classical.as_ref().unwrap_or(all_groups).clone(),
+        }
+    }
+
+    /// The versions that are offered.
+    pub fn versions(&self) -> Versions {
+        self.versions
     }
 
     /// Runs a handshake over `tap` until `until` at the latest. A peer that has not sent a byte by
@@ -397,17 +436,35 @@ fn groups(wanted: &[u16]) -> Vec<&'static dyn SupportedKxGroup> {
     wanted.iter().filter_map(known).collect()
 }
 
+impl KxGroups {
+    fn new(all: Vec<&'static dyn SupportedKxGroup>) -> Self {
+        let (post_quantum, classical): (Vec<_>, Vec<_>) =
+            all.iter().copied().partition(|group| is_post_quantum(group.name().into()));
+        let has_both = !post_quantum.is_empty() && !classical.is_empty();
+        Self { all, classical: has_both.then_some(classical) }
+    }
+
+    fn of(&self, groups: Groups) -> &[&'static dyn SupportedKxGroup] {
+        match groups {
+            Groups::All => &self.all,
+            Groups::Classical => self.classical.as_ref().unwrap_or(&self.all),
+        }
+    }
+}
+
 fn client_config(
-    offer: &Offer,
-    kx_groups: Vec<&'static dyn SupportedKxGroup>,
+    versions: Versions,
+    kx_groups: &[&'static dyn SupportedKxGroup],
+    schemes: Vec<SignatureScheme>,
 ) -> Result<ClientConfig, rustls::Error> {
+    let suites = SUITES.iter().filter(|suite| can_sign_for(suite, &schemes));
     let provider = Arc::new(CryptoProvider {
-        cipher_suites: SUITES.to_vec(),
-        kx_groups,
+        cipher_suites: suites.copied().collect(),
+        kx_groups: kx_groups.to_vec(),
         ..aws_lc_rs::default_provider()
     });
-    let recorder = Recorder::new(&provider);
-    let versions: &[_] = match offer.versions {
+    let recorder = Recorder::new(schemes);
+    let versions: &[_] = match versions {
         Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
         Versions::Tls12 => &[&rustls::version::TLS12],
         Versions::Tls13 => &[&rustls::version::TLS13],

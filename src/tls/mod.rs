@@ -1,6 +1,7 @@
 //! From a byte stream to the facts of a session.
 
 mod counted;
+pub mod schemes;
 
 pub mod drain;
 pub mod handshake;

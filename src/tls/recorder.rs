@@ -19,18 +19,12 @@ use std::task::{Context, Poll};
 
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::schemes::{is_allowed_in_tls13, known_schemes};
 use crate::signature::{Proof, SignedHandshake, WrongScheme};
-
-/// Schemes that are offered beyond those of rustls, because a server that has nothing else would
-/// answer with an alert instead of a certificate. Signatures with SHA-1 are verified, those with Ed448
-/// cannot be.
-const MORE_SCHEMES: [SignatureScheme; 3] =
-    [SignatureScheme::ED448, SignatureScheme::ECDSA_SHA1_Legacy, SignatureScheme::RSA_PKCS1_SHA1];
 
 thread_local! {
     static SEEN: RefCell<Seen> = RefCell::default();
@@ -38,9 +32,7 @@ thread_local! {
 
 /// Whether a signature scheme is among those that every hello offers.
 pub fn is_offered_scheme(number: u16) -> bool {
-    let verified = aws_lc_rs::default_provider().signature_verification_algorithms;
-    let offered = verified.supported_schemes().into_iter().chain(MORE_SCHEMES);
-    offered.map(u16::from).any(|scheme| scheme == number)
+    known_schemes().any(|scheme| u16::from(scheme) == number)
 }
 
 /// What a handshake showed, whether it was finished or not.
@@ -62,7 +54,8 @@ pub struct Seen {
 
 /// The verifier and client-certificate resolver of every handshake.
 pub struct Recorder {
-    algorithms: WebPkiSupportedAlgorithms,
+    /// What hellos offer, in this order.
+    schemes: Vec<SignatureScheme>,
 }
 
 /// A handshake whose callbacks are recorded.
@@ -101,9 +94,9 @@ impl<F: Future + Unpin> Future for Recorded<F> {
 }
 
 impl Recorder {
-    /// A recorder that checks signatures with the algorithms of `provider`.
-    pub fn new(provider: &CryptoProvider) -> Arc<Self> {
-        Arc::new(Self { algorithms: provider.signature_verification_algorithms })
+    /// A recorder for hellos that offer these signature schemes, in this order.
+    pub fn new(schemes: Vec<SignatureScheme>) -> Arc<Self> {
+        Arc::new(Self { schemes })
     }
 
     /// Checks a signature over the handshake and records what it proves.
@@ -115,7 +108,7 @@ impl Recorder {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let scheme = signed.scheme;
-        let is_offered = self.supported_verify_schemes().contains(&scheme);
+        let is_offered = self.schemes.contains(&scheme);
         if !is_offered || is_tls13 && !is_allowed_in_tls13(scheme) {
             return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
         }
@@ -177,9 +170,7 @@ impl ServerCertVerifier for Recorder {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let mut schemes = self.algorithms.supported_schemes();
-        schemes.extend(MORE_SCHEMES);
-        schemes
+        self.schemes.clone()
     }
 }
 
@@ -207,19 +198,6 @@ fn signed_group(message: &[u8]) -> Option<u16> {
         [NAMED_CURVE, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
         _ => None,
     }
-}
-
-/// RFC 8446, section 4.2.3: PKCS#1 v1.5 and SHA-1 are for certificates only.
-fn is_allowed_in_tls13(scheme: SignatureScheme) -> bool {
-    use SignatureScheme as S;
-    !matches!(
-        scheme,
-        S::RSA_PKCS1_SHA1
-            | S::RSA_PKCS1_SHA256
-            | S::RSA_PKCS1_SHA384
-            | S::RSA_PKCS1_SHA512
-            | S::ECDSA_SHA1_Legacy
-    )
 }
 
 fn record(write: impl FnOnce(&mut Seen)) {

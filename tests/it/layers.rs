@@ -43,6 +43,7 @@ const LIBRARY: &[&str] = &[
     "dial::starttls",
     "dial::upgrade",
     "dial",
+    "tls::schemes",
     "tls::recorder",
     "tls::counted",
     "tls::key_share",

@@ -1,5 +1,6 @@
 //! Servers that rustls cannot speak to: what they speak instead, and when nobody asks them.
 
+mod purpose;
 mod unexplained;
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
@@ -410,7 +411,7 @@ fn a_legacy_server_that_shows_somebody_elses_certificate() {
     let record = &outcome.records[0];
     SSL3.check_session(record);
     assert_eq!(record["cert"]["spki_sha256"], pin, "{record:#}");
-    assert_eq!(record["tls"]["signature_unchecked"], "the handshake was not finished");
+    assert_eq!(record["tls"]["signature_unchecked"], "the key exchange is not signed");
     assert_eq!(record["trust"]["verdict"], "unproven", "{record:#}");
     assert_eq!(record["failed_checks"], json!(["untrusted", "pin"]), "{record:#}");
 }

@@ -28,6 +28,7 @@ mod cert_output;
 mod cert_problems;
 mod cert_served;
 mod cert_unusual;
+mod certificates;
 mod checks;
 mod demo;
 mod dials;

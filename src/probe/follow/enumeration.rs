@@ -7,7 +7,7 @@ use crate::tls::enumerate::{Enumeration, Outcome, Probe};
 
 pub(super) const ROW: Row = Row {
     is_wanted: |config| config.enumerate,
-    make: || Box::new(Enumerating { enumeration: Enumeration::new(), asked: Vec::new() }),
+    make: |_start| Box::new(Enumerating { enumeration: Enumeration::new(), asked: Vec::new() }),
 };
 
 struct Enumerating {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::Row;
-use crate::report::record::Record;
+use crate::report::record::Presented;
 
 pub(super) const ROW: Row = Row {
     name: "expires-in",
@@ -12,13 +12,15 @@ pub(super) const ROW: Row = Row {
     make: |value| {
         let within = Within::parse(value)?;
         Ok(Box::new(move |record| {
-            let span = match within {
-                Within::Time(span) => Some(span),
-                Within::Share(share) => lifetime(record).map(|lifetime| lifetime.mul_f64(share)),
-            };
             let now = SystemTime::from(record.time);
-            let soon = span.and_then(|span| now.checked_add(span));
-            end(record).zip(soon).is_some_and(|(end, soon)| end < soon)
+            record.presented().any(|presented| {
+                let span = match within {
+                    Within::Time(span) => Some(span),
+                    Within::Share(share) => lifetime(presented).map(|time| time.mul_f64(share)),
+                };
+                let soon = span.and_then(|span| now.checked_add(span));
+                end(presented).zip(soon).is_some_and(|(end, soon)| end < soon)
+            })
         }))
     },
 };
@@ -38,6 +40,11 @@ impl Within {
                 _ => Err("not a share; write a number from 0 to 100, such as 30%".to_owned()),
             };
         }
+        if value.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Elsewhere that is seconds. Whoever writes it here means days, and would be told of
+            // certificates that end within half a minute.
+            return Err(format!("a number without a unit; write {value}d for days, or {value}s"));
+        }
         humantime::parse_duration(value)
             .map(Self::Time)
             .map_err(|_error| "not a time; write 30d, 36h or 30%".to_owned())
@@ -45,14 +52,14 @@ impl Within {
 }
 
 /// When the path ends. Where there is no verdict, the leaf.
-fn end(record: &Record) -> Option<SystemTime> {
-    let path = record.trust.as_ref().and_then(|trust| trust.not_after.as_deref());
-    let leaf = record.cert.as_ref().and_then(|cert| cert.not_after.as_deref());
+fn end(presented: Presented<'_>) -> Option<SystemTime> {
+    let path = presented.trust.and_then(|trust| trust.not_after.as_deref());
+    let leaf = presented.cert.and_then(|cert| cert.not_after.as_deref());
     path.or(leaf).and_then(moment)
 }
 
-fn lifetime(record: &Record) -> Option<Duration> {
-    let cert = record.cert.as_ref()?;
+fn lifetime(presented: Presented<'_>) -> Option<Duration> {
+    let cert = presented.cert?;
     let [from, until] = [&cert.not_before, &cert.not_after].map(|text| text.as_deref());
     match moment(from?) {
         Some(from) => moment(until?)?.duration_since(from).ok(),

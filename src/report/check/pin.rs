@@ -1,7 +1,7 @@
 //! `pin=SHA256`: the peer did not prove that it has one of the expected keys.
 
 use super::{Row, shows_a_peer};
-use crate::report::record::Record;
+use crate::report::record::Presented;
 
 pub(super) const ROW: Row = Row {
     name: "pin",
@@ -14,17 +14,16 @@ pub(super) const ROW: Row = Row {
             return Err(format!("`{wrong}` is not a SHA-256: write its 64 hexadecimal digits"));
         }
         Ok(Box::new(move |record| {
-            let key = record.cert.as_ref().and_then(|cert| cert.spki_sha256.as_ref());
-            let is_expected = key.is_some_and(|key| pins.contains(key));
-            shows_a_peer(record) && !(is_expected && has_proof(record))
+            let is_expected = |presented: Presented<'_>| {
+                let key = presented.cert.and_then(|cert| cert.spki_sha256.as_ref());
+                let has_proof = presented.signature_verified == Some(true);
+                has_proof && key.is_some_and(|key| pins.contains(key))
+            };
+            let standing = usize::from(!shows_a_peer(record));
+            !record.presented().skip(standing).all(is_expected)
         }))
     },
 };
-
-/// Whether the peer has the key of the certificate that it showed.
-fn has_proof(record: &Record) -> bool {
-    record.tls.as_ref().is_some_and(|tls| tls.signature_verified == Some(true))
-}
 
 fn is_sha256(pin: &str) -> bool {
     pin.len() == 64 && pin.bytes().all(|byte| byte.is_ascii_hexdigit())

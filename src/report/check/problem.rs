@@ -8,7 +8,8 @@ pub(super) fn condition(name: &str) -> Option<Condition> {
     let word = name.replace('-', "_");
     let problem = Problem::ALL.into_iter().find(|problem| problem.as_str() == word)?;
     Some(Box::new(move |record| {
-        record.trust.as_ref().is_some_and(|trust| trust.problems.contains(&problem))
+        let mut verdicts = record.presented().filter_map(|presented| presented.trust);
+        verdicts.any(|trust| trust.problems.contains(&problem))
     }))
 }
 

@@ -10,8 +10,8 @@ pub(super) const ROW: Row = Row {
     make: |_value| {
         Ok(Box::new(|record| {
             let weak = [Problem::WeakKey, Problem::WeakSignature];
-            let trust = record.trust.as_ref();
-            trust.is_some_and(|trust| weak.iter().any(|word| trust.problems.contains(word)))
+            let mut verdicts = record.presented().filter_map(|presented| presented.trust);
+            verdicts.any(|trust| weak.iter().any(|word| trust.problems.contains(word)))
         }))
     },
 };

@@ -249,6 +249,15 @@ impl Block {
                 self.row(label, &(list.join(", ") + end));
             }
         }
+        for (place, shown) in report.certificates.iter().enumerate() {
+            let verdict = shown.trust.as_ref().map(|trust| trust.verdict.as_str());
+            let colour = self.colours.of("verdict", verdict.unwrap_or("bad_signature"));
+            let label = if place == 0 { "certificates" } else { "" };
+            self.coloured_row(label, &shown.line(), colour);
+        }
+        if !report.certificates_complete {
+            self.row("", "perhaps more certificates: it fell silent, or speaks none of our suites");
+        }
         for (label, support) in [
             ("compression", report.compression),
             ("fallback", report.fallback_scsv),

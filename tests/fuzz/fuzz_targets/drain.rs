@@ -13,7 +13,7 @@ use tlsweep::dial::tap::Tap;
 use tlsweep::failure::Failure;
 use tlsweep::feed::target::{Sni, Target};
 use tlsweep::tls::drain::{End, Goodbye, ReadEnd, drain};
-use tlsweep::tls::handshake::{Alpn, AlpnOffer, Client, Groups, Hello, Offer, Versions};
+use tlsweep::tls::handshake::{Alpn, AlpnOffer, Client, Groups, Hello, Offer, Schemes, Versions};
 use tlsweep_fuzz::peer::{self, APPLICATION_DATA, Seal, Setup, plain_record};
 use tlsweep_fuzz::script::Script;
 use tokio::io::AsyncWriteExt;
@@ -29,6 +29,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
         alpn: Alpn::Only(Vec::new()),
         groups: vec![0x001d, 0x0017],
         reuse_key_share: false,
+        schemes: Vec::new(),
     };
     Client::new(&offer).unwrap()
 });
@@ -120,7 +121,7 @@ async fn client(
     };
     let deadline = Deadline::start(&limits);
     let until = deadline.of(Wait::Handshake);
-    let hello = Hello { groups: Groups::All, alpn: AlpnOffer::NONE };
+    let hello = Hello { groups: Groups::All, alpn: AlpnOffer::NONE, schemes: Schemes::Configured };
     let mut tap = Tap::new(stream);
     let mut session = CLIENT
         .handshake(hello, &identity, &mut tap, &deadline, (until, until))

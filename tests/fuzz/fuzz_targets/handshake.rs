@@ -12,7 +12,7 @@ use tlsweep::deadline::{Deadline, Limits, Wait};
 use tlsweep::dial::tap::Tap;
 use tlsweep::failure::{EVIDENCE_LIMIT, Failure, Kind, Stage};
 use tlsweep::feed::target::{Sni, Target};
-use tlsweep::tls::handshake::{Agreed, Alpn, Client, Groups, Hello, Offer, Versions};
+use tlsweep::tls::handshake::{Agreed, Alpn, Client, Groups, Hello, Offer, Schemes, Versions};
 use tlsweep_fuzz::peer::{self, Setup};
 use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::text::unescaped_length;
@@ -36,6 +36,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
         alpn: Alpn::Only(vec![b"h2".to_vec(), b"http/1.1".to_vec()]),
         groups: Vec::new(),
         reuse_key_share: false,
+        schemes: Vec::new(),
     };
     Client::new(&offer).unwrap()
 });
@@ -43,7 +44,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
 fuzz_target!(|data: &[u8]| {
     let script = &mut Script::new(data);
     let groups = if script.flag() { Groups::All } else { Groups::Classical };
-    let hello = Hello { groups, alpn: CLIENT.alpn(&[]) };
+    let hello = Hello { groups, alpn: CLIENT.alpn(&[]), schemes: Schemes::Configured };
     peer::run(async {
         let (ours, theirs) = peer::pair();
         tokio::join!(client(ours, hello), serve(theirs, script));

@@ -11,7 +11,7 @@ use tlsweep::cert::{Certificate, Ocsp, Problem, Signature, Status, Trust, Truste
 use tlsweep::failure::{Failure, Kind, Reason, Stage};
 use tlsweep::feed::input::{Line, Place};
 use tlsweep::report::check::Checks;
-use tlsweep::report::enumeration::{Report, Suite, Support, Version};
+use tlsweep::report::enumeration::{Report, Shown, Suite, Support, Version};
 use tlsweep::report::output::{FORMATS, Format, Layout};
 use tlsweep::report::record::{Chain, Record, Starttls, Tls, milliseconds};
 use tlsweep::report::schema::{Fields, leaves};
@@ -298,6 +298,19 @@ fn enumeration(script: &mut Script<'_>) -> Report {
         fallback_scsv: support(script),
         secure_renegotiation: support(script),
         extended_master_secret: support(script),
+        certificates: script.list(shown),
+        certificates_complete: script.flag(),
+    }
+}
+
+fn shown(script: &mut Script<'_>) -> Shown {
+    Shown {
+        signature: script.option(Script::text),
+        signature_verified: script.option(Script::flag),
+        signature_unchecked: script.option(Script::text),
+        cert: certificate(script),
+        chain_length: script.u16().into(),
+        trust: script.option(trust),
     }
 }
 

@@ -5,11 +5,13 @@ use std::num::NonZero;
 use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use rustls::SignatureScheme;
 use tlsweep::config;
 use tlsweep::dial::starttls::{PROTOCOLS, Protocol};
 use tlsweep::names;
 use tlsweep::tls::drain::Goodbye;
 use tlsweep::tls::handshake::{Alpn, Offer, Versions, known_groups};
+use tlsweep::tls::schemes::{SchemeSet, known_schemes, scheme_of_number};
 
 use super::values::{Bytes, at_once};
 
@@ -31,6 +33,10 @@ pub(crate) struct Tls {
     /// Key-exchange groups to offer, in order, as X25519MLKEM768,P-256
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = group)]
     groups: Vec<u16>,
+
+    /// Signature schemes to offer, in order, as ecdsa_secp256r1_sha256,rsa_pss_rsae_sha256
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = signature_scheme)]
+    signature_schemes: Vec<SignatureScheme>,
 
     /// Send a key share of X25519MLKEM768 or X25519 for a second, not a new one with each hello
     #[arg(long)]
@@ -81,19 +87,35 @@ impl Tls {
     /// # Errors
     /// The protocols of `--alpn` cannot be offered.
     pub(super) fn offer(&self) -> Result<Offer> {
+        let versions = match self.tls_version {
+            None => Versions::Both,
+            Some(Version::Tls12) => Versions::Tls12,
+            Some(Version::Tls13) => Versions::Tls13,
+        };
         Ok(Offer {
-            versions: match self.tls_version {
-                None => Versions::Both,
-                Some(Version::Tls12) => Versions::Tls12,
-                Some(Version::Tls13) => Versions::Tls13,
-            },
+            versions,
             alpn: match &self.alpn {
                 Some(list) => Alpn::Only(alpn(list)?),
                 None => Alpn::OfProtocol,
             },
             groups: self.groups.clone(),
+            schemes: self.schemes(versions)?,
             reuse_key_share: self.reuse_key_share,
         })
+    }
+
+    /// The signature schemes to offer; none: all.
+    fn schemes(&self, versions: Versions) -> Result<Vec<SignatureScheme>> {
+        let usable = SchemeSet::usable(versions);
+        let wanted = &self.signature_schemes;
+        if !wanted.is_empty() && !wanted.iter().any(|scheme| usable.contains(*scheme)) {
+            let usable: Vec<_> = usable.iter().map(scheme_name).collect();
+            bail!(
+                "--signature-schemes: --tls rules all of these out; with it these can be offered: {}",
+                usable.join(" ")
+            );
+        }
+        Ok(wanted.clone())
     }
 
     /// Which targets greet in plain text.
@@ -127,6 +149,18 @@ fn group(name: &str) -> Result<u16> {
         let known: Vec<_> = known_groups().map(names::group).collect();
         format!("not a group that can be offered; these can: {}", known.join(" "))
     })
+}
+
+fn signature_scheme(name: &str) -> Result<SignatureScheme> {
+    let number = names::signature_scheme_by_name(name.trim());
+    number.and_then(scheme_of_number).with_context(|| {
+        let known: Vec<_> = known_schemes().map(scheme_name).collect();
+        format!("not a signature scheme that can be offered; these can: {}", known.join(" "))
+    })
+}
+
+fn scheme_name(scheme: SignatureScheme) -> String {
+    names::signature_scheme(scheme.into()).into_owned()
 }
 
 /// Bytes of the list of `--alpn`: with more, the extensions might not fit into a hello.

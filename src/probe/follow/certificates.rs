@@ -1,0 +1,122 @@
+//! `--enumerate`: every certificate of a server, one for each kind of key.
+//!
+//! A handshake offers every signature scheme that can be verified. What the server signs with is
+//! left out of the next offer, together with the other schemes of that key, until the server
+//! refuses. The handshakes are those of rustls, so a certificate is believed only with its proof.
+
+use super::{Facts, Follow, Row};
+use crate::cert::Examined;
+use crate::failure::{Kind, Stage};
+use crate::probe::{Attempt, Speech};
+use crate::signature::Proof;
+use crate::tls::handshake::{Hello, Schemes};
+use crate::tls::schemes::{SchemeSet, scheme_of_number};
+
+pub(super) const ROW: Row = Row {
+    is_wanted: |config| config.enumerate,
+    make: |start| {
+        Box::new(Certificates {
+            hello: start.hello,
+            left: SchemeSet::usable(start.versions),
+            is_under_way: false,
+            silences: 0,
+            found: Found::default(),
+        })
+    },
+};
+
+/// Every certificate that a server showed.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Each leaf once, in the order in which they were shown.
+    pub certificates: Vec<Shown>,
+    /// Whether the server refused to show another one. Otherwise it fell silent, or could not be
+    /// asked.
+    pub is_complete: bool,
+}
+
+/// A certificate, and the handshake in which it was shown.
+#[derive(Debug)]
+pub struct Shown {
+    /// The number of the scheme of the signature over the handshake, once that has come.
+    pub scheme: Option<u16>,
+    /// What that signature proves.
+    pub proof: Proof,
+    /// What the chain is worth.
+    pub examined: Box<Examined>,
+}
+
+struct Certificates {
+    hello: Hello,
+    /// The schemes that are still to be offered; none when the asking is over.
+    left: SchemeSet,
+    is_under_way: bool,
+    /// Without an answer, one after the other.
+    silences: u8,
+    found: Found,
+}
+
+/// After so many silences the server is given up.
+const PATIENCE: u8 = 2;
+
+impl Follow for Certificates {
+    fn next(&mut self) -> Option<Speech> {
+        if self.is_under_way || self.left.is_empty() || self.silences >= PATIENCE {
+            return None;
+        }
+        self.is_under_way = true;
+        Some(Speech::Handshake(Hello { schemes: Schemes::Only(self.left), ..self.hello }))
+    }
+
+    fn judges(&self) -> bool {
+        true
+    }
+
+    fn settle(&mut self, _number: usize, attempt: &Attempt) {
+        self.is_under_way = false;
+        let Some(examined) = &attempt.examined else {
+            if attempt.failed(Stage::Handshake, &[Kind::Alert, Kind::Eof, Kind::Reset]) {
+                // A server that showed nothing at all may speak only what rustls cannot.
+                self.end(!self.found.certificates.is_empty());
+            } else {
+                self.silences += 1;
+            }
+            return;
+        };
+        self.silences = 0;
+        let seen = &attempt.seen;
+        let is_new = self
+            .found
+            .certificates
+            .iter()
+            .all(|shown| shown.examined.sha256.first() != examined.sha256.first());
+        if is_new {
+            self.found.certificates.push(Shown {
+                scheme: seen.signature_scheme,
+                proof: seen.proof.clone(),
+                examined: examined.clone(),
+            });
+        }
+        match seen.signature_scheme.and_then(scheme_of_number) {
+            Some(scheme) if self.left.contains(scheme) => {
+                self.left = self.left.without_key_of(scheme);
+                if self.left.is_empty() {
+                    self.found.is_complete = true;
+                }
+            }
+            // It shows the same whatever it is asked for, or broke off before it signed.
+            _ => self.end(!is_new),
+        }
+    }
+
+    fn into_facts(self: Box<Self>, facts: &mut Facts) {
+        facts.certificates = Some(Box::new(self.found));
+    }
+}
+
+impl Certificates {
+    fn end(&mut self, is_complete: bool) {
+        self.left = SchemeSet::EMPTY;
+        self.found.is_complete = is_complete;
+    }
+}
