@@ -23,19 +23,16 @@ use std::thread;
 use std::time::SystemTime;
 
 use served::{Server, address, argument, cpu_of, is_bench, median};
-use tlsweep::cert::{Roots, Wanted};
-use tlsweep::config::{self, Config, Starttls};
+use tlsweep::cert::Roots;
+use tlsweep::config::{self, Config};
 use tlsweep::deadline::Clock;
 use tlsweep::dial::resolve::Families;
-use tlsweep::feed::exclude::Exclusions;
 use tlsweep::feed::input::Input;
 use tlsweep::feed::queue::queue;
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::selection::Selection;
 use tlsweep::feed::shard::Shard;
-use tlsweep::feed::target::Sni;
 use tlsweep::names;
-use tlsweep::pace::limiter::DialLimits;
 use tlsweep::pace::permit::Permits;
 use tlsweep::probe::Prober;
 use tlsweep::report::check::Checks;
@@ -45,8 +42,7 @@ use tlsweep::report::output::{FORMATS, Layout, write_all};
 use tlsweep::report::status::Status;
 use tlsweep::scan::Scan;
 use tlsweep::sweep::{Settings, Stop, sweep};
-use tlsweep::tls::drain::Goodbye;
-use tlsweep::tls::handshake::{Alpn, Offer, Versions};
+use tlsweep::tls::handshake::Offer;
 use tokio::sync::watch;
 
 /// What is offered (nothing: the default), and which of it the server takes.
@@ -127,33 +123,13 @@ fn sweep_all(list: &str, offered: &[&str], roots: Roots) {
 
 /// The command's defaults.
 fn configuration(offered: &[&str]) -> Config {
+    // What is not named here is as on the command line.
     Config {
-        concurrency: config::CONCURRENCY,
-        lookups: config::LOOKUPS,
-        limits: config::LIMITS,
-        port: config::PORT,
-        sni: Sni::default(),
         offer: Offer {
-            versions: Versions::Both,
-            alpn: Alpn::OfProtocol,
-            reuse_key_share: false,
-            schemes: Vec::new(),
             groups: offered.iter().map(|name| names::group_by_name(name).unwrap()).collect(),
+            ..Offer::default()
         },
-        starttls: Starttls::Never,
-        legacy: true,
-        enumerate: false,
-        per_host: config::PER_HOST,
-        wanted: Wanted::default(),
-        goodbye: Goodbye::First,
-        read_limit: config::READ_LIMIT,
-        source: None,
-        resolvers: Vec::new(),
         families: Families::V4,
-        exclude: Exclusions::default(),
-        dial_limits: DialLimits::default(),
-        retries: 0,
-        all_addresses: false,
-        grace: config::GRACE,
+        ..Config::default()
     }
 }

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cert::Wanted;
+use crate::cert::{Crls, Wanted};
 use crate::deadline::Limits;
 use crate::dial::resolve::Families;
 use crate::dial::starttls::Protocol;
@@ -37,7 +38,7 @@ pub const MAX_TIME_MAX: Duration = Duration::from_secs(31_557_600);
 pub const READ_LIMIT: u64 = 64 * 1024;
 /// How long dials in flight may take to finish once the sweep is asked to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// Connections to one server at once, while it is enumerated.
+/// Connections to one server at once, for the follow-ups.
 pub const PER_HOST: NonZero<usize> = NonZero::new(4).unwrap();
 /// Lines that wait between the input and the tasks.
 pub const LINE_QUEUE: usize = 4096;
@@ -67,8 +68,14 @@ pub struct Config {
     pub legacy: bool,
     /// Whether to ask every server that was reached for all that it speaks.
     pub enumerate: bool,
-    /// Connections to one server at once, while that is asked.
+    /// Whether to take the JARM fingerprint of every target.
+    pub jarm: bool,
+    /// Whether to ask every target for the versions of QUIC that it speaks.
+    pub quic: bool,
+    /// Connections to one server at once, for the follow-ups.
     pub per_host: NonZero<usize>,
+    /// Revocation lists to look into.
+    pub crls: Arc<Crls>,
     /// What to work out of a chain.
     pub wanted: Wanted,
     /// When to say `close_notify`.
@@ -105,7 +112,10 @@ impl Default for Config {
             starttls: Starttls::Never,
             legacy: true,
             enumerate: false,
+            jarm: false,
+            quic: false,
             per_host: PER_HOST,
+            crls: Arc::default(),
             wanted: Wanted::default(),
             goodbye: Goodbye::First,
             read_limit: READ_LIMIT,

@@ -44,6 +44,8 @@ pub mod feed;
 
 pub mod pace;
 
+pub mod quic;
+
 pub mod dial;
 
 pub mod tls;

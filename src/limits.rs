@@ -65,6 +65,15 @@ pub const EVIDENCE_LIMIT: usize = 64;
 /// ServerHello: the largest one, with a key share of ML-KEM-1024, takes about 1,700 bytes.
 pub const BEGINNING_LIMIT: usize = 2048;
 
+/// Bytes that are read of a datagram.
+pub const DATAGRAM_LIMIT: usize = 2048;
+
+/// Versions of QUIC that are kept of a server's answer.
+pub const QUIC_VERSIONS_LIMIT: usize = 32;
+
+/// Bytes of the first read of an answer that a fingerprint looks at: JARM is defined by so many.
+pub const FIRST_READ_LIMIT: usize = 1484;
+
 /// Bytes of plain text that a peer may send before it agrees to TLS.
 pub const PLAINTEXT_LIMIT: usize = 16 * 1024;
 

@@ -8,6 +8,7 @@
 mod addresses;
 mod attempt;
 mod connection;
+mod datagram;
 mod follow;
 mod judge;
 mod plan;
@@ -21,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
-pub use follow::{Facts, Found, Shown};
+pub use follow::{Facts, Found, Quic, Shown, is_wanted as has_follow_ups};
 pub use plan::{Attempts, Costs};
 
 use crate::cert::{Judge, Roots};
@@ -139,7 +140,7 @@ impl Prober {
         });
         Ok(Self {
             client: Client::new(&config.offer)?,
-            judge: Judge::new(roots),
+            judge: Judge::new(roots).with_crls(Arc::clone(&config.crls)),
             resolver,
             limiter: Limiter::new(config.dial_limits),
             lookups: Arc::default(),
@@ -237,10 +238,14 @@ impl Prober {
                 Next::Stop => break,
             }
         }
-        if follow::is_wanted(&self.config) && visit.attempts.may_speak_tls() {
-            return Box::pin(self.follow(visit)).await;
+        if !follow::is_wanted(&self.config) {
+            return Facts::default();
         }
-        Facts::default()
+        match visit.attempts.standing() {
+            Some(_) if visit.attempts.may_speak_tls() => Box::pin(self.follow(visit)).await,
+            Some(attempt) if !attempt.is_local_failure() => follow::without_tls(&self.config),
+            _ => Facts::default(),
+        }
     }
 
     /// Waits until `address` has room for another connection and the rate allows one. The target's

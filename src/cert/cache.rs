@@ -130,6 +130,7 @@ mod tests {
             ends: None,
             not_evaluated: Vec::new(),
             considered,
+            crl: None,
             holds: 10..20,
         };
         for (now, considered, expected) in [(10, 1, 1), (19, 2, 1), (20, 3, 3), (9, 4, 4)] {

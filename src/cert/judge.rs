@@ -7,14 +7,15 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::algorithms::Algorithms;
 use super::cache::{Hashes, Memory};
+use super::crl::Crls;
 use super::facts::Certificate;
 use super::leaf;
 use super::ocsp::{Ocsp, Staple};
 use super::path::Path;
 use super::problem::Problem;
 use super::roots::Roots;
-use super::text::{hex, pem};
-use super::verdict::{Trust, is_for_name};
+use super::text::{hex, pem, seconds};
+use super::verdict::{Revocation, Trust, is_for_name};
 use crate::limits::{
     MAX_CERTIFICATES, MAX_KEPT_CERTIFICATES, MAX_SIGNATURES, OUTPUT_LINE_LIMIT, PEM_LINE_LIMIT,
 };
@@ -23,6 +24,7 @@ use crate::signature::Proof;
 /// Judges chains against a set of roots, with caches. All tasks share one.
 pub struct Judge {
     roots: Roots,
+    crls: Arc<Crls>,
     algorithms: Algorithms,
     memory: Memory,
 }
@@ -90,12 +92,25 @@ pub struct Examined {
     pub trust: Option<Trust>,
     /// What the staple says.
     pub ocsp: Option<Ocsp>,
+    /// What the sources of revocations say that the user gave.
+    pub revocation: Option<Revocation>,
 }
 
 impl Judge {
     /// A judge that trusts these roots.
     pub fn new(roots: Roots) -> Self {
-        Self { roots, algorithms: Algorithms::new(MAX_SIGNATURES), memory: Memory::new() }
+        Self {
+            roots,
+            crls: Arc::default(),
+            algorithms: Algorithms::new(MAX_SIGNATURES),
+            memory: Memory::new(),
+        }
+    }
+
+    /// The same, who looks into these revocation lists as well.
+    #[must_use]
+    pub fn with_crls(self, crls: Arc<Crls>) -> Self {
+        Self { crls, ..self }
     }
 
     /// Works out what is wanted, as of this moment.
@@ -128,7 +143,9 @@ impl Judge {
             })
         });
         let path = wanted.trust.then(|| {
-            self.memory.path(&hashes, now, || Path::find(chain, &self.roots, &self.algorithms, now))
+            self.memory.path(&hashes, now, || {
+                Path::find(chain, (&self.roots, &self.crls), &self.algorithms, now)
+            })
         });
         let trust = path.as_ref().map(|path| {
             let name_ok = presented.name.and_then(|name| is_for_name(leaf, name));
@@ -162,7 +179,8 @@ impl Judge {
             }),
             sha256,
             cert,
-            considered: path.map(|path| path.considered),
+            considered: path.as_ref().map(|path| path.considered),
+            revocation: path.and_then(|path| path.crl).map(|crl| Revocation { crl: Some(crl) }),
             trust,
             ocsp: ocsp.filter(|_| wanted.ocsp).map(|staple| staple.ocsp.clone()),
         }
@@ -184,14 +202,4 @@ fn fitting(certificates: impl Iterator<Item = Certificate>, limit: usize) -> Vec
         rest.is_some()
     };
     certificates.take_while(fits).collect()
-}
-
-/// Seconds since 1970.
-fn seconds(moment: SystemTime) -> i64 {
-    match moment.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => {
-            i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |before| -before)
-        }
-    }
 }

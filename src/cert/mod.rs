@@ -24,6 +24,7 @@ mod meter;
 
 mod algorithms;
 mod constraints;
+mod crl;
 mod leaf;
 mod mend;
 mod path;
@@ -37,12 +38,13 @@ mod ocsp;
 mod cache;
 mod judge;
 
+pub use crl::{CrlError, CrlStatus, Crls};
 pub use facts::Certificate;
 pub use judge::{Examined, Judge, Presented, Wanted};
 pub use ocsp::{Ocsp, Signature, Status};
 pub use problem::{Problem, Trusted, Verdict};
 pub use roots::{Roots, RootsError};
 pub use text::pem;
-pub use verdict::Trust;
+pub use verdict::{Revocation, RevokedBy, Trust};
 
 pub use crate::limits::{MAX_CERTIFICATES, MAX_INTERMEDIATES, MAX_KEPT_CERTIFICATES, MAX_NAMES};

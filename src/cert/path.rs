@@ -1,5 +1,9 @@
 //! Searches the path from a leaf to a root, and finds every fault on it.
 
+mod found;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,6 +13,7 @@ use webpki::{EndEntityCert, Error, VerifiedPath};
 
 use super::algorithms::{Algorithms, Lenient, Memory, Original};
 use super::contain::contain;
+use super::crl::{CrlStatus, Crls};
 use super::der::{tag, write};
 use super::leaf::{self, is_weak_key};
 use super::link::{Link, bounded, names_differ, related};
@@ -21,6 +26,7 @@ use super::rewrite::{is_beyond_webpki, is_well_formed, not_evaluated, rewrite, r
 use super::roots::{Root, Roots};
 use super::rules::{Candidate, in_words_of_webpki, is_about_signature};
 use crate::limits::MAX_DETOURS;
+use found::{Found, Refused, Top};
 
 /// The verdict on a chain, apart from the name that was asked for.
 #[derive(Clone, Debug)]
@@ -33,6 +39,8 @@ pub(super) struct Path {
     pub(super) not_evaluated: Vec<&'static str>,
     /// How many certificates besides the leaf were looked at.
     pub(super) considered: usize,
+    /// What the revocation lists say of it, if there are lists.
+    pub(super) crl: Option<CrlStatus>,
     /// The moments (seconds since 1970) for which all this holds.
     pub(super) holds: Range<i64>,
 }
@@ -41,13 +49,13 @@ impl Path {
     /// Searches a path from the first certificate to one of the roots.
     pub(super) fn find(
         chain: &[CertificateDer<'_>],
-        roots: &Roots,
+        (roots, crls): (&Roots, &Crls),
         algorithms: &Algorithms,
         now: i64,
     ) -> Self {
         contain(|| {
             let (leaf, others) = chain.split_first()?;
-            Some(Search::new(leaf, others, roots, algorithms, now).run())
+            Some(Search::new(leaf, others, (roots, crls), algorithms, now).run())
         })
         .flatten()
         .unwrap_or_else(|| Self {
@@ -56,6 +64,7 @@ impl Path {
             ends: None,
             not_evaluated: Vec::new(),
             considered: 0,
+            crl: None,
             holds: i64::MIN..i64::MAX,
         })
     }
@@ -67,6 +76,7 @@ struct Search<'a> {
     issuers: Vec<Link<'a>>,
     considered: usize,
     roots: &'a Roots,
+    crls: &'a Crls,
     algorithms: &'a Algorithms,
     memory: Memory,
     meter: Meter,
@@ -84,19 +94,11 @@ struct Question {
     ends_after: Option<i64>,
 }
 
-/// What stands at the top of a path.
-#[derive(Clone, Copy)]
-enum Top<'a> {
-    Root(&'a Root),
-    /// The certificate that was sent in this place, where no root is known.
-    Sent(usize),
-}
-
 impl<'a> Search<'a> {
     fn new(
         leaf: &'a CertificateDer<'a>,
         others: &'a [CertificateDer<'a>],
-        roots: &'a Roots,
+        (roots, crls): (&'a Roots, &'a Crls),
         algorithms: &'a Algorithms,
         now: i64,
     ) -> Self {
@@ -109,7 +111,7 @@ impl<'a> Search<'a> {
             false => others.len(),
         };
         let (meter, memory) = (Meter::new(&leaf, &issuers), Memory::default());
-        Self { leaf, issuers, considered, roots, algorithms, memory, meter, now }
+        Self { leaf, issuers, considered, roots, crls, algorithms, memory, meter, now }
     }
 
     fn run(&self) -> Path {
@@ -165,6 +167,7 @@ impl<'a> Search<'a> {
             ends: self.ends(&found),
             not_evaluated: not_evaluated(&links),
             considered: self.considered,
+            crl: self.crl(&links, root, faults),
             holds: self.holds(),
         }
     }
@@ -286,6 +289,11 @@ impl<'a> Search<'a> {
             if !is_late {
                 return Err(Error::UnknownIssuer);
             }
+            let is_excused = question.faults.contains(Problem::Revoked);
+            let crl = || self.crl(&links, candidate.root, question.faults);
+            if !is_excused && crl() == Some(CrlStatus::Revoked) {
+                return Err(Error::CertRevoked);
+            }
             candidate
                 .check(self.now, question.faults, question.is_rewritten, &self.meter)
                 .map_err(|fault| in_words_of_webpki(fault, now))
@@ -320,6 +328,11 @@ impl<'a> Search<'a> {
     fn links_of(&self, found: &Found<'_>) -> Vec<&Link<'a>> {
         let issuers = found.issuers.iter().filter_map(|&place| self.issuers.get(place));
         std::iter::once(&self.leaf).chain(issuers).collect()
+    }
+
+    /// What the revocation lists say of a path with these faults.
+    fn crl(&self, links: &[&Link<'_>], root: Option<&Root>, faults: Problems) -> Option<CrlStatus> {
+        self.crls.status(links, root, faults, self.algorithms, self.now)
     }
 
     /// When the path expires. The certificate at its top counts, even if it is not a root.
@@ -401,6 +414,7 @@ impl<'a> Search<'a> {
             | Error::MaximumNameConstraintComparisonsExceeded => Problem::NameConstraint,
             Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => Problem::BadPurpose,
             Error::MaximumPathDepthExceeded => Problem::ChainTooLong,
+            Error::CertRevoked => Problem::Revoked,
             Error::CertExpired { .. } => Problem::Expired,
             Error::CertNotValidYet { .. } => Problem::NotYetValid,
             Error::InvalidCertValidity => match known.contains(Problem::Expired) {
@@ -444,30 +458,8 @@ impl<'a> Search<'a> {
         let moments = links
             .chain(roots)
             .flat_map(|(begins, ends)| begins.into_iter().chain(ends.map(|until| until + 1)));
+        let moments = moments.chain(self.crls.moments(self.links()));
         reading::holds(moments, self.now)
-    }
-}
-
-/// A path.
-struct Found<'a> {
-    /// The places of the certificates above the leaf, from the leaf up.
-    issuers: Vec<usize>,
-    top: Option<Top<'a>>,
-}
-
-/// Why webpki found no path.
-struct Refused {
-    error: Error,
-    /// The problem, if it is known.
-    fault: Option<Problem>,
-}
-
-impl<'a> Found<'a> {
-    fn root(&self) -> Option<&'a Root> {
-        match self.top {
-            Some(Top::Root(root)) => Some(root),
-            _ => None,
-        }
     }
 }
 
@@ -489,6 +481,3 @@ fn mended<'a>(
 fn is_unrooted(faults: Problems) -> bool {
     faults.contains(Problem::UnknownIssuer) || faults.contains(Problem::SelfSigned)
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {
-    /// A genuine and current stapled OCSP response says that the leaf is revoked.
+    /// A genuine and current stapled OCSP response says that the leaf is revoked, or a revocation list
+    /// that the user gave says so of a certificate of the path.
     Revoked,
     /// A certificate is not the DER of an X.509 certificate.
     BadEncoding,

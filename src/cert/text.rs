@@ -1,5 +1,7 @@
 //! Bytes and moments as text.
 
+use std::time::SystemTime;
+
 use data_encoding::{BASE64, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 use x509_parser::time::ASN1Time;
@@ -9,6 +11,16 @@ use crate::limits::TEXT_LIMIT;
 
 /// What a line of 64 characters stands for (RFC 7468, section 2).
 const OCTETS_IN_A_LINE: usize = 48;
+
+/// Seconds since 1970.
+pub(super) fn seconds(moment: SystemTime) -> i64 {
+    match moment.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => {
+            i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |before| -before)
+        }
+    }
+}
 
 /// Lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {

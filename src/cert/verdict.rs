@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use webpki::{EndEntityCert, Error};
 
 use super::contain::contain;
+use super::crl::CrlStatus;
 use super::mend::{Role, mend};
 use super::path::Path;
 use super::problem::{Problem, Trusted, Verdict};
@@ -40,6 +41,38 @@ pub struct Trust {
     /// `inhibit_any_policy`. Absent when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_evaluated: Vec<String>,
+    /// What says that a certificate is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<RevokedBy>,
+}
+
+/// What says that a certificate is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokedBy {
+    /// The stapled OCSP response says so of the leaf.
+    Staple,
+    /// A list of `--crl` says so of a certificate of the path.
+    Crl,
+}
+
+impl RevokedBy {
+    /// The word for it in the output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staple => "staple",
+            Self::Crl => "crl",
+        }
+    }
+}
+
+/// What the sources of revocations say that the user gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// What the lists of `--crl` say of the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl: Option<CrlStatus>,
 }
 
 impl Trust {
@@ -64,11 +97,16 @@ impl Trust {
         now: i64,
     ) -> Self {
         let mut problems = path.problems;
+        let is_in_list = problems.contains(Problem::Revoked);
         problems.insert_if(name_ok == Some(false), Problem::NameMismatch);
         problems.insert_if(!proof.is_held(), Problem::Unproven);
+        let mut is_stapled = false;
         for problem in others {
+            is_stapled |= problem == Problem::Revoked;
             problems.insert(problem);
         }
+        let in_list = is_in_list.then_some(RevokedBy::Crl);
+        let revoked_by = if is_stapled { Some(RevokedBy::Staple) } else { in_list };
         let problems = problems.to_vec();
         Self {
             verdict: problems
@@ -80,6 +118,7 @@ impl Trust {
             not_after: path.ends.and_then(rfc3339),
             days_left: path.ends.map(|ends| days_until(ends, now)),
             not_evaluated: path.not_evaluated.iter().map(|&word| word.to_owned()).collect(),
+            revoked_by,
         }
     }
 }

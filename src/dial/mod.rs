@@ -6,4 +6,5 @@ pub mod resolve;
 pub mod tap;
 
 pub mod starttls;
+pub mod udp;
 pub mod upgrade;

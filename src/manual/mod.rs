@@ -24,6 +24,8 @@ chapters! {
     "hello"
     "starttls"
     "enumeration"
+    "fingerprints"
+    "quic"
     "politeness"
     "files"
     "machines"

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::cert::Examined;
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
+use crate::quic::VersionProbe;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::{Agreed, Hello};
 use crate::tls::hello::Answer;
@@ -24,6 +25,11 @@ pub enum Speech {
     Handshake(Hello),
     /// A hello of our own. The answer to it is read in plain text and never completed.
     Plain(Box<ClientHello>),
+    /// Bytes as they are, such as a hello that has to be what somebody else defined. Of the answer,
+    /// the first read is kept.
+    Raw(Box<[u8]>),
+    /// A question over UDP for the versions of QUIC.
+    Quic(VersionProbe),
 }
 
 /// A connection to make.
@@ -75,6 +81,9 @@ pub struct Attempt {
     pub examined: Option<Box<Examined>>,
     /// The answer to a hello of our own, but for its chain and staple, which are in `seen`.
     pub answer: Option<Box<Answer>>,
+    /// What the first read of the answer to raw bytes brought, at most
+    /// [`FIRST_READ_LIMIT`](crate::limits::FIRST_READ_LIMIT) bytes, or the datagram that answered.
+    pub first_read: Vec<u8>,
     /// Whether that answer shows something that rustls cannot speak.
     pub is_beyond_rustls: bool,
     /// What came after the handshake.
@@ -128,6 +137,7 @@ impl Attempt {
             ocsp_stapled: None,
             examined: None,
             answer: None,
+            first_read: Vec::new(),
             is_beyond_rustls: false,
             read: None,
             is_answered: false,
@@ -151,7 +161,7 @@ impl Attempt {
     pub fn hello(&self) -> Option<Hello> {
         match self.speech {
             Speech::Handshake(hello) => Some(hello),
-            Speech::Plain(_) => None,
+            Speech::Plain(_) | Speech::Raw(_) | Speech::Quic(_) => None,
         }
     }
 
@@ -159,6 +169,11 @@ impl Attempt {
     pub fn failed(&self, stage: Stage, kinds: &[Kind]) -> bool {
         let failure = self.result.as_ref().err();
         failure.is_some_and(|failure| failure.stage == stage && kinds.contains(&failure.kind))
+    }
+
+    /// Whether it ended by a fault of this machine.
+    pub fn is_local_failure(&self) -> bool {
+        self.result.as_ref().is_err_and(|failure| failure.stage == Stage::Local)
     }
 
     /// Whether the peer took the ClientHello and gave no answer to it at all.

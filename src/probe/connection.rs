@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -15,6 +16,7 @@ use crate::dial::tap::Tap;
 use crate::dial::upgrade::upgrade;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::target::ServerIdentity;
+use crate::limits::FIRST_READ_LIMIT;
 use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
 use crate::tls::handshake::{Agreed, Hello};
@@ -98,6 +100,9 @@ impl Prober {
         let mut attempt = match &dial.speech {
             Speech::Handshake(hello) => self.handshake(*hello, context, dial, end, &mut tap).await,
             Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, &mut tap).await,
+            // It has no connection; `datagram` asks it.
+            Speech::Quic(_) => Attempt::new(dial, Ok(())),
+            Speech::Raw(bytes) => ask_once(bytes, context, dial, end, &mut tap).await,
         };
         (attempt.times.starttls, attempt.dialogue) = (starttls, dialogue);
         attempt.handshake_end = Some(end);
@@ -192,6 +197,38 @@ async fn ask_in_plain_text(
         attempt.ocsp_stapled = None;
     }
     attempt.answer = Some(Box::new(answer));
+    attempt
+}
+
+/// Sends bytes as they are and keeps what one read brings until `end`.
+async fn ask_once(
+    question: &[u8],
+    context: &Context<'_>,
+    dial: &Dial,
+    end: Instant,
+    tap: &mut Tap,
+) -> Attempt {
+    let start = Instant::now();
+    let mut answer = vec![0; FIRST_READ_LIMIT];
+    let asked = async {
+        tap.write_all(question).await?;
+        tap.read(&mut answer).await
+    };
+    let asked = context.deadline.run_until(Wait::Handshake, end, asked).await;
+    let (length, result) = match asked {
+        Ok(Ok(0)) => {
+            let detail = "the peer closed instead of answering";
+            (0, Err(Failure::new(Stage::Handshake, Kind::Eof, detail)))
+        }
+        Ok(Ok(length)) => (length, Ok(())),
+        Ok(Err(error)) => (0, Err(Failure::from_io(Stage::Handshake, &error))),
+        Err(expired) => (0, Err(expired.into())),
+    };
+    answer.truncate(length);
+    answer.shrink_to_fit();
+    let mut attempt = Attempt::new(dial, result);
+    attempt.times.handshake = Some(start.elapsed());
+    attempt.first_read = answer;
     attempt
 }
 

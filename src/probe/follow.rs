@@ -5,6 +5,11 @@
 
 mod certificates;
 mod enumeration;
+mod jarm;
+mod quic;
+
+pub use certificates::{Found, Shown};
+pub use quic::Quic;
 
 use std::net::SocketAddr;
 
@@ -14,22 +19,30 @@ use tokio::time::Instant;
 use super::connection::Context;
 use super::{Attempt, Dial, Patience, Prober, Speech, Visit};
 use crate::config::Config;
+use crate::deadline::Limits;
+use crate::feed::target::ServerIdentity;
 use crate::pace::limiter::HostSlot;
 use crate::tls::enumerate::Findings;
 use crate::tls::handshake::{Hello, Versions};
-pub use certificates::{Found, Shown};
 
 /// Every provider, in the order in which they run.
-const ROWS: &[Row] = &[enumeration::ROW, certificates::ROW];
+const ROWS: &[Row] = &[enumeration::ROW, certificates::ROW, jarm::ROW, quic::ROW];
 
 /// A provider of facts.
 struct Row {
     is_wanted: fn(&Config) -> bool,
-    make: fn(&Start) -> Box<dyn Follow>,
+    make: fn(&Start<'_>) -> Box<dyn Follow>,
+    /// What there is to say of a server that was dialled and does not speak TLS; no provider is made
+    /// for it.
+    without_tls: fn(&mut Facts),
 }
 
-/// What a provider is told about the connections that were made before.
-struct Start {
+/// What is known when a provider begins.
+struct Start<'a> {
+    identity: &'a ServerIdentity,
+    /// Where the server was reached.
+    address: SocketAddr,
+    limits: &'a Limits,
     /// The hello of the handshake that counts.
     hello: Hello,
     /// The protocol versions that handshakes offer.
@@ -63,11 +76,22 @@ pub struct Facts {
     pub enumeration: Option<Box<Findings>>,
     /// Every certificate that the server shows.
     pub certificates: Option<Box<Found>>,
+    /// The JARM fingerprint.
+    pub jarm: Option<String>,
+    /// What is shown of QUIC.
+    pub quic: Option<Quic>,
 }
 
 /// Whether any follow-up is wanted.
-pub(super) fn is_wanted(config: &Config) -> bool {
+pub fn is_wanted(config: &Config) -> bool {
     ROWS.iter().any(|row| (row.is_wanted)(config))
+}
+
+/// What is known of a server that was dialled and does not speak TLS.
+pub(super) fn without_tls(config: &Config) -> Facts {
+    let mut facts = Facts::default();
+    ROWS.iter().filter(|row| (row.is_wanted)(config)).for_each(|row| (row.without_tls)(&mut facts));
+    facts
 }
 
 /// The outcome of one connection of a follow-up.
@@ -87,6 +111,9 @@ impl Prober {
         };
         let standing = visit.attempts.standing().and_then(Attempt::hello);
         let start = Start {
+            identity: visit.context.identity,
+            address,
+            limits: &self.config.limits,
             hello: standing.unwrap_or_else(|| visit.plan.full_hello()),
             versions: self.client.versions(),
         };
@@ -148,7 +175,10 @@ impl Prober {
         self.limiter.tick().await;
         let to = Instant::now();
         context.stand_still(to.duration_since(from));
-        let attempt = self.attempt(&context, &dial).await;
+        let attempt = match &dial.speech {
+            Speech::Quic(probe) => self.ask_for_versions(&context, &dial, probe).await,
+            _ => self.attempt(&context, &dial).await,
+        };
         drop(slot);
         Settled { number, attempt, waited: (from, to) }
     }

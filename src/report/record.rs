@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::cert::{Certificate, Examined, Ocsp, Trust};
+use crate::cert::{Certificate, Examined, Ocsp, Revocation, Trust};
 use crate::escape::escaped_lossy;
 use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
@@ -17,6 +17,7 @@ use crate::feed::target::Target;
 use crate::names;
 use crate::probe::{Attempt, Attempts, Costs, Dialogue, Facts, Probed};
 use crate::report::enumeration::Report;
+use crate::report::quic::Quic;
 use crate::report::timestamp::Timestamp;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::Agreed;
@@ -83,6 +84,15 @@ pub struct Record {
     /// Everything that the peer speaks, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enumeration: Option<Box<Report>>,
+    /// The JARM fingerprint, when asked for; zeros when the peer answered none of its hellos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jarm: Option<String>,
+    /// What the peer shows of QUIC, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quic: Option<Quic>,
+    /// What the sources of revocations say that were given on the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<Box<Revocation>>,
     /// What came after the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<Box<ReadEnd>>,
@@ -266,10 +276,12 @@ impl Record {
         (record.attempts, record.sent, record.received) = (Some(dials), sent, received);
         record.ms.resolve = probed.resolve.map(milliseconds);
         record.ms.total = milliseconds(probed.total);
-        let Facts { enumeration, certificates, .. } = probed.facts;
+        let Facts { enumeration, certificates, jarm, quic } = probed.facts;
         record.enumeration = enumeration.map(|findings| {
             Box::new(Report::new(*findings, certificates.map(|found| *found).unwrap_or_default()))
         });
+        record.jarm = jarm;
+        record.quic = quic.map(Quic::from);
         record.set_attempts(probed.attempts);
         if probed.failure.is_some() {
             record.error = probed.failure;
@@ -315,6 +327,7 @@ impl Record {
         }));
         self.trust = examined.trust.map(Box::new);
         self.ocsp = examined.ocsp.map(Box::new);
+        self.revocation = examined.revocation.map(Box::new);
     }
 
     /// Whether the sweep was stopped before this target was finished.

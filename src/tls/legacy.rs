@@ -164,13 +164,13 @@ fn pad(hello: usize, extensions: &mut Vec<u8>) {
     }
 }
 
-fn extension(out: &mut Vec<u8>, number: u16, body: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn extension(out: &mut Vec<u8>, number: u16, body: impl FnOnce(&mut Vec<u8>)) {
     put16(out, number);
     prefixed::<2>(out, body);
 }
 
 /// Writes a vector behind its length in `N` bytes.
-fn prefixed<const N: usize>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn prefixed<const N: usize>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let mut body = Vec::new();
     write(&mut body);
     let length = body.len().to_be_bytes();
@@ -178,16 +178,16 @@ fn prefixed<const N: usize>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>))
     out.extend(body);
 }
 
-fn put_all(out: &mut Vec<u8>, numbers: &[u16]) {
+pub(super) fn put_all(out: &mut Vec<u8>, numbers: &[u16]) {
     numbers.iter().for_each(|number| put16(out, *number));
 }
 
-fn put16(out: &mut Vec<u8>, number: u16) {
+pub(super) fn put16(out: &mut Vec<u8>, number: u16) {
     out.extend(number.to_be_bytes());
 }
 
-const HANDSHAKE: u8 = 22;
-const CLIENT_HELLO: u8 = 1;
+pub(super) const HANDSHAKE: u8 = 22;
+pub(super) const CLIENT_HELLO: u8 = 1;
 const HOST_NAME: u8 = 0;
 const OCSP: u8 = 1;
 const UNCOMPRESSED: u8 = 0;

@@ -11,6 +11,7 @@ pub mod recorder;
 
 pub mod enumerate;
 pub mod hello;
+pub mod jarm;
 pub mod legacy;
 pub mod plaintext;
 pub mod posture;

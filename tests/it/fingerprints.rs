@@ -1,19 +1,26 @@
-//! What servers are recognised by: JA3S, against its definition.
+//! What servers are recognised by: JA3S, against its definition, and JARM, against pyjarm.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use md5::{Digest as _, Md5};
-use rcgen::PKCS_ECDSA_P256_SHA256;
+use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
+use serde_json::Value;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::peer::Spec;
-use crate::support::programs::Program;
-use crate::support::servers::{Files, serve_gnutls, serve_nginx, serve_openssl};
+use crate::support::programs::{Program, free_port, shown};
+use crate::support::script::Step::{Handshake, Hold, IfHello};
+use crate::support::servers::{
+    Files, serve_caddy, serve_gnutls, serve_go, serve_nginx, serve_openssl,
+};
 
 /// A peer that passes everything on to a server and keeps what the server sends.
 fn overheard(server: SocketAddr) -> (Spec, Arc<Mutex<Vec<u8>>>) {
@@ -97,4 +104,92 @@ fn ja3s_is_that_of_the_server_hello() {
         assert_eq!(tls["ja3s"], ja3s(&heard.lock().unwrap()), "{record:#}");
         assert_eq!(tls["key_exchange"], key_exchange, "{record:#}");
     }
+}
+
+/// What pyjarm says of a target.
+fn pyjarm(python: &Program, host: &str, port: u16) -> String {
+    let code = "import sys; from jarm.scanner.scanner import Scanner; \
+        print(Scanner.scan(sys.argv[1], int(sys.argv[2]), suppress=True)[0])";
+    let output = python.run(["-c", code, host, &port.to_string()]);
+    assert!(output.status.success(), "{}", shown(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The fingerprint of a target, and how many connections it took.
+fn jarm(host: &str, port: u16) -> (String, u64) {
+    let outcome = Tlsweep::json().args(["--jarm"]).sweep([format!("{host}:{port}")]);
+    let record = outcome.records.first().unwrap();
+    (record["jarm"].as_str().unwrap().to_owned(), record["attempts"].as_u64().unwrap())
+}
+
+#[test]
+fn jarm_is_that_of_pyjarm() {
+    let programs = (Program::find("nginx"), Program::find("openssl"), Program::find("gnutls-serv"));
+    let (Some(nginx), Some(openssl), Some(gnutls)) = programs else {
+        return;
+    };
+    let engines = ["python", "caddy", "go"].map(Program::of_engines);
+    let [Some(python), Some(caddy), Some(go)] = engines else {
+        return;
+    };
+    let files = Files::with_key(&PKCS_ECDSA_P256_SHA256);
+    let rsa = Files::with_key(&PKCS_RSA_SHA256);
+    let mut found = BTreeSet::new();
+    for server in [
+        serve_nginx(&nginx, &files, ""),
+        serve_openssl(&openssl, &files, &[]),
+        serve_openssl(&openssl, &rsa, &["-tls1_2"]),
+        serve_openssl(&openssl, &files, &["-groups", "P-384", "-alpn", "h2"]),
+        serve_gnutls(&gnutls, &files, "NORMAL", &[]),
+        serve_go(&go, &files),
+        serve_caddy(&caddy, &files),
+    ] {
+        let port = server.addr.port();
+        // The original sends an address as a server name.
+        for host in ["localhost", "127.0.0.1"] {
+            let (jarm, attempts) = jarm(host, port);
+            assert_eq!(jarm, pyjarm(&python, host, port), "{host}");
+            assert_eq!(attempts, 11, "{host} {port} {jarm}");
+            found.insert(jarm);
+        }
+    }
+    // Go and Caddy, which is written in Go, may have the same.
+    assert!(found.len() > 4, "{found:?}");
+    let dead = free_port();
+    let (jarm, attempts) = jarm("localhost", dead);
+    assert_eq!(jarm, pyjarm(&python, "localhost", dead));
+    assert_eq!(attempts, 1);
+}
+
+/// A hello with a post-quantum key share is one of rustls'; those of JARM are much smaller.
+fn is_of_rustls(hello: &[u8]) -> bool {
+    hello.len() > 1000
+}
+
+#[test]
+fn a_server_that_is_silent_to_the_hellos_of_jarm() {
+    let peer = Spec::script([IfHello(|hello| !is_of_rustls(hello), vec![Hold]), Handshake]);
+    let peer = peer.start();
+    let zeros = "0".repeat(62);
+    for (limits, jarm) in [
+        (["--handshake-timeout", "1s"], Some(zeros.as_str())),
+        // What the target's time cuts short is not the server's silence.
+        (["--timeout", "3s"], None),
+    ] {
+        let outcome = Tlsweep::json().args(["--jarm"]).args(limits).sweep([peer.target()]);
+        let record = outcome.only_record();
+        assert!(verdict(record).starts_with("ok"), "{record:#}");
+        assert_eq!(record.get("jarm").and_then(Value::as_str), jarm, "{record:#}");
+    }
+}
+
+#[test]
+fn the_hellos_of_jarm_count_in_the_rate() {
+    let peer = Spec::good().start();
+    let start = Instant::now();
+    let outcome = Tlsweep::json().args(["--jarm", "--rate", "10"]).sweep([peer.target()]);
+    assert!(verdict(outcome.only_record()).starts_with("ok"));
+    // Eleven connections, of which the first need not wait.
+    assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
+    assert_eq!(peer.accepted(), 11);
 }

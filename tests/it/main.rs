@@ -16,6 +16,7 @@ mod support;
 
 mod cert_cases;
 mod cert_corpus;
+mod cert_crl;
 mod cert_facts;
 mod cert_forged;
 mod cert_handshake;
@@ -56,6 +57,7 @@ mod packages;
 mod politeness;
 mod process;
 mod proof;
+mod quic;
 mod real;
 mod reference;
 mod replay;

@@ -168,3 +168,35 @@ pub(crate) fn serve_haproxy(haproxy: &Program, files: &Files, options: &str) -> 
     let config = files.write("haproxy.cfg", &config);
     haproxy.serve(port, ["-db", "-f", &config])
 }
+
+/// A server of Go's own library, which offers h2 and http/1.1.
+pub(crate) fn serve_go(go: &Program, files: &Files) -> Server {
+    let source = files.write("main.go", include_str!("server.go"));
+    let binary = files.dir().join("server");
+    // What Go has built once, it need not build for the next test.
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache");
+    let mut build = go.command();
+    build.env("GOCACHE", cache).env("GO111MODULE", "off");
+    let built = build.args(["build", "-o", binary.to_str().unwrap(), &source]).output().unwrap();
+    assert!(built.status.success(), "{}", super::programs::shown(&built));
+    let port = free_port();
+    let mut command = Command::new(binary);
+    command.args([&format!("127.0.0.1:{port}"), &files.chain, &files.key]);
+    Server::start(command, port)
+}
+
+/// Caddy, with HTTP/1.1, 2 and 3.
+pub(crate) fn serve_caddy(caddy: &Program, files: &Files) -> Server {
+    let port = free_port();
+    let config = format!(
+        "{{\n admin off\n auto_https off\n default_sni localhost\n}}\n\
+         https://localhost:{port}, https://127.0.0.1:{port} {{\n bind 127.0.0.1\n tls {} {}\n \
+         respond hello\n}}\n",
+        files.chain, files.key,
+    );
+    let config = files.write("Caddyfile", &config);
+    let mut command = caddy.command();
+    command.env("HOME", files.dir()).env("XDG_DATA_HOME", files.dir());
+    command.args(["run", "--config", &config, "--adapter", "caddyfile"]);
+    Server::start(command, port)
+}

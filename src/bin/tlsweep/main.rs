@@ -3,6 +3,7 @@
 //! `cli` parses, `plan` opens and checks everything that the command line names, `run` sweeps.
 
 mod cli;
+mod crls;
 #[cfg_attr(not(feature = "demo"), path = "no_demo.rs")]
 mod demo;
 mod destination;

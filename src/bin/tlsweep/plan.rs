@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use tlsweep::cert::Roots;
@@ -32,7 +32,7 @@ use crate::dry_run::DryRun;
 use crate::progress::Progress;
 use crate::replay::Replay;
 use crate::watch::{self, Reports};
-use crate::{demo, files, preflight, roots, stdio, term};
+use crate::{crls, demo, files, preflight, roots, stdio, term};
 
 /// What is to be done. A mode is a variant here, a way to plan it, and an arm in `run`.
 pub(crate) enum Mode {
@@ -74,7 +74,7 @@ impl Mode {
     ///
     /// # Errors
     /// Whatever makes it impossible.
-    pub(crate) fn plan(mut cli: Cli, runtime: &Handle) -> Result<Self> {
+    pub(crate) fn plan(mut cli: Cli, now: SystemTime, runtime: &Handle) -> Result<Self> {
         if let Some(artifact) = cli.output.generate {
             stdio::check_stdout()?;
             return Ok(Self::Generate(artifact));
@@ -92,6 +92,7 @@ impl Mode {
         let checks = cli.certificates.checks()?;
         let roots =
             roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
+        config.crls = crls::load(&cli.certificates.crls, now, cli.output.quiet)?;
         let limits = preflight::fit(&mut config);
         let selection = cli.targets.selection();
         if cli.targets.dry_run {

@@ -62,7 +62,8 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
     let asked = listen_for_status()?;
     let runtime = Handle::current();
     let quiet = cli.output.quiet;
-    let planned = threads::run_apart("plan", move || Mode::plan(cli, &runtime))?;
+    let now = now();
+    let planned = threads::run_apart("plan", move || Mode::plan(cli, now, &runtime))?;
     let mode = tokio::select! {
         planned = planned => planned.context("a defect of tlsweep in reading the command line")??,
         stopped = signals.next() => {
@@ -112,11 +113,15 @@ async fn print(
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<Exit> {
     let Sweep { config, roots, checks, status, progress, reports, max_time, quiet, .. } = plan;
     let Sweep { input, selection, shuffle, mut done, format, mut sink, is_one, .. } = plan;
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-    let clock = Clock::start(SystemTime::now());
+    let clock = Clock::start(now());
     let settings = Settings {
         permits: Permits::new(config.concurrency),
         grace: config.grace,

@@ -28,7 +28,7 @@ fn problems(issued: (i32, u8, u8), seconds: u64, is_built_in: bool) -> Vec<Probl
         true => roots.add_built_in(&der),
         false => roots.add(&der).unwrap(),
     }
-    Path::find(&[leaf], &roots, &Algorithms::new(1), now).problems.to_vec()
+    Path::find(&[leaf], (&roots, &Crls::default()), &Algorithms::new(1), now).problems.to_vec()
 }
 
 #[test]

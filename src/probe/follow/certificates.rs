@@ -23,6 +23,7 @@ pub(super) const ROW: Row = Row {
             found: Found::default(),
         })
     },
+    without_tls: |_facts| {},
 };
 
 /// Every certificate that a server showed.

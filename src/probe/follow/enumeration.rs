@@ -8,6 +8,7 @@ use crate::tls::enumerate::{Enumeration, Outcome, Probe};
 pub(super) const ROW: Row = Row {
     is_wanted: |config| config.enumerate,
     make: |_start| Box::new(Enumerating { enumeration: Enumeration::new(), asked: Vec::new() }),
+    without_tls: |_facts| {},
 };
 
 struct Enumerating {

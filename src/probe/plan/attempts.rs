@@ -136,7 +136,7 @@ impl Attempts {
 impl Costs {
     fn add(&mut self, attempt: &Attempt) {
         self.dials += 1;
-        if attempt.is_connected() {
+        if attempt.is_connected() || attempt.sent > 0 {
             self.sent = Some(self.sent.unwrap_or(0) + attempt.sent);
             self.received = Some(self.received.unwrap_or(0) + attempt.received);
         }

@@ -42,6 +42,7 @@ fn trust(problems: &[Problem]) -> Trust {
         not_after: Some("1970-02-01T00:00:00Z".to_owned()),
         days_left: None,
         not_evaluated: Vec::new(),
+        revoked_by: None,
     }
 }
 

@@ -2,7 +2,11 @@
 
 /// What a problem of the verdict means, and the remedy.
 pub(super) const PROBLEMS: [(&str, &str, &str); 21] = [
-    ("revoked", "the certificate was revoked by its issuer", "replace certificate and key"),
+    (
+        "revoked",
+        "a certificate of the path was revoked by its issuer",
+        "replace certificate and key",
+    ),
     ("bad_encoding", "a certificate is not well-formed DER", "issue it again with another tool"),
     ("unsupported_version", "a certificate is not X.509 version 3", "issue it again"),
     (

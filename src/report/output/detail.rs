@@ -11,6 +11,7 @@ use crate::report::output::advice::{CAUSES, PROBLEMS};
 use crate::report::output::text::{Colours, explained, names};
 use crate::report::output::width::wrapped;
 use crate::report::output::{Format, Layout};
+use crate::report::quic::Quic;
 use crate::report::record::Record;
 
 /// Where what is said of something begins.
@@ -57,6 +58,8 @@ impl Format for Detail {
         }
         block.chain(record);
         block.times(record);
+        block.optional_row("JARM", record.jarm.as_ref());
+        block.optional_row("QUIC", record.quic.as_ref().map(Quic::line).as_ref());
         if let Some(report) = record.enumeration.as_deref() {
             block.enumeration(report);
         }
@@ -205,6 +208,12 @@ impl Block {
             }
         }
         self.optional_row("root", record.trust.as_ref().and_then(|trust| trust.anchor.as_ref()));
+        if let Some(crl) = record.revocation.as_ref().and_then(|revocation| revocation.crl) {
+            self.row(
+                "revocation",
+                &format!("{} by the lists of --crl", crl.as_str().replace('_', " ")),
+            );
+        }
         if let Some(staple) = record.ocsp.as_deref() {
             self.staple(staple);
         }

@@ -101,6 +101,11 @@ pub(super) fn explained(problem: Problem, record: &Record) -> String {
         Problem::NameMismatch => {
             cert.and_then(|cert| names(cert, 3)).map(|names| format!("it is for {names}"))
         }
+        Problem::Revoked => record
+            .trust
+            .as_ref()
+            .and_then(|trust| trust.revoked_by)
+            .map(|source| format!("says the {}", source.as_str())),
         Problem::UnknownIssuer => {
             cert.and_then(|cert| cert.issuer.as_ref()).map(|issuer| format!("by {issuer}"))
         }

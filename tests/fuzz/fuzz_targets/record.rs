@@ -7,11 +7,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
-use tlsweep::cert::{Certificate, Ocsp, Problem, Signature, Status, Trust, Trusted, Verdict};
+use tlsweep::cert::{
+    Certificate, Ocsp, Problem, Revocation, Signature, Status, Trust, Trusted, Verdict,
+};
 use tlsweep::failure::{Failure, Kind, Reason, Stage};
 use tlsweep::feed::input::{Line, Place};
 use tlsweep::report::check::Checks;
 use tlsweep::report::enumeration::{Report, Shown, Suite, Support, Version};
+use tlsweep::report::quic::Quic;
 use tlsweep::report::output::{FORMATS, Format, Layout};
 use tlsweep::report::record::{Chain, Record, Starttls, Tls, milliseconds};
 use tlsweep::report::schema::{Fields, leaves};
@@ -146,6 +149,9 @@ fn record(script: &mut Script<'_>) -> Record {
     record.ocsp = script.option(ocsp).map(Box::new);
     record.starttls = script.option(starttls).map(Box::new);
     record.enumeration = script.option(enumeration).map(Box::new);
+    record.jarm = script.option(Script::text);
+    record.quic = script.option(quic);
+    record.revocation = script.option(revocation).map(Box::new);
     record.read = script.option(read).map(Box::new);
     record.sent = script.option(Script::u64);
     record.received = script.option(Script::u64);
@@ -200,6 +206,9 @@ fn tls(script: &mut Script<'_>) -> Tls {
     tls.version = script.option(Script::text);
     tls.cipher = script.option(Script::text);
     tls.group = script.option(Script::text);
+    let postures = &["hybrid", "post_quantum", "classical", "draft"];
+    tls.key_exchange = script.option(|script| word(script, postures));
+    tls.ja3s = script.option(Script::text);
     tls.alpn = script.option(Script::text);
     tls.signature = script.option(Script::text);
     tls.signature_unchecked = script.option(Script::text);
@@ -247,7 +256,17 @@ fn trust(script: &mut Script<'_>) -> Trust {
         not_after: script.option(Script::text),
         days_left: script.option(|script| script.u16().into()),
         not_evaluated: texts(script),
+        revoked_by: script.option(|script| word(script, &["staple", "crl"])),
     }
+}
+
+fn revocation(script: &mut Script<'_>) -> Revocation {
+    let words = &["good", "revoked", "not_covered"];
+    Revocation { crl: script.option(|script| word(script, words)) }
+}
+
+fn quic(script: &mut Script<'_>) -> Quic {
+    Quic { status: word(script, &["shown", "not_shown", "refused"]), versions: texts(script) }
 }
 
 fn ocsp(script: &mut Script<'_>) -> Ocsp {

@@ -17,6 +17,10 @@ pub(crate) struct Certificates {
     #[arg(long)]
     pub(crate) system_roots: bool,
 
+    /// Revocation lists (DER or PEM) to look up every certificate of the path in; repeatable
+    #[arg(long = "crl", value_name = "FILE")]
+    pub(crate) crls: Vec<PathBuf>,
+
     /// Facts of every certificate of the chain, not only of the leaf (JSON)
     #[arg(long)]
     pub(super) chain: bool,

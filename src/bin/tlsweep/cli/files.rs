@@ -41,11 +41,12 @@ impl Cli {
         let Self { targets, certificates, operator, output, .. } = self;
         let inputs = targets.input_places(self.is_demo());
         let output = output.file().map_or(Place::Stdout, Place::Path);
-        let rows: [(_, Use, Vec<Place<'_>>); 9] = [
+        let rows: [(_, Use, Vec<Place<'_>>); 10] = [
             ("--file", Use::Read, inputs),
             ("--from", Use::Read, targets.replayed_places()),
             ("--exclude", Use::Read, paths(&targets.exclude)),
             ("--roots", Use::Read, paths(&certificates.roots)),
+            ("--crl", Use::Read, paths(&certificates.crls)),
             ("--output", Use::Appended, vec![output]),
             ("--status-file", Use::Appended, paths(&operator.status_file)),
             ("--summary", Use::Replaced, paths(&operator.summary)),

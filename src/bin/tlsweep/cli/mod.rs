@@ -10,6 +10,8 @@ mod targets;
 mod tls;
 mod values;
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Parser};
@@ -120,7 +122,11 @@ impl Cli {
         Wanted {
             cert: is_wanted("cert.") || is_checked,
             chain: format == "detail" || self.certificates.chain && is_wanted("chain."),
-            trust: is_wanted("trust.") || is_wanted("chain.considered") || is_checked || is_counted,
+            trust: is_wanted("trust.")
+                || is_wanted("revocation.")
+                || is_wanted("chain.considered")
+                || is_checked
+                || is_counted,
             ocsp: is_wanted("ocsp."),
             pem: self.certificates.pem,
         }
@@ -143,7 +149,10 @@ impl Cli {
             starttls: self.tls.starttls(),
             legacy: !self.tls.no_legacy,
             enumerate: self.tls.enumerate,
+            jarm: self.tls.jarm,
+            quic: self.tls.quic,
             per_host: self.tls.per_host,
+            crls: Arc::default(),
             wanted: self.wanted(format),
             goodbye: self.tls.goodbye(),
             read_limit: self.tls.read_limit.0,

@@ -46,7 +46,15 @@ pub(crate) struct Tls {
     #[arg(long)]
     pub(super) enumerate: bool,
 
-    /// Connections to one server at once while it is enumerated
+    /// Take the JARM fingerprint of each server (ten dials)
+    #[arg(long)]
+    pub(super) jarm: bool,
+
+    /// Ask each server for its versions of QUIC, at the same port over UDP (one datagram)
+    #[arg(long)]
+    pub(super) quic: bool,
+
+    /// Connections to one server at once for --enumerate and --jarm
     #[arg(long, value_name = "N", default_value_t = config::PER_HOST, value_parser = at_once)]
     pub(super) per_host: NonZero<usize>,
 
