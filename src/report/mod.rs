@@ -5,6 +5,7 @@ pub mod enumeration;
 pub mod latency;
 pub mod metrics;
 pub mod output;
+pub mod overview;
 pub mod quic;
 pub mod record;
 pub mod replay;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const LAST: u64 = 253_402_300_799_999;
 
 /// Milliseconds since 1970; what was before that is 1970.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(u64);
 
 impl From<SystemTime> for Timestamp {

@@ -11,7 +11,7 @@ use crate::support::peer::Spec;
 use crate::support::pki::CA;
 
 /// Every flag that names a file, and whether the file is written.
-const FLAGS: [(&str, bool); 8] = [
+const FLAGS: [(&str, bool); 9] = [
     ("--file", false),
     ("--from", false),
     ("--exclude", false),
@@ -20,6 +20,7 @@ const FLAGS: [(&str, bool); 8] = [
     ("--status-file", true),
     ("--summary", true),
     ("--metrics", true),
+    ("--report", true),
 ];
 
 /// Another name of `path`, which need not be there.

@@ -61,6 +61,7 @@ mod quic;
 mod real;
 mod reference;
 mod replay;
+mod report;
 mod resume;
 mod starttls;
 mod starttls_real;

@@ -13,9 +13,9 @@ use tlsweep::feed::shard::Shard;
 use tlsweep::report::output::checkpoint::Checkpoint;
 use tlsweep::report::output::file::{Kept, OutputFile};
 use tlsweep::report::output::stream::Stream;
-use tlsweep::report::output::{FORMATS, Format, Layout, OnlyFailing, Reader, Sink};
+use tlsweep::report::output::{FORMATS, Format, Layout, OnlyFailing, Reader, Silent, Sink};
 
-use crate::cli::Output;
+use crate::cli::{Output, REPORT};
 use crate::term;
 
 /// Where the records go, how they look, and what is there already.
@@ -95,6 +95,9 @@ impl Destination {
 }
 
 fn format(name: &str, layout: &Layout, only_failing: bool) -> Box<dyn Format> {
+    if name == REPORT {
+        return Box::new(Silent);
+    }
     let [text, ..] = FORMATS;
     let (_, make) = FORMATS.into_iter().find(|(known, _)| *known == name).unwrap_or(text);
     match only_failing {

@@ -7,6 +7,7 @@ mod crls;
 #[cfg_attr(not(feature = "demo"), path = "no_demo.rs")]
 mod demo;
 mod destination;
+mod drawing;
 mod dry_run;
 mod exit;
 mod files;

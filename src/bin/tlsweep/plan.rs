@@ -122,7 +122,7 @@ impl Sweep {
         if cli.output.file().is_none() {
             stdio::check_stdout()?;
         }
-        let reports = Reports::open(watch::Settings::of(&mut cli.operator))?;
+        let reports = Reports::open(watch::Settings::of(&mut cli)?)?;
         let is_one = cli.targets.is_one();
         let (targets, files) = match cli.is_demo() {
             true => (runtime.block_on(demo::start(&mut roots))?, Vec::new()),
@@ -153,6 +153,7 @@ impl Sweep {
                 ));
             }
         }
+        let format = reports.observed(format);
         let shuffle = shuffle(&cli);
         let max_time = cli.targets.max_time;
         Ok(Self {

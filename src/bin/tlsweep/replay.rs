@@ -70,13 +70,14 @@ impl Replay {
             stdio::check_stdin()?;
         }
         let records = Records::open(files)?;
-        let reports = Reports::open(watch::Settings::of(&mut cli.operator))?;
+        let reports = Reports::open(watch::Settings::of(&mut cli)?)?;
         let status = Arc::new(Status::new(Extent::default(), None));
         let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));
         let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
         let stdout = progress.around(std::fs::File::from(stdout));
         let Destination { sink, format, .. } =
             Destination::open(&cli.output, false, (Shard::WHOLE, false), stdout)?;
+        let format = reports.observed(format);
         let reading = Reading { records, review, format, sink, status, quiet };
         Ok(Self { reading, progress, reports, quiet })
     }

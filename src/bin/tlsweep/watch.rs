@@ -12,13 +12,15 @@ use anyhow::{Context, Result};
 use tlsweep::deadline::{Clock, within};
 use tlsweep::escape::{escaped, shown};
 use tlsweep::report::metrics::exposition;
+use tlsweep::report::output::{Format, Layout};
 use tlsweep::report::status::{Moment, Process, Status};
 use tlsweep::report::summary::Document;
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::cli::Operator;
+use crate::cli::{Cli, REPORT};
+use crate::drawing::Drawing;
 use crate::exit::Exit;
 use crate::preflight::{memory, open_descriptors};
 use crate::replaced::Replaced;
@@ -40,17 +42,28 @@ pub(crate) struct Settings {
     pub(crate) status_file: Option<PathBuf>,
     pub(crate) metrics: Option<PathBuf>,
     pub(crate) summary: Option<PathBuf>,
+    pub(crate) report: Option<PathBuf>,
+    /// How to print the report on stdout, if it is to be there.
+    pub(crate) printed: Option<Layout>,
 }
 
 impl Settings {
     /// What the command line asks for.
-    pub(crate) fn of(operator: &mut Operator) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// `--format` does not go with the other flags.
+    pub(crate) fn of(cli: &mut Cli) -> Result<Self> {
+        let is_printed = cli.output.format(cli.targets.is_one())? == REPORT;
+        let printed = is_printed.then(|| cli.output.layout(false));
+        let operator = &mut cli.operator;
+        Ok(Self {
             status: operator.status_interval(),
             status_file: operator.status_file.take(),
             metrics: operator.metrics.take(),
             summary: operator.summary.take(),
-        }
+            report: operator.report.take(),
+            printed,
+        })
     }
 }
 
@@ -64,15 +77,21 @@ pub(crate) struct Reports {
     interval: Option<Duration>,
     metrics: Option<Replaced>,
     summary: Option<Replaced>,
+    drawing: Drawing,
 }
 
 impl Reports {
+    /// `format`, and whatever else is to see the records.
+    pub(crate) fn observed(&self, format: Box<dyn Format>) -> Box<dyn Format> {
+        self.drawing.observed(format)
+    }
+
     /// Opens what `settings` name.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub(crate) fn open(settings: Settings) -> Result<Self> {
-        let Settings { status, status_file, metrics, summary } = settings;
+        let Settings { status, status_file, metrics, summary, report, printed } = settings;
         let append = |path: &PathBuf| {
             let file = File::options().append(true).create(true).open(path);
             file.with_context(|| format!("cannot write {}", shown(path)))
@@ -88,6 +107,7 @@ impl Reports {
             has_lines: status.is_some() || status_file.is_some(),
             metrics: metrics.map(Replaced::at).transpose()?,
             summary: summary.map(Replaced::at).transpose()?,
+            drawing: Drawing::new(report.map(Replaced::at).transpose()?, printed),
         })
     }
 }
@@ -98,6 +118,7 @@ pub(crate) struct Watch {
     ticks: Option<Interval>,
     has_lines: bool,
     summary: Option<Replaced>,
+    drawing: Drawing,
     sources: Arc<Sources>,
     /// To the thread that writes.
     reports: SyncSender<Due>,
@@ -163,6 +184,7 @@ impl Watch {
             ticks,
             has_lines: reports.has_lines,
             summary: reports.summary,
+            drawing: reports.drawing,
             sources,
             reports: due,
             writing: None,
@@ -217,16 +239,15 @@ impl Watch {
             text.push(b'\n');
             file.replace(&text)
         });
-        [summarized, self.sources.write_metrics(Some(exit.code()))].into_iter().fold(
-            exit,
-            |exit, report| match report {
+        [summarized, self.drawing.draw(), self.sources.write_metrics(Some(exit.code()))]
+            .into_iter()
+            .fold(exit, |exit, report| match report {
                 Ok(()) => exit,
                 Err(error) => {
                     term::error(&error);
                     exit.without_report()
                 }
-            },
-        )
+            })
     }
 
     async fn write(&mut self, line: bool, metrics: bool) {

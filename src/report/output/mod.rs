@@ -17,6 +17,7 @@ mod zst;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 use self::queue::RecordReceiver;
 use crate::limits::SHARD_BYTES;
 use crate::pace::gather::Gathering;
+use crate::report::overview::Overview;
 use crate::report::record::Record;
 use crate::report::schema::Fields;
 use crate::report::status::Status;
@@ -113,6 +115,38 @@ impl Format for OnlyFailing {
 
     fn begin(&self, lines: &mut Vec<u8>) {
         self.0.begin(lines);
+    }
+}
+
+/// Writes no lines.
+pub struct Silent;
+
+impl Format for Silent {
+    fn append(&self, _record: &Record, _out: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Adds every record to an overview, whether or not a line is written of it.
+pub struct Observed {
+    /// What writes the lines.
+    pub format: Box<dyn Format>,
+    /// What the records come to.
+    pub overview: Arc<Mutex<Overview>>,
+}
+
+impl Format for Observed {
+    fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+        self.overview.lock().unwrap_or_else(PoisonError::into_inner).add(record);
+        self.format.append(record, out)
+    }
+
+    fn begin(&self, lines: &mut Vec<u8>) {
+        self.format.begin(lines);
+    }
+
+    fn reader(&self) -> Option<Box<dyn Reader>> {
+        self.format.reader()
     }
 }
 

@@ -51,6 +51,7 @@ impl Cli {
             ("--status-file", Use::Appended, paths(&operator.status_file)),
             ("--summary", Use::Replaced, paths(&operator.summary)),
             ("--metrics", Use::Replaced, paths(&operator.metrics)),
+            ("--report", Use::Replaced, paths(&operator.report)),
             ("", Use::Messages, vec![Place::Stderr]),
         ];
         let files = rows.into_iter().flat_map(|(flag, used, places)| {

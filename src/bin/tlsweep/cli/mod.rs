@@ -19,12 +19,12 @@ use tlsweep::cert::Wanted;
 use tlsweep::config::{self, Config};
 use tlsweep::feed::exclude::Exclusions;
 
-pub(crate) use self::operator::Operator;
-pub(crate) use self::output::{Artifact, Output, SchemaOf};
+use self::operator::Operator;
+pub(crate) use self::output::{Artifact, Output, REPORT, SchemaOf};
 use crate::help::after_help;
 
 /// The flags that go with `--from`, by the names of their fields.
-const REPLAYED: [&str; 16] = [
+const REPLAYED: [&str; 17] = [
     "from",
     "fail_on",
     "format",
@@ -38,6 +38,7 @@ const REPLAYED: [&str; 16] = [
     "status_file",
     "summary",
     "metrics",
+    "report",
     "quiet",
     "verbose",
     "print_schema",
@@ -118,9 +119,10 @@ impl Cli {
             None => true,
         };
         let is_checked = !self.certificates.fail_on.is_empty();
-        let is_counted = self.operator.counts_verdicts();
+        let is_reported = self.operator.report.is_some() || format == REPORT;
+        let is_counted = self.operator.counts_verdicts() || is_reported;
         Wanted {
-            cert: is_wanted("cert.") || is_checked,
+            cert: is_wanted("cert.") || is_checked || is_reported,
             chain: format == "detail" || self.certificates.chain && is_wanted("chain."),
             trust: is_wanted("trust.")
                 || is_wanted("revocation.")

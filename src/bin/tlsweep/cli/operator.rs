@@ -25,6 +25,10 @@ pub(crate) struct Operator {
     /// File for metrics as Prometheus reads them, replaced every 15s or as --status says, and at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,
+
+    /// File for a page of HTML on the whole sweep, at its end: no script, no network
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 impl Operator {

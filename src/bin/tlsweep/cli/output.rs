@@ -15,6 +15,9 @@ use tlsweep::report::schema::Fields;
 /// The value of `--format` that goes by what is written to.
 const AUTO: &str = "auto";
 
+/// The value of `--format` that writes no lines, but what all records come to.
+pub(crate) const REPORT: &str = "report";
+
 /// Endings of file names, and the formats that they mean.
 const ENDINGS: [(&str, &str); 5] =
     [("jsonl", "json"), ("json", "json"), ("csv", "csv"), ("txt", "text"), ("tsv", "text")];
@@ -32,7 +35,7 @@ pub(crate) struct Output {
     /// How to write the records
     ///
     /// auto: by the ending of --output (.jsonl .json .csv .txt .tsv, each also with .zst); detail for a
-    /// single target on a terminal; text otherwise.
+    /// single target on a terminal; text otherwise. report: no lines, but what all of them come to.
     #[arg(long, value_parser = format_names(), default_value = AUTO)]
     format: String,
 
@@ -109,7 +112,8 @@ pub(crate) enum SchemaOf {
 }
 
 fn format_names() -> PossibleValuesParser {
-    PossibleValuesParser::new([AUTO].into_iter().chain(FORMATS.iter().map(|(name, _)| *name)))
+    let names = FORMATS.iter().map(|(name, _)| *name);
+    PossibleValuesParser::new([AUTO].into_iter().chain(names).chain([REPORT]))
 }
 
 impl Output {
@@ -127,8 +131,13 @@ impl Output {
             AUTO => "text",
             named => named,
         };
-        if self.fields.is_some() && ["text", "detail"].contains(&format) {
-            bail!("--fields goes with --format json or csv; what text and detail show is fixed");
+        if self.fields.is_some() && ["text", "detail", REPORT].contains(&format) {
+            bail!("--fields goes with --format json or csv; what {format} shows is fixed");
+        }
+        if format == REPORT && self.file().is_some() {
+            bail!(
+                "--format report goes to stdout: write `> FILE`, or --report FILE.html for a page"
+            );
         }
         Ok(format)
     }

@@ -1,0 +1,57 @@
+//! What all records come to, drawn as a page and for the terminal.
+
+use std::io::{self, ErrorKind, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use tlsweep::report::output::{Format, Layout, Observed};
+use tlsweep::report::overview::{Overview, html, terminal};
+
+use crate::replaced::Replaced;
+
+/// An overview, and where it is to be shown.
+pub(crate) struct Drawing {
+    /// None: it is shown nowhere.
+    overview: Option<Arc<Mutex<Overview>>>,
+    page: Option<Replaced>,
+    printed: Option<Layout>,
+}
+
+impl Drawing {
+    pub(crate) fn new(page: Option<Replaced>, printed: Option<Layout>) -> Self {
+        let is_shown = page.is_some() || printed.is_some();
+        Self { overview: is_shown.then(Arc::default), page, printed }
+    }
+
+    /// `format`, whose records are added to the overview.
+    pub(crate) fn observed(&self, format: Box<dyn Format>) -> Box<dyn Format> {
+        match &self.overview {
+            Some(overview) => Box::new(Observed { format, overview: Arc::clone(overview) }),
+            None => format,
+        }
+    }
+
+    /// Prints the report, and writes the page.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub(crate) fn draw(&self) -> Result<()> {
+        let Some(overview) = &self.overview else { return Ok(()) };
+        let sheet = overview.lock().unwrap_or_else(PoisonError::into_inner).sheet();
+        if let Some(layout) = &self.printed {
+            let text = terminal::text(&sheet, layout.width, layout.coloured);
+            let mut stdout = io::stdout().lock();
+            match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+                // Whoever closes the pipe has read enough.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                    return Err(error).context("cannot write to stdout");
+                }
+                _ => {}
+            }
+        }
+        match &self.page {
+            Some(page) => page.replace(html::page(&sheet).as_bytes()),
+            None => Ok(()),
+        }
+    }
+}
