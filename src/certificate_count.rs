@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::limits::{HANDSHAKE_LIMIT, MAX_CERTIFICATES};
 
-/// What a handshake has too much of.
+/// The limit that a handshake exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TooMuch {
     /// More than [`MAX_CERTIFICATES`] certificates.
@@ -29,18 +29,18 @@ pub enum Form {
 
 /// Follows a stream of handshake messages, in whatever pieces they come.
 ///
-/// Malformed messages are not its concern: it only has to count at least as many certificates as
-/// any parser of the same bytes could find.
+/// It accepts malformed messages. Its only duty is to count at least as many certificates as any
+/// parser of the same bytes could find.
 #[derive(Debug)]
 pub struct CertificateCounter {
     form: Form,
     count: usize,
-    /// The length of all messages so far, those of which not all has come included.
+    /// The announced length of all messages so far, including those that are not complete.
     total: usize,
-    /// Bytes of the current message that have not come yet; 0 before a message begins.
+    /// Bytes of the current message that have not arrived yet; 0 between messages.
     message: usize,
     field: Field,
-    /// The number that is being read, and how many of its bytes have not come yet.
+    /// The length field that is being read. `digits` counts its bytes that have not arrived yet.
     number: usize,
     digits: u8,
     /// Bytes to skip before the next field.
@@ -54,7 +54,7 @@ impl Default for CertificateCounter {
     }
 }
 
-/// What the next number stands for.
+/// The field that comes next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Field {
     /// Type and length of a message.
@@ -68,8 +68,8 @@ enum Field {
 /// The type of a Certificate message.
 const CERTIFICATE: usize = 11;
 
-/// Messages that come when the handshake is over (NewSessionTicket, KeyUpdate). Nobody keeps them, and
-/// there may be any number.
+/// The types of messages that follow the handshake: NewSessionTicket and KeyUpdate. They are not
+/// kept in memory, so their number is not limited.
 const AFTERWARDS: [usize; 2] = [4, 24];
 
 impl CertificateCounter {
@@ -166,7 +166,7 @@ impl CertificateCounter {
         self.digits = field.digits();
     }
 
-    /// Skips a field's body, but nothing behind the message.
+    /// Skips a field's body, but never more than the rest of the message.
     fn skip(&mut self, length: usize) {
         self.skipped = length.min(self.message);
     }
@@ -204,7 +204,7 @@ impl PlaintextCounter {
         }
     }
 
-    /// Counts the certificates that begin in these bytes, as far as they are not encrypted.
+    /// Counts the certificates that begin in these bytes, up to the first encrypted record.
     ///
     /// # Errors
     /// There were too many of them, or too many bytes of messages.
@@ -221,7 +221,7 @@ impl PlaintextCounter {
                     let [kind, _, _, high, low] = self.header;
                     self.filled = 0;
                     self.body = usize::from(u16::from_be_bytes([high, low]));
-                    // Behind ChangeCipherSpec, and in records of application data, is ciphertext.
+                    // Everything after ChangeCipherSpec is ciphertext, as is application data.
                     self.is_encrypted = !matches!(kind, HANDSHAKE | ALERT);
                 }
             } else {
@@ -283,7 +283,7 @@ mod tests {
         [&[kind][..], &prefixed::<3>(body)].concat()
     }
 
-    /// A Certificate message of so many certificates of this size.
+    /// A Certificate message with `count` certificates of `size` bytes.
     fn certificate(form: Form, count: usize, size: usize) -> Vec<u8> {
         let one = prefixed::<3>(&vec![0xff; size]);
         message(
@@ -347,7 +347,7 @@ mod tests {
                     assert_eq!(receive(form, &stream, piece), expected, "{form:?} {kinds:?}");
                 }
             }
-            // As soon as the message is announced.
+            // The limit applies as soon as a message's length is announced.
             let announced = [message(22, &[0; HANDSHAKE_LIMIT]), vec![12, 0, 0, 1]].concat();
             assert_eq!(receive(form, &announced, 99), Err(TooMuch::Bytes));
         }
@@ -377,7 +377,7 @@ mod tests {
     #[test]
     fn what_follows_a_malformed_message_is_counted() {
         for form in [Form::Tls12, Form::Tls13] {
-            // A list that ends in the middle of each of its numbers, or promises more than there is.
+            // The list ends in the middle of a length field, or a length exceeds the data.
             let whole = certificate(form, 3, 9);
             for cut in 0..whole.len() - 4 {
                 let stream =

@@ -1,7 +1,7 @@
 //! Name constraints (RFC 5280, section 4.2.1.10), as OpenSSL evaluates them.
 //!
-//! webpki evaluates constraints on DNS names and addresses. It refuses every certificate below a
-//! constraint on directory names, which government and corporate CAs do have.
+//! webpki evaluates only constraints on DNS names and addresses. It refuses every certificate
+//! below a CA that constrains directory names, as government and corporate CAs do.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -12,7 +12,7 @@ use super::link::Link;
 use super::meter::Meter;
 use super::reading::id;
 
-/// The types of names that constraints can be evaluated for: the numbers of GeneralName's tags.
+/// The types of names that constraints can be evaluated for, by their tag number in GeneralName.
 mod kind {
     pub(super) const EMAIL: u8 = 1;
     pub(super) const DNS: u8 = 2;
@@ -49,8 +49,9 @@ enum Subtrees {
     Excluded,
 }
 
-/// Whether constraints (the inside of their SEQUENCE) permit all names of a certificate. `None`
-/// when they cannot be read, or when comparing them takes more than what is left on the meter.
+/// Whether constraints permit all names of a certificate. `constraints` is the content of their
+/// SEQUENCE. `None` when they cannot be read, or when comparing them costs more than the meter has
+/// left.
 pub(super) fn permits(constraints: &[u8], certificate: &Link<'_>, meter: &Meter) -> Option<bool> {
     let alternatives = certificate.reading.extension(id::SUBJECT_ALT_NAME);
     let alternatives = alternatives.map(|extension| extension.value);
@@ -95,10 +96,10 @@ pub(super) fn permits(constraints: &[u8], certificate: &Link<'_>, meter: &Meter)
     Some(true)
 }
 
-/// Nanoseconds for reading a byte of names, which may have to be put in canonical form.
+/// Estimated nanoseconds per byte of names that are read, including the canonical form.
 const READING: usize = 20;
 
-/// Nanoseconds for comparing a name with a base, and one more for each byte of the name.
+/// Estimated nanoseconds per comparison of a name with a base; each byte of the name adds one.
 const COMPARING: usize = 70;
 
 /// The bases of a list of subtrees. None has a minimum or a maximum (RFC 5280).
@@ -156,8 +157,8 @@ fn has_empty_label(name: &[u8]) -> bool {
     name.starts_with(b".") || name.windows(2).any(|pair| pair == b"..")
 }
 
-/// A DNS name below another, or that name itself. A base that begins with a dot is matched by
-/// names below it only, and the empty base by every name.
+/// Whether a DNS name equals the base or is below it. A base that begins with a dot matches only
+/// names below it. The empty base matches every name.
 fn is_below(name: &[u8], base: &[u8]) -> bool {
     let Some((rest, end)) = name.len().checked_sub(base.len()).map(|at| name.split_at(at)) else {
         return false;
@@ -167,7 +168,7 @@ fn is_below(name: &[u8], base: &[u8]) -> bool {
     is_at_label && end.eq_ignore_ascii_case(base)
 }
 
-/// Whether a wildcard stands for the base, too: `*.example.com` for `www.example.com`.
+/// Whether a wildcard name includes the base, as `*.example.com` includes `www.example.com`.
 fn covers(wildcard: &[u8], base: &[u8]) -> bool {
     let mut labels = base.splitn(2, |&byte| byte == b'.');
     let parent = labels.nth(1);
@@ -177,7 +178,7 @@ fn covers(wildcard: &[u8], base: &[u8]) -> bool {
         .is_some_and(|(wildcard, parent)| wildcard.eq_ignore_ascii_case(parent))
 }
 
-/// A mailbox, a host, or with a leading dot all hosts below it.
+/// Whether a mailbox matches the base: a mailbox, a host, or all hosts below `.host`.
 fn matches_email(name: &[u8], base: &[u8]) -> bool {
     let at = |text: &[u8]| text.iter().rposition(|&byte| byte == b'@');
     let Some((local, host)) = at(name).and_then(|at| name.split_at_checked(at)) else {
@@ -193,7 +194,7 @@ fn matches_email(name: &[u8], base: &[u8]) -> bool {
     }
 }
 
-/// The host, or with a leading dot all hosts below it.
+/// Whether a host matches the base: that host, or all hosts below `.host`.
 fn matches_host(host: &[u8], base: &[u8]) -> bool {
     match base {
         [b'.', ..] => host.len() > base.len() && is_below(host, base),
@@ -208,7 +209,7 @@ fn host(uri: &[u8]) -> Option<&[u8]> {
     Some(host).filter(|host| !host.is_empty())
 }
 
-/// The base is an address and a mask of the same length.
+/// Whether an address is in the base, which is an address followed by a mask of the same length.
 fn matches_address(address: &[u8], base: &[u8]) -> bool {
     if base.len().cmp(&(2 * address.len())) != Ordering::Equal || !matches!(address.len(), 4 | 16) {
         return false;

@@ -27,14 +27,14 @@ pub(super) struct Mended {
     pub(super) der: Vec<u8>,
 }
 
-/// Mends these faults. Fields that cannot be read are replaced by harmless ones.
+/// Mends these faults. Fields that cannot be read are replaced by valid ones.
 ///
-/// The serial number is replaced by `mark`. webpki does not look at it, and it tells apart what was
-/// made from two certificates: rewritten and mended, a forgery can be the same as its model in all
-/// other fields.
+/// `mark` replaces the serial number, which webpki ignores. It makes every mended certificate
+/// unique: without it, a forged certificate and its model could become identical.
 pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems, mark: usize) -> Mended {
     let algorithm = write(tag::SEQUENCE, &[CLAIMED.as_ref()]);
-    // webpki refuses a certificate that names two algorithms; that fault must stay until it is known.
+    // webpki refuses a certificate whose inner and outer algorithm differ. Until that fault is
+    // known, the mended certificate must still have it.
     let another = write(tag::SEQUENCE, &[alg_id::ECDSA_SHA384.as_ref()]);
     let names_two = certificate.inner_algorithm != certificate.algorithm
         && certificate.inner_algorithm.is_some()
@@ -61,8 +61,8 @@ pub(super) fn mend(certificate: &Reading<'_>, role: Role, faults: Problems, mark
     Mended { tbs, der }
 }
 
-/// A key of the algorithm that [`Lenient`](super::algorithms::Lenient) is asked for. Its bits are the
-/// whole SubjectPublicKeyInfo that is given.
+/// A SubjectPublicKeyInfo that wraps another one. Its algorithm is the one that
+/// [`Lenient`](super::algorithms::Lenient) handles, and its bit string is the whole `spki`.
 pub(super) fn carried_key(spki: &[u8]) -> Vec<u8> {
     let algorithm = write(tag::SEQUENCE, &[CLAIMED_KEY.as_ref()]);
     write(tag::SEQUENCE, &[&algorithm, &write(tag::BIT_STRING, &[&[0], spki])])

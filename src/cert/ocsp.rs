@@ -27,7 +27,7 @@ use crate::signature::Checked;
 pub struct Ocsp {
     /// The status of the leaf.
     pub status: Status,
-    /// When it was signed, RFC 3339 in UTC.
+    /// When the response was signed, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub produced_at: Option<String>,
     /// The moment from which the status is known to be right, RFC 3339 in UTC.
@@ -39,16 +39,16 @@ pub struct Ocsp {
     /// Since when the certificate is revoked, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<String>,
-    /// How many single responses there are, where more than the 16 that are looked at.
+    /// The number of single responses; absent up to 16. Only the first 16 are examined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responses_count: Option<usize>,
-    /// The responder: a name by RFC 4514, or the hash of a key in hex.
+    /// The responder: its name as in RFC 4514, or the hash of its key in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responder: Option<String>,
-    /// Whether it lies between `this_update` and `next_update` now.
+    /// Whether now is between `this_update` and `next_update`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<bool>,
-    /// Whether the leaf's issuer, or a responder that it authorised, signed it.
+    /// Whether the leaf's issuer, or a responder that it authorised, signed the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Signature>,
 }
@@ -87,15 +87,15 @@ pub enum Signature {
     Valid,
     /// Not signed by either of them.
     Invalid,
-    /// The issuer's key is not at hand, or the algorithm is not one that can be checked.
+    /// The issuer's key is not known, or the signature algorithm is not supported.
     Unchecked,
 }
 
-/// What a staple says, and for how long that holds.
+/// What a staple says, and the period in which this does not change.
 #[derive(Clone, Debug)]
 pub(super) struct Staple {
     pub(super) ocsp: Ocsp,
-    /// The moments (seconds since 1970) for which this holds.
+    /// The period in which `ocsp` does not change, in seconds since 1970.
     pub(super) holds: Range<i64>,
 }
 
@@ -168,7 +168,7 @@ struct Basic<'a> {
     data: &'a [u8],
     responder: Responder<'a>,
     produced_at: Option<Moment<'a>>,
-    /// As many as are looked at.
+    /// The first [`MAX_SINGLE_RESPONSES`].
     answers: Vec<Answer<'a>>,
     answers_count: usize,
     algorithm: &'a [u8],
@@ -183,7 +183,7 @@ enum Responder<'a> {
     KeyHash(&'a [u8]),
 }
 
-/// What is said of one certificate.
+/// A SingleResponse: the status of one certificate.
 struct Answer<'a> {
     hash: Option<&'static digest::Algorithm>,
     issuer_name_hash: &'a [u8],
@@ -284,7 +284,7 @@ impl<'a> Basic<'a> {
         };
         let of_leaf = |answer: &&Answer<'_>| Some(answer.serial) == leaf.serial;
         let checker = Checker { algorithms, meter: Meter::of_staple() };
-        // All of them have the same name.
+        // All candidate issuers have the same name, so one hash per algorithm serves all of them.
         let mut name_hashes = Hashes::default();
         let name = leaf.issuer.unwrap_or_default();
         let named = self
@@ -301,7 +301,8 @@ impl<'a> Basic<'a> {
             let answer = named.iter().find(|answer| answer.is_of_key(issuer))?;
             Some((*answer, self.check(leaf, issuer, &checker, now)))
         });
-        // Anybody can send a certificate with the issuer's name and a key of his own.
+        // The first candidate may be forged: anybody can send a certificate with the issuer's name
+        // and another key.
         let first = of_issuers.next();
         let genuine = |(_, signature): &(_, Signature)| *signature != Signature::Invalid;
         let certified = match first {
@@ -333,7 +334,7 @@ impl<'a> Basic<'a> {
         }
     }
 
-    /// From the last to the next moment at which something of it begins or ends.
+    /// The period around now in which no answer or certificate of the response begins or ends.
     fn holds(&self, now: i64) -> Range<i64> {
         let answers = self.answers.iter().map(|answer| (answer.this_update, answer.next_update));
         let validities = self
@@ -346,8 +347,8 @@ impl<'a> Basic<'a> {
         holds(moments.flatten(), now)
     }
 
-    /// Whether the issuer signed the leaf and this, or the leaf and the certificate of one who signed
-    /// this (RFC 6960 section 4.2.2.2).
+    /// Whether the issuer signed the leaf, and either the issuer or a responder whose certificate
+    /// the issuer signed has signed the response (RFC 6960, section 4.2.2.2).
     fn check(
         &self,
         leaf: &Reading<'_>,
@@ -436,7 +437,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Checks signatures for one staple, as many as can be afforded.
+/// Checks the signatures of one staple until its meter runs out.
 struct Checker<'a> {
     algorithms: &'a Algorithms,
     meter: Meter,
@@ -462,7 +463,7 @@ fn signature_of(
     signed().map_or(Signature::Invalid, |signed| checker.check(&issuer.spki, signed))
 }
 
-/// Limits the number of certificates that are kept of a response.
+/// The first [`MAX_RESPONDERS`] certificates of a response.
 fn certificates(list: &[u8]) -> Vec<Reading<'_>> {
     let mut list = Reader::new(list);
     std::iter::from_fn(|| list.expect(tag::SEQUENCE))

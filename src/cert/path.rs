@@ -1,4 +1,4 @@
-//! Searches the path from a leaf to a root, and finds every fault on it.
+//! Searches for a path from a leaf to a root, and finds every fault on it.
 
 mod found;
 #[cfg(test)]
@@ -41,7 +41,7 @@ pub(super) struct Path {
     pub(super) considered: usize,
     /// What the revocation lists say of it, if there are lists.
     pub(super) crl: Option<CrlStatus>,
-    /// The moments (seconds since 1970) for which all this holds.
+    /// The period in which this verdict does not change, in seconds since 1970.
     pub(super) holds: Range<i64>,
 }
 
@@ -72,7 +72,7 @@ impl Path {
 
 struct Search<'a> {
     leaf: Link<'a>,
-    /// The certificates that the leaf's issuers may be among, in the order they were sent in.
+    /// The sent certificates that may be on the path, in the order in which they were sent.
     issuers: Vec<Link<'a>>,
     considered: usize,
     roots: &'a Roots,
@@ -83,10 +83,10 @@ struct Search<'a> {
     now: i64,
 }
 
-/// How webpki is asked for a path.
+/// A question to webpki: which path to search for, and in which certificates.
 #[derive(Clone, Copy, Default)]
 struct Question {
-    /// Faults that are known already, and are mended.
+    /// Faults that are already known. They are mended before webpki is asked.
     faults: Problems,
     /// Certificates are rewritten so that webpki can represent them.
     is_rewritten: bool,
@@ -115,18 +115,19 @@ impl<'a> Search<'a> {
     }
 
     fn run(&self) -> Path {
-        // webpki would compare names for as long as its own limit allows; `constraints` is on the meter.
+        // webpki's own limit on name comparisons is too high. Rewritten certificates carry no name
+        // constraints, and `constraints`, which evaluates them instead, is metered.
         let is_rewritten = self.has_name_constraints();
         let mut question = Question { is_rewritten, ..Question::default() };
         let mut found = None;
-        // Every round adds a fault that was not known before, so there are few.
+        // Every round adds a fault that was not known before, so there are few rounds.
         loop {
             match self.ask(question) {
                 Ok(path) => {
                     found = Some(self.latest(question, path));
                     break;
                 }
-                // Which signature it was, and why, is told only about mended certificates.
+                // Only rewritten certificates tell which signature failed and why.
                 Err(Refused { fault: None, .. }) => question.is_rewritten = true,
                 Err(_) if !question.is_rewritten && self.is_worth_rewriting() => {
                     question.is_rewritten = true;
@@ -172,8 +173,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Searches the path that expires last, with a few more questions, because the leaf is trusted
-    /// for as long as any path holds.
+    /// Searches for the path that expires last, because the leaf is trusted until then. This asks
+    /// webpki up to [`MAX_DETOURS`] more times.
     fn latest(&self, question: Question, mut path: Found<'a>) -> Found<'a> {
         let leaf_ends = self.leaf.reading.not_after.map(|until| until.seconds);
         for _ in 0..MAX_DETOURS {
@@ -310,7 +311,7 @@ impl<'a> Search<'a> {
         found(&path.map_err(|error| self.meter.explain(error))?)
     }
 
-    /// The roots that one of the certificates names as its issuer.
+    /// The roots whose name is the issuer of one of the certificates.
     fn known_roots(&self) -> impl Iterator<Item = &'a Root> {
         let mut issuers =
             self.links().filter_map(|link| link.issuer.as_deref()).collect::<Vec<_>>();
@@ -347,7 +348,7 @@ impl<'a> Search<'a> {
         ends.into_iter().chain(sent).min()
     }
 
-    /// The sent certificates that lead upward from the leaf, where no path was found.
+    /// The sent certificates that lead upward from the leaf, for when webpki found no path.
     fn upward(&self) -> Found<'a> {
         let mut issuers = Vec::<usize>::new();
         let mut below = &self.leaf;
@@ -418,11 +419,11 @@ impl<'a> Search<'a> {
             Error::CertExpired { .. } => Problem::Expired,
             Error::CertNotValidYet { .. } => Problem::NotYetValid,
             Error::InvalidCertValidity => match known.contains(Problem::Expired) {
-                // It ends before it begins, so at any moment it is expired, not yet valid, or both.
+                // A validity that ends before it begins is expired, not yet valid, or both.
                 false if self.ends_before_now() => Problem::Expired,
                 _ => Problem::NotYetValid,
             },
-            // All other errors mean that it is not the DER of an X.509 certificate.
+            // All other errors mean that a certificate is not the DER of an X.509 certificate.
             _ => Problem::BadEncoding,
         }
     }
@@ -447,7 +448,7 @@ impl<'a> Search<'a> {
         self.links().filter_map(|link| link.reading.not_after).any(|until| until.seconds < self.now)
     }
 
-    /// From the last to the next moment at which some certificate begins or ends.
+    /// The period around now in which no certificate begins or ends its validity.
     fn holds(&self) -> Range<i64> {
         let links = self.links().map(|link| {
             let moment = |moment: Option<reading::Moment<'_>>| Some(moment?.seconds);

@@ -1,4 +1,4 @@
-//! What is to be swept, and in which order.
+//! Targets: how they are read, selected and ordered.
 
 pub(crate) mod decode;
 pub mod exclude;

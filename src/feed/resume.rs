@@ -13,11 +13,11 @@ use crate::feed::shard::Shard;
 use crate::limits::ECHO_LIMIT;
 use crate::plural::count;
 
-/// Targets whose echoes are compared together, by the sum of their hashes.
+/// The number of positions in a block. The echoes of a block are compared as one sum of hashes.
 const BLOCK: u64 = 1024;
 
-/// Characters of an echo that are compared: an escape that begins within them ends within
-/// [`ECHO_LIMIT`], so that it does not matter where a format cuts.
+/// The number of characters of an echo that are compared. An escape that begins within them ends
+/// within [`ECHO_LIMIT`], so formats that cut echoes at different places still compare equal.
 const COMPARED: usize = ECHO_LIMIT - 16;
 
 /// The targets that an earlier run has finished: a bit for each target of the shard.
@@ -37,20 +37,20 @@ pub struct Done {
 struct Check {
     /// The hashes of the finished targets, added up by block of positions.
     sums: HashMap<u64, u64>,
-    /// The first position beyond the block that the input is in.
+    /// The end (exclusive) of the block that the input has reached.
     next: u64,
-    /// Finished targets of that block that the input has not come by yet.
+    /// How many finished targets of that block the input has not reached yet.
     left: u64,
     /// The hashes of those targets, added up.
     sum: u64,
-    /// Unfinished targets of that block. They are dialled only once the block is known to be right.
+    /// Unfinished targets of that block. They are dialled only once the block has been compared.
     held: Vec<Line>,
 }
 
-/// The input is not the list that the finished targets are of.
+/// The input is not the list that the finished targets come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OtherList {
-    /// There are other targets under these numbers.
+    /// The input has other targets at these numbers.
     Differs {
         /// The first number of the block that differs.
         first: u64,
@@ -70,12 +70,12 @@ pub enum OtherList {
 }
 
 impl Done {
-    /// Starts with no finished target of this shard.
+    /// An empty set of finished targets for this shard.
     pub fn of(shard: Shard) -> Self {
         Self { shard, ..Self::default() }
     }
 
-    /// Takes note of a finished target. Idempotent.
+    /// Adds a finished target. Idempotent.
     pub fn add(&mut self, number: u64, target: &str) {
         let Some(position) = self.shard.position(number) else {
             self.stray.get_or_insert(number);
@@ -186,8 +186,8 @@ fn hash(number: u64, target: &str) -> u64 {
     hasher.finish()
 }
 
-/// A hash of a target's echo that is the same for the line in the input, which is not escaped, and
-/// for a record, which may be escaped (text, CSV) and cut.
+/// The part of a target's echo that is hashed. It is the same for a line of the input, which is
+/// not escaped, and for a record, whose echo may be escaped (text, CSV) and cut.
 fn compared(target: &str) -> Cow<'_, str> {
     let is_formula = target.starts_with(|c: char| !c.is_alphanumeric());
     if target.len() <= COMPARED && !is_formula && target.chars().all(is_plain) {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::limits::MAX_SHARDS;
 
-/// Part I of N: the targets for which `number - 1` leaves the remainder I when divided by N.
+/// Part I of N: the targets whose number satisfies `(number - 1) % N == I`.
 ///
 /// Every target is in exactly one of the N shards.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

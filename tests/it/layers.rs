@@ -11,7 +11,6 @@ const LIBRARY: &[&str] = &[
     "escape",
     "limits",
     "names",
-    "bytes",
     "signature",
     "plural",
     "manual",

@@ -18,7 +18,7 @@ use tlsweep::report::output::{FORMATS, Format, Layout, OnlyFailing, Reader, Sile
 use crate::cli::{Output, REPORT};
 use crate::term;
 
-/// Where the records go, how they look, and what is there already.
+/// Where the records go, their format, and the targets that the file already has.
 pub(crate) struct Destination {
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) format: Box<dyn Format>,
@@ -28,12 +28,12 @@ pub(crate) struct Destination {
 impl Destination {
     /// Opens what `output` asks for: `stdout` when it names no file.
     ///
-    /// A file is left as it is until the first record is written. What it has already is of `shard`.
-    /// With `several` lines to a target, its last target is done again. `is_one`: there is but one
-    /// target, given as an argument.
+    /// A file is not changed before the first record is written. The records that it already has
+    /// must belong to `shard`. With `several` lines per target, the last target of the file may be
+    /// incomplete, so it is done again. `is_one` says that the only target is an argument.
     ///
     /// # Errors
-    /// The file is there already, or cannot be written to or, with `--resume`, gone on with.
+    /// The file exists (without `--resume`), cannot be written to, or cannot be resumed.
     pub(crate) fn open(
         output: &Output,
         several: bool,
@@ -129,7 +129,7 @@ fn open_file(path: &Path, resume: bool) -> Result<File> {
     }
 }
 
-/// Keeps other tlsweeps out, where the file system can: some network file systems cannot.
+/// Locks the file against other tlsweep processes. Some network file systems have no locks.
 fn lock(file: &File, path: &Path, quiet: bool) -> Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => bail!("another tlsweep writes to {}", shown(path)),
@@ -156,9 +156,9 @@ fn read(
     found.with_context(|| format!("cannot go on with {}", shown(path)))
 }
 
-/// Whether it can be added to, but nothing of it taken off (`chattr +a`).
+/// Whether the file is append-only (`chattr +a`), so that a torn line cannot be cut off.
 fn is_append_only(file: &File) -> bool {
-    // Where the kernel or the file system does not tell, the first cut does.
+    // If the kernel or the file system does not report this, cutting the torn line fails later.
     statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::empty())
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::APPEND))
 }

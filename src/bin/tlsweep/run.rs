@@ -37,13 +37,13 @@ use crate::{generate, preflight, runtime, stdio, term, threads};
 /// What is said when a signal comes before the sweep begins.
 const STOPPED_EARLY: &str = "stopped before the first dial";
 
-/// How long the output may take for each line once the grace is over.
+/// How long the output may make no progress once the grace is over.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs what the command line asks for.
 ///
 /// # Errors
-/// Whatever made a sweep impossible before its first dial.
+/// The sweep could not start.
 pub(crate) fn run(cli: Cli) -> Result<Exit> {
     preflight::bound_arenas();
     term::start_logs(cli.output.quiet, cli.output.verbose);
@@ -51,12 +51,12 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     preflight::check()?;
     let runtime = runtime::start().context("cannot start the runtime")?;
     let exit = runtime.block_on(run_until_stopped(cli));
-    // Nobody waits for a thread that is stuck in a read or a write.
+    // Does not wait for threads that are blocked in a read or a write.
     runtime.shutdown_background();
     exit
 }
 
-/// Listens for signals before anything else is done that could take long.
+/// Listens for signals first, because everything after that may take long.
 async fn run_until_stopped(cli: Cli) -> Result<Exit> {
     let mut signals = Signals::listen()?;
     let asked = listen_for_status()?;
@@ -89,7 +89,7 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
     }
 }
 
-/// Prints what `text` comes to.
+/// Prints the result of `text`, followed by a newline.
 async fn print(
     text: impl FnOnce() -> Result<String> + Send + 'static,
     mut signals: Signals,
@@ -99,7 +99,7 @@ async fn print(
         text.push('\n');
         let mut stdout = stdio::Patient(io::stdout());
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            // Whoever closes the pipe has read enough.
+            // A reader that closes the pipe has read enough.
             Err(error) if !is_reader_gone(&error) => {
                 term::error(&anyhow::Error::new(error).context("cannot write to stdout"));
                 Ok(Exit::Incomplete)
@@ -157,8 +157,8 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
         let mut lines = Counted { lines, status: counted, hints: Hints::new(quiet) };
         let result = selection.send_all(input, &mut done, &mut lines);
         let is_other_list = matches!(result, Err(SelectionError::OtherList(_)));
-        // Before the queue's end is seen, so that whoever sees it finds the result. After a stop
-        // nobody asks.
+        // Must precede the drop of `lines`: when the queue ends, the result must be there. Sending
+        // fails if the sweep was stopped and the receiver is gone, which does no harm.
         let _asked = ended.send(result);
         if is_other_list {
             stop_other_list.send_replace(Stop::Gently);
@@ -176,7 +176,8 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     let swept = runtime::run_loops(sweeps.collect())?;
     drop((scan, line_queue, stopping));
     let engine = async {
-        // Should one panic, the output says how far it came, and the exit code that it is not whole.
+        // The output is waited for even if a loop panicked, because it reports how far it came.
+        // The exit code then says that the sweep is incomplete.
         let ended = swept.await;
         written.await.map(|written| written.and(ended))
     };
@@ -192,9 +193,10 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     Ok(watch.end(exit))
 }
 
-/// Waits for the sweep, or for the people who want it to stop: the first signal asks, as does the
-/// end of `--max-time`; the second ends what is in flight; the third ends everything. (`timeout` sends
-/// every signal twice, so a second one must not cost a line.)
+/// Waits for the sweep to end or to be stopped. The first signal, or the end of `--max-time`,
+/// stops the input. The second ends what is in flight. The third ends the process at once.
+///
+/// `timeout` sends every signal twice, so the second signal must not lose a line.
 async fn until_the_end(
     engine: impl Future<Output = Result<io::Result<()>, oneshot::error::RecvError>>,
     signals: &mut Signals,
@@ -209,7 +211,7 @@ async fn until_the_end(
         }
     };
     let signal = tokio::select! {
-        // An error here means that the output's thread has panicked, which was reported.
+        // An error means that the output thread panicked. The panic was already reported.
         written = &mut engine => return (written.ok(), None),
         signal = signals.next() => signal,
         () = time_is_up => Exit::Interrupted,
@@ -238,8 +240,8 @@ async fn until_the_end(
     (written.and_then(Result::ok), Some(signal))
 }
 
-/// Waits for the engine for `limit`, and after that for as long as lines are being written, however
-/// slowly: there may be a million in the window of a shuffle. `None`: nobody reads them.
+/// Waits for the engine for `limit`, and after that for as long as the output makes progress: the
+/// window of a shuffle may still hold a million lines. `None` means that progress stopped.
 async fn while_lines_are_written<T>(
     mut limit: Duration,
     mut engine: impl Future<Output = T> + Unpin,
@@ -257,7 +259,7 @@ async fn while_lines_are_written<T>(
     }
 }
 
-/// The exit code, and the last words on stderr.
+/// Prints the last line on stderr and returns the exit code.
 fn conclude(
     written: Option<io::Result<()>>,
     signal: Option<Exit>,
@@ -287,7 +289,7 @@ fn conclude(
             term::error(&error.into());
             return Exit::Unusable;
         }
-        // Its thread panicked.
+        // The input thread panicked.
         Err(TryRecvError::Closed) => return Exit::Incomplete,
         Ok(Ok(())) | Err(TryRecvError::Empty) => {}
     }
@@ -328,7 +330,7 @@ impl Targets for &mut Counted {
     }
 }
 
-/// Whether whoever read stdout has gone away. A socket says so by a reset.
+/// Whether the reader of stdout has gone away. For a socket, the error is a reset.
 fn is_reader_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }

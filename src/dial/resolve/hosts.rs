@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::limits::HOSTS_LIMIT;
 
-/// Bytes of the longest name that the DNS can have (RFC 1035, section 2.3.4). Longer words of the
-/// file cannot match any target.
+/// The length in bytes of the longest DNS name (RFC 1035, section 2.3.4). Longer words in the file
+/// cannot match any target.
 const LONGEST_NAME: usize = 255;
 
 /// Names and their addresses. A million lines take some tens of MB, so entries refer to shared text.
@@ -17,7 +17,7 @@ const LONGEST_NAME: usize = 255;
 pub(super) struct Hosts {
     /// All names in lower case, one after the other.
     text: Vec<u8>,
-    /// Sorted by name; those of one name are in the order of the file.
+    /// Sorted by name; entries with the same name keep the order of the file.
     entries: Vec<Entry>,
     addresses: Vec<IpAddr>,
     is_cut: bool,
@@ -30,17 +30,17 @@ struct Entry {
     length: u8,
 }
 
-/// Where in a line the reader is.
+/// The reader's position in a line.
 enum At {
     Address(Vec<u8>),
-    /// In a word that is a name, or before the next one; with the address of the line.
+    /// In a name or before the next one: the name so far, and the index of the line's address.
     Name(Vec<u8>, u32),
     /// In a comment, or on a line without a usable address.
     Ignored,
 }
 
 impl Hosts {
-    /// Reads a file; there is nothing in one that does not exist.
+    /// Reads a file. A missing file counts as empty.
     ///
     /// # Errors
     /// The file exists and cannot be read.
@@ -52,7 +52,7 @@ impl Hosts {
         }
     }
 
-    /// Reads lines of any length, byte by byte. Whatever is not an address with names is passed over.
+    /// Reads lines of any length, byte by byte. Ignores lines that are not an address with names.
     fn read(mut file: impl BufRead) -> io::Result<Self> {
         let mut hosts = Self::default();
         let mut at = At::Address(Vec::new());
@@ -129,7 +129,7 @@ impl Hosts {
         }
     }
 
-    /// Where the address is kept. Lines that follow each other often share one.
+    /// The index of the address in `addresses`. Consecutive lines often have the same one.
     fn index_of(&mut self, address: IpAddr) -> Option<u32> {
         if self.addresses.last() != Some(&address) {
             if self.bytes() > HOSTS_LIMIT {
@@ -147,7 +147,7 @@ impl Hosts {
     }
 
     fn add(&mut self, name: &[u8], address: u32) {
-        // Names of targets are ASCII: what else is in the file cannot match.
+        // Target names are ASCII, so other names cannot match.
         if name.is_empty() || name.len() > LONGEST_NAME || !name.is_ascii() {
             return;
         }
@@ -171,19 +171,19 @@ impl Entry {
     }
 }
 
-/// Adds to a word; one that is too long to mean anything grows no further.
+/// Appends to a word. One byte more than [`LONGEST_NAME`] is enough to know that it is too long.
 fn extend(word: &mut Vec<u8>, byte: u8) {
     if word.len() <= LONGEST_NAME {
         word.push(byte);
     }
 }
 
-/// What separates words in the C library's files (`isspace`), other than the end of the line.
+/// Whether the C library treats the byte as a separator within a line (`isspace` without newline).
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
 }
 
-/// An address as `inet_pton` takes it; an IPv4-mapped one is its IPv4 address.
+/// Parses an address as `inet_pton` does. An IPv4-mapped address becomes its IPv4 address.
 fn parse(word: &[u8]) -> Option<IpAddr> {
     let word = str::from_utf8(word).ok()?;
     let v4 = word.parse::<Ipv4Addr>().map(IpAddr::V4);

@@ -23,7 +23,7 @@ const CLIENT_SECURE_CONNECTION: u32 = 0x8000;
 const MAX_PACKET: u32 = 1 << 24;
 const UTF8: u8 = 33;
 
-/// The only version of the handshake that has TLS.
+/// The only protocol version whose handshake can negotiate TLS.
 const PROTOCOL_10: u8 = 10;
 const ERR: u8 = 0xff;
 
@@ -61,7 +61,7 @@ impl Mysql {
         let end = payload.iter().position(|byte| *byte == 0);
         let (version, rest) = payload.split_at(end.ok_or_else(malformed)?);
         self.version = Some(version.to_vec());
-        // NUL, thread id, scramble and filler stand before the capabilities.
+        // The capabilities follow a NUL, the thread id, the scramble and a filler byte.
         let capabilities = match rest.get(14..16) {
             Some(&[low, high]) => u32::from(u16::from_le_bytes([low, high])),
             _ => 0,

@@ -22,22 +22,22 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     },
 };
 
-/// The dialogue of POP3, and of NNTP, which has other words for it.
+/// The dialogue that POP3 and NNTP share. They differ only in their [`Words`].
 pub(super) struct Pop3 {
     words: Words,
     awaited: Awaited,
     offered: bool,
 }
 
-/// Commands, the capability, and what responses begin with.
+/// The commands of a protocol, and the words that its responses begin with.
 pub(super) struct Words {
     pub(super) greeting: &'static [&'static str],
-    /// Asks for the capabilities.
+    /// The command that asks for the capabilities.
     pub(super) list: &'static str,
     pub(super) listed: &'static str,
-    /// The server does not know that command.
+    /// The response of a server that does not know that command.
     pub(super) unlisted: &'static str,
-    /// Asks for TLS, and is a capability.
+    /// The command that asks for TLS. The capability has the same name.
     pub(super) upgrade: &'static str,
     pub(super) consent: &'static str,
     pub(super) refusal: &'static [&'static str],
@@ -65,7 +65,7 @@ impl LineDialogue for Pop3 {
     fn line(&mut self, line: &[u8]) -> Result<Step, Failure> {
         let Words { list, upgrade, .. } = self.words;
         let is = |response: &str| begins(line, response);
-        // All responses of a class share only their first digit.
+        // Responses of one class have nothing but their first digit in common.
         let is_of = |class: &str| {
             let beginning = line.get(..class.len());
             beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(class.as_bytes()))

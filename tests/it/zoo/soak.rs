@@ -1,4 +1,5 @@
-//! The zoo for ten minutes, in random order: what no row of the table foresees.
+//! Runs the hostile peers of the zoo for ten minutes in random order. This finds leaks and lost
+//! lines that only a long run or an unusual order shows.
 
 use std::env;
 use std::fs;
@@ -11,12 +12,12 @@ use crate::support::cmd::{Running, Tlsweep, sorted};
 use crate::support::peer::Spec;
 use crate::support::random::Random;
 
-/// How long it goes on, unless `TLSWEEP_SOAK_SECONDS` says otherwise.
+/// The length of the run in seconds, unless `TLSWEEP_SOAK_SECONDS` is set.
 const SECONDS: u64 = 600;
-/// Targets that are swept before the next look at the process.
+/// Targets per batch. The process is measured after each batch.
 const BATCH: usize = 1000;
-/// Growth after the first third of the time that is still called flat, in KiB: freed pages of an
-/// unlucky batch.
+/// The growth in KiB after the first third of the run that does not count as a leak. The allocator
+/// may keep freed pages of a large batch.
 const SLACK: u64 = 8 * 1024;
 
 #[test]
@@ -59,7 +60,7 @@ fn soak() {
     run.finish();
 }
 
-/// What the process holds when no target is in flight; the most of several looks.
+/// What the process holds while no target is in flight: the maximum of several measurements.
 #[derive(Debug, Default)]
 struct Size {
     /// In KiB.

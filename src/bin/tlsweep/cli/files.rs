@@ -41,7 +41,7 @@ impl Cli {
         let Self { targets, certificates, operator, output, .. } = self;
         let inputs = targets.input_places(self.is_demo());
         let output = output.file().map_or(Place::Stdout, Place::Path);
-        let rows: [(_, Use, Vec<Place<'_>>); 10] = [
+        let rows: [(_, Use, Vec<Place<'_>>); 11] = [
             ("--file", Use::Read, inputs),
             ("--from", Use::Read, targets.replayed_places()),
             ("--exclude", Use::Read, paths(&targets.exclude)),

@@ -1,4 +1,4 @@
-//! The command line: what was typed, and what it means. A group of flags a file.
+//! The command line: its flags, and the settings that they make. Each group of flags has a file.
 
 mod certificates;
 mod deadlines;
@@ -73,7 +73,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The demo's silent server should not make it slow.
+    /// Shortens the deadlines of the demo, so that its silent server does not make it slow.
     pub(crate) fn with_demo_defaults(mut self, matches: &ArgMatches) -> Self {
         if self.is_demo() {
             self.deadlines.shorten_for_demo(matches);
@@ -81,10 +81,10 @@ impl Cli {
         self
     }
 
-    /// Checks that every flag that was given means something where nothing is dialled.
+    /// Checks that every given flag can be used with `--from`, which dials nothing.
     ///
     /// # Errors
-    /// The first flag that `--from` leaves nothing to do.
+    /// The first flag that has no effect with `--from`.
     pub(crate) fn check_replay(&self, matches: &ArgMatches) -> Result<()> {
         if self.targets.from.is_empty() {
             return Ok(());
@@ -112,7 +112,7 @@ impl Cli {
         return false;
     }
 
-    /// What to work out of a chain: only what will be looked at.
+    /// What to work out of a chain: only what a field, a condition or a count needs.
     fn wanted(&self, format: &str) -> Wanted {
         let is_wanted = |room: &str| match &self.output.fields {
             Some(fields) => fields.names().iter().any(|name| name.starts_with(room)),
@@ -137,7 +137,7 @@ impl Cli {
     /// What the sweep is to do, except for the targets of `exclude`.
     ///
     /// # Errors
-    /// What no single flag could know, such as `--fields` for text.
+    /// A combination of flags that is not possible, such as `--fields` with text.
     pub(crate) fn config(&self, exclude: Exclusions) -> Result<Config> {
         let format = self.output.format(self.targets.is_one())?;
         Ok(Config {

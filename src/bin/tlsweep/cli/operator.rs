@@ -37,7 +37,7 @@ impl Operator {
         self.summary.is_some() || self.metrics.is_some()
     }
 
-    /// Between two status lines.
+    /// The time between two status lines.
     pub(crate) fn status_interval(&self) -> Option<Duration> {
         self.status.as_ref().map(|span| span.0)
     }

@@ -1,4 +1,4 @@
-//! Which targets there are.
+//! Flags that choose the targets.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
-    /// Whether there is but one, named as an argument.
+    /// Whether the only target is one host that was given as an argument.
     pub(crate) fn is_one(&self) -> bool {
         let is_no_range = |line: &str| Range::parse(line, self.port).is_none();
         match (&*self.targets, &*self.files) {
@@ -81,7 +81,7 @@ impl Targets {
         }
     }
 
-    /// Where lines are read, unless the `demo` brings its own.
+    /// Where lines are read from. The `demo` has its own targets and does not read stdin.
     pub(super) fn input_places(&self, demo: bool) -> Vec<Place<'_>> {
         let is_from_stdin = self.targets.is_empty() && self.files.is_empty();
         if is_from_stdin && self.from.is_empty() && !demo {
@@ -100,14 +100,14 @@ impl Targets {
         Selection { port: self.port, shard: self.shard.unwrap_or(Shard::WHOLE) }
     }
 
-    /// The window of `--shuffle`, and the number that decides on its order if one was given.
+    /// The window of `--shuffle`, and the value of `--seed`.
     pub(crate) fn shuffle(&self) -> Option<(usize, Option<u64>)> {
         let size = self.shuffle?;
         Some((usize::try_from(size).unwrap_or(usize::MAX), self.seed))
     }
 }
 
-/// Files of which `-` is stdin.
+/// The places of these files; `-` is stdin.
 fn places(files: &[PathBuf]) -> Vec<Place<'_>> {
     let files = files.iter().map(PathBuf::as_path);
     files
