@@ -7,7 +7,8 @@ mod operations;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn micro(criterion: &mut Criterion) {
-    for (name, mut operation) in operations::operations() {
+    let operations = operations::operations().into_iter().chain(operations::costly());
+    for (name, mut operation) in operations {
         criterion.bench_function(name, |bencher| bencher.iter(&mut operation));
     }
 }

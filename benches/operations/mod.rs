@@ -1,5 +1,11 @@
 //! What happens once per target outside the handshake, on data that is always the same.
 
+#[allow(dead_code, reason = "not every bench runs them")]
+mod costly;
+#[allow(unreachable_pub, dead_code, reason = "it belongs to the fuzz targets, too")]
+#[path = "../../tests/fuzz/src/forge.rs"]
+mod forge;
+
 use std::hint::black_box;
 use std::io;
 use std::sync::LazyLock;
@@ -16,6 +22,9 @@ use tlsweep::report::status::Status;
 use tlsweep::report::summary::Tally;
 use tlsweep::signature::{Proof, Unproven};
 use tlsweep::tls::drain::{End, ReadEnd};
+
+#[allow(unused_imports, reason = "not every bench runs them")]
+pub(crate) use costly::costly;
 
 const LEAF: &[u8] = include_bytes!("../../tests/fuzz/pki/leaf.der");
 const RICH_LEAF: &[u8] = include_bytes!("../../tests/fuzz/pki/rich.der");
