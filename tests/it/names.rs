@@ -177,15 +177,18 @@ fn memory_stays_flat_however_many_names() {
     let refusing = Spec::refusing().start();
     let port = refusing.addr.port();
     let mut run = run(&[&server], "60s").args(["-4"]).start();
-    let _endless = run.feed_for_ever(move |number| format!("n{number}.test:{port}\n").into_bytes());
+    // Every answer is held back for a moment, so that as many lookups are in flight as there ever are.
+    let name = move |number| format!("late.n{number}.test:{port}\n").into_bytes();
+    let _endless = run.feed_for_ever(name);
     let mut peak_after = |lines| {
         for _ in 0..lines {
             assert_eq!(verdict(&run.next_record()), "connect/refused");
         }
         run.peak_rss()
     };
-    // The cache is full by then, and as many in flight as there ever are.
+    // The cache is full by then, and so are the lookups.
     let early = peak_after(12_000);
+    assert_eq!(server.most_late(), LOOKUPS);
     let late = peak_after(6_000);
     assert!(late < early + 2 * 1024, "from {early} to {late} KiB");
 }

@@ -28,7 +28,7 @@ const LATE_MS: f64 = 10_000.0;
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) peer: Place,
-    /// The verdicts that will do, separated by ` | `.
+    /// The verdict; where the kernel decides between several, all of them, separated by ` | `.
     pub(crate) expect: &'static str,
     pub(crate) bound: Bound,
     /// What else the record must say.
@@ -56,12 +56,8 @@ pub(crate) enum Bound {
     Connect,
     /// When the handshake limit strikes, not before.
     Handshake,
-    /// When the handshake limit strikes, or before.
-    WithinHandshake,
     /// When the read limit strikes, not before.
     Read,
-    /// When the read limit strikes, or before.
-    WithinRead,
 }
 
 /// Rows of `name: peer => expectation, bound;`, and after the bound, optionally, what else must hold.
@@ -145,15 +141,13 @@ impl Place {
 impl Bound {
     fn limits(self) -> [&'static str; 8] {
         let limit = |strikes| if strikes { LIMIT } else { FAR };
-        let handshake = matches!(self, Self::Handshake | Self::WithinHandshake);
-        let read = matches!(self, Self::Read | Self::WithinRead);
         [
             "--connect-timeout",
             limit(self == Self::Connect),
             "--handshake-timeout",
-            limit(handshake),
+            limit(self == Self::Handshake),
             "--read-timeout",
-            limit(read),
+            limit(self == Self::Read),
             "--timeout",
             FAR,
         ]

@@ -36,24 +36,26 @@ cases! {
     };
 
     flood_of_empty_data: after([Forever(vec![data(0)])])
-        => "ok timeout | ok limit | ok protocol", WithinRead;
+        => "ok protocol", Fast;
     flood_of_tickets: after([Forever(vec![Say(Msg::Ticket)])])
-        => "ok timeout | ok limit | ok protocol", WithinRead;
+        => "ok limit", Fast;
     flood_of_tickets_and_data: after([Forever(vec![Say(Msg::Ticket), data(100)])])
-        => "ok timeout | ok limit | ok protocol", WithinRead;
+        => "ok limit", Fast;
     flood_of_key_updates: after([Forever(vec![Say(QUIET_UPDATE)])])
-        => "ok timeout | ok limit | ok protocol", WithinRead;
+        => "ok protocol", Fast;
     flood_of_key_update_requests: after([Forever(vec![Say(Msg::KeyUpdate { answer: true })])])
-        => "ok timeout | ok limit | ok protocol", WithinRead;
+        => "ok protocol", Fast;
     flood_of_key_update_requests_and_data:
         after([Forever(vec![Say(Msg::KeyUpdate { answer: true }), data(100)])])
-        => "ok timeout | ok limit | ok protocol", WithinRead;
+        => "ok limit", Fast;
     flood_of_warnings: after([Forever(vec![warning(90)])])
-        => "ok timeout | ok limit | ok protocol", WithinRead;
+        => "ok protocol", Fast;
+    // Which of the two it is is up to the kernel: rustls takes what stands in one segment with the
+    // server's Finished for part of the handshake.
     flood_of_warnings_tls12: after12([Forever(vec![warning(100)])])
-        => "ok timeout | ok limit | ok protocol | handshake/protocol", WithinRead;
+        => "ok protocol | handshake/protocol", Fast;
     flood_of_hello_requests_tls12: after12([Forever(vec![Say(Msg::HelloRequest)])])
-        => "ok timeout | ok limit | ok protocol | handshake/protocol", WithinRead;
+        => "ok protocol | handshake/protocol", Fast;
 
     close_notify_without_fin: after([warning(CLOSE_NOTIFY), Freeze]) => "ok close_notify", Fast;
     fin_without_close_notify: after([Fin]) => "ok eof", Fast;
@@ -75,7 +77,7 @@ cases! {
         assert_eq!(record["read"]["alert"], "certificate_required", "{record:#}");
     };
     certificate_required_tls12: Spec::wants_certificate(&TLS12)
-        => "handshake/alert certificate_required | handshake/alert handshake_failure", Fast,
+        => "handshake/alert certificate_required", Fast,
         |record| assert_eq!(record["tls"]["client_cert_requested"], true, "{record:#}");
 }
 

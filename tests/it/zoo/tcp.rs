@@ -17,6 +17,7 @@ cases! {
     unreachable: Place::At("127.255.255.255:443") => "connect/unreachable", Fast;
     nobody_accepts: Spec::deaf() => "handshake/timeout", Handshake;
 
+    // Whether the reset comes before connect(2) is seen to have succeeded is up to the kernel.
     rst_at_once: script([Reset]) => "handshake/reset | connect/reset", Fast;
     fin_at_once: script([Fin]) => "handshake/eof", Fast, |record| {
         assert!(record["attempts"].as_u64() >= Some(2), "dialled again with another hello");
