@@ -70,7 +70,8 @@ fn nobody_reads_so_nothing_more_is_dialled() {
 
     // Once somebody reads, it goes on where it stood.
     drop(taken);
-    let outcome = run.ends_within(Duration::from_secs(60));
+    // The silent targets alone take 40 s; the rest depends on what else this machine does.
+    let outcome = run.ends_within(Duration::from_secs(300));
     outcome.assert_complete();
     assert!(outcome.records.len() >= dialled);
     let mut lines: Vec<usize> = outcome.records.iter().map(line_of).collect();
