@@ -1,7 +1,7 @@
-//! No file that is written is another one that the command line names.
+//! Files that are written: none is another one that the command line names, and reports are safe.
 
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -11,11 +11,12 @@ use crate::support::peer::Spec;
 use crate::support::pki::CA;
 
 /// Every flag that names a file, and whether the file is written.
-const FLAGS: [(&str, bool); 9] = [
+const FLAGS: [(&str, bool); 10] = [
     ("--file", false),
     ("--from", false),
     ("--exclude", false),
     ("--roots", false),
+    ("--crl", false),
     ("--output", true),
     ("--status-file", true),
     ("--summary", true),
@@ -161,4 +162,29 @@ fn what_takes_nothing_away_is_allowed() {
         .args([dir.path().join("summary")])
         .run("");
     assert_eq!(outcome.assert_complete().records.len(), 2);
+}
+
+/// The summary holds the command line, which may be nobody else's business.
+#[test]
+fn a_report_keeps_the_mode_of_the_file_that_it_replaces() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("summary");
+    for mode in [0o600, 0o640] {
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let outcome = Tlsweep::new().args([Path::new("--summary"), &path]).run("");
+        outcome.assert_complete();
+        assert_ne!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
+#[test]
+fn a_summary_does_not_steer_a_terminal() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("summary");
+    let evil = "\u{9b}31m\u{202e}\u{7f}";
+    Tlsweep::new().args([Path::new("--summary"), &path, Path::new(evil)]).run("").assert_complete();
+    let summary = fs::read_to_string(&path).unwrap();
+    assert!(summary.contains("31m") && !summary.contains(['\u{9b}', '\u{202e}', '\u{7f}']));
 }

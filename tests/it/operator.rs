@@ -268,32 +268,6 @@ fn reports_that_cannot_be_written_exit_2_and_nothing_is_dialled() {
     assert_eq!(peer.accepted(), 0);
 }
 
-/// The summary holds the command line, which may be nobody else's business.
-#[test]
-fn a_report_keeps_the_mode_of_the_file_that_it_replaces() {
-    use std::os::unix::fs::PermissionsExt;
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("summary");
-    for mode in [0o600, 0o640] {
-        fs::write(&path, "old").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let outcome = Tlsweep::new().args([Path::new("--summary"), &path]).run("");
-        outcome.assert_complete();
-        assert_ne!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
-    }
-}
-
-#[test]
-fn a_summary_does_not_steer_a_terminal() {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("summary");
-    let evil = "\u{9b}31m\u{202e}\u{7f}";
-    Tlsweep::new().args([Path::new("--summary"), &path, Path::new(evil)]).run("").assert_complete();
-    let summary = fs::read_to_string(&path).unwrap();
-    assert!(summary.contains("31m") && !summary.contains(['\u{9b}', '\u{202e}', '\u{7f}']));
-}
-
 #[test]
 fn a_summary_that_cannot_be_written_in_the_end_exits_3() {
     let dir = TempDir::new().unwrap();
