@@ -68,8 +68,8 @@ enum Field {
 /// The type of a Certificate message.
 const CERTIFICATE: usize = 11;
 
-/// The types of messages that follow the handshake: NewSessionTicket and KeyUpdate. They are not
-/// kept in memory, so their number is not limited.
+/// The types of messages that follow a handshake of TLS 1.3: NewSessionTicket and KeyUpdate. They are
+/// not kept in memory, so their number is not limited. In TLS 1.2 a ticket is part of the handshake.
 const AFTERWARDS: [usize; 2] = [4, 24];
 
 impl CertificateCounter {
@@ -121,7 +121,7 @@ impl CertificateCounter {
             Field::Header => {
                 let (kind, length) = (number >> 24, number & 0xff_ffff);
                 self.message = length;
-                if !AFTERWARDS.contains(&kind) {
+                if self.form == Form::Tls12 || !AFTERWARDS.contains(&kind) {
                     self.total += length;
                 }
                 if self.total > HANDSHAKE_LIMIT {
@@ -338,8 +338,8 @@ mod tests {
                 (&[22, 22][..], Ok(0)),
                 (&[22, 22, 12], Err(TooMuch::Bytes)),
                 (&[22, 12, 13], Err(TooMuch::Bytes)),
-                // Tickets and new keys may come for as long as the connection lasts.
-                (&[4, 4, 4, 24, 24], Ok(0)),
+                // In TLS 1.3 tickets and new keys may come for as long as the connection lasts.
+                (&[4, 4, 4, 24, 24], if form == Form::Tls13 { Ok(0) } else { Err(TooMuch::Bytes) }),
             ] {
                 let messages = kinds.iter().map(|kind| message(*kind, &[0; HANDSHAKE_LIMIT / 2]));
                 let stream = messages.collect::<Vec<_>>().concat();
