@@ -88,7 +88,7 @@ pub const MESSAGE_LIMIT: usize = 64 * 1024;
 
 /// Bytes of all messages of a handshake together. rustls keeps several of them until it is over, and
 /// what the verifier saw is kept beside them: a connection may hold twice as much.
-pub const HANDSHAKE_LIMIT: usize = 96 * 1024;
+pub const HANDSHAKE_LIMIT: usize = 100 * 1024;
 
 /// Certificates that a handshake may bring; more is `handshake/too_large`.
 pub const MAX_CERTIFICATES: usize = 256;
