@@ -1,6 +1,5 @@
 //! What all records come to, drawn as a page and for the terminal.
 
-use std::io::{self, ErrorKind, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -8,6 +7,7 @@ use tlsweep::report::output::{Format, Layout, Observed};
 use tlsweep::report::overview::{Overview, html, terminal};
 
 use crate::replaced::Replaced;
+use crate::stdio;
 
 /// An overview, and where it is to be shown.
 pub(crate) struct Drawing {
@@ -40,14 +40,7 @@ impl Drawing {
         let sheet = overview.lock().unwrap_or_else(PoisonError::into_inner).sheet();
         if let Some(layout) = &self.printed {
             let text = terminal::text(&sheet, layout.width, layout.coloured);
-            let mut stdout = io::stdout().lock();
-            match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-                // Whoever closes the pipe has read enough.
-                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                    return Err(error).context("cannot write to stdout");
-                }
-                _ => {}
-            }
+            stdio::print(&text).context("cannot write to stdout")?;
         }
         match &self.page {
             Some(page) => page.replace(html::page(&sheet).as_bytes()),

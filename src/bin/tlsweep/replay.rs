@@ -1,6 +1,6 @@
 //! `--from`: records of earlier sweeps instead of dials.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::num::NonZero;
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -122,7 +122,7 @@ impl Replay {
         }
         let has_failed = status.summary().has_failed_checks();
         let exit = match (ended, signal) {
-            (Some(Err(error)), signal) if error.kind() == ErrorKind::BrokenPipe => {
+            (Some(Err(error)), signal) if stdio::is_reader_gone(&error) => {
                 signal.unwrap_or(Exit::Complete)
             }
             (Some(Err(error)), _) => {

@@ -1,7 +1,7 @@
 //! One run: the plan, the sweep with its threads for input and output, signals, the exit code.
 
 use std::future::{Future, pending};
-use std::io::{self, ErrorKind, Write as _};
+use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -97,15 +97,13 @@ async fn print(
     let printed = threads::run_apart("print", move || {
         let mut text = text()?;
         text.push('\n');
-        let mut stdout = stdio::Patient(io::stdout());
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            // A reader that closes the pipe has read enough.
-            Err(error) if !is_reader_gone(&error) => {
+        Ok(match stdio::print(&text) {
+            Ok(()) => Exit::Complete,
+            Err(error) => {
                 term::error(&anyhow::Error::new(error).context("cannot write to stdout"));
-                Ok(Exit::Incomplete)
+                Exit::Incomplete
             }
-            _ => Ok(Exit::Complete),
-        }
+        })
     })?;
     tokio::select! {
         printed = printed => printed.context("a defect of tlsweep in what was to be printed")?,
@@ -274,7 +272,7 @@ fn conclude(
         term::notice(line);
     }
     if let Err(error) = result {
-        if is_reader_gone(&error) {
+        if stdio::is_reader_gone(&error) {
             return signal.unwrap_or(Exit::Complete);
         }
         let error = anyhow::Error::new(error);
@@ -328,9 +326,4 @@ impl Targets for &mut Counted {
     fn after_wait(&mut self) -> bool {
         self.lines.after_wait()
     }
-}
-
-/// Whether the reader of stdout has gone away. For a socket, the error is a reset.
-fn is_reader_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }

@@ -75,6 +75,21 @@ pub(crate) fn check_stdin() -> Result<()> {
     Ok(())
 }
 
+/// Prints on stdout. A reader that closes the pipe has read enough.
+///
+/// # Errors
+/// Stdout does not take it all.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = Patient(io::stdout());
+    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if printed.as_ref().is_err_and(is_reader_gone) { Ok(()) } else { printed }
+}
+
+/// Whether an error says that whoever read stdout has gone away. A socket says so by a reset.
+pub(crate) fn is_reader_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
+
 /// Stdin or stdout that may be non-blocking, which is a property of the open file and not of this
 /// process: whoever shares it may have switched it on. Waits, as for one that blocks.
 pub(crate) struct Patient<F>(pub(crate) F);

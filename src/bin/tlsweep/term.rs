@@ -238,9 +238,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     };
     match error.exit_code() {
         // A reader that is gone needs no help text, but on a full disk it is missing.
-        0 if printed.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) => {
-            Exit::Incomplete.into()
-        }
+        0 if printed.is_err_and(|error| !stdio::is_reader_gone(&error)) => Exit::Incomplete.into(),
         0 => Exit::Complete.into(),
         _ => Exit::Unusable.into(),
     }
