@@ -108,13 +108,18 @@ impl<'a> Deadline<'a> {
         until: Instant,
         future: F,
     ) -> impl Future<Output = Result<F::Output, Expired>> + use<F> {
-        let until = until.min(self.end);
-        let whole = until == self.end;
-        let limit = if whole { self.limits.total } else { self.limit(wait) };
-        let now = Instant::now();
+        let expired = self.expired(wait, until);
+        let (now, until) = (Instant::now(), until.min(self.end));
         let until = if late(now, until).is_some() { now + self.limit(wait) } else { until };
         // An async function would store `future` twice.
-        PeerTimeout::new(until, future).map_err(move |Late| Expired { wait, limit, whole })
+        PeerTimeout::new(until, future).map_err(move |Late| expired)
+    }
+
+    /// What ends a wait that must end at `until`, or earlier with the target.
+    pub fn expired(&self, wait: Wait, until: Instant) -> Expired {
+        let whole = self.end <= until;
+        let limit = if whole { self.limits.total } else { self.limit(wait) };
+        Expired { wait, limit, whole }
     }
 
     /// Sleeps for `pause`, if the target's time allows; false when it does not.

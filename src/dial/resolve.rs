@@ -9,7 +9,6 @@ mod servers;
 mod tcp;
 mod udp;
 
-use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
 use std::path::Path;
@@ -137,7 +136,7 @@ impl Resolver {
             };
             // The last try ends at the same time as the limit, whose message is the better one.
             if unresolved.failure.kind == Kind::Timeout && Instant::now() >= until {
-                deadline.run_until(Wait::Resolve, until, pending::<()>()).await?;
+                return Err(deadline.expired(Wait::Resolve, until).into());
             }
             if !unresolved.is_shortage || !deadline.pause(SHORTAGE_PAUSE).await {
                 return Err(unresolved.failure);
