@@ -9,22 +9,11 @@ use std::fmt::Write as _;
 
 use md5::{Digest as _, Md5};
 
-use crate::tls::hello::{Flight, ServerHello};
-
-/// Bytes that are read at a time. What stands behind the ServerHello need not be read.
-const PIECE: usize = 128;
+use crate::tls::hello::{Answer, ServerHello};
 
 /// The JA3S of the ServerHello in the first bytes of a server; of a HelloRetryRequest there is none.
 pub fn of_beginning(bytes: &[u8]) -> Option<[u8; 16]> {
-    let mut flight = Flight::new();
-    for piece in bytes.chunks(PIECE) {
-        // What is broken behind the ServerHello does not matter, and what is broken in it has none.
-        let progress = flight.receive(piece);
-        if flight.answer().hello.is_some() || progress.is_err() {
-            break;
-        }
-    }
-    flight.answer().hello.as_ref().map(of_hello)
+    Answer::of_beginning(bytes).hello.as_ref().map(of_hello)
 }
 
 /// The JA3S of a ServerHello.

@@ -12,7 +12,8 @@ use fastrand::Rng;
 use sha2::{Digest as _, Sha256};
 
 use crate::tls::legacy::{
-    CLIENT_HELLO, HANDSHAKE, TLS_1_0, TLS_1_2, TLS_1_3, extension, prefixed, put_all, put16,
+    HANDSHAKE, TLS_1_0, TLS_1_2, TLS_1_3, client_hello, extension, prefixed, put_all,
+    put_server_name, put16,
 };
 
 /// How many hellos a fingerprint takes.
@@ -134,12 +135,8 @@ const SIGNATURE_SCHEMES: [u16; 9] =
 /// asked for: the original sends addresses as server names, too. `None`: there are only ten.
 pub fn hello(number: usize, host: &str, rng: &mut Rng) -> Option<Vec<u8>> {
     let offer = OFFERS.get(number)?;
-    let mut message = vec![CLIENT_HELLO];
-    prefixed::<3>(&mut message, |body| offer.encode(host, rng, body));
-    let mut record = vec![HANDSHAKE];
-    put16(&mut record, if offer.version == TLS_1_3 { TLS_1_0 } else { offer.version });
-    prefixed::<2>(&mut record, |fragment| fragment.extend(message));
-    Some(record)
+    let version = if offer.version == TLS_1_3 { TLS_1_0 } else { offer.version };
+    Some(client_hello(version, |body| offer.encode(host, rng, body)))
 }
 
 impl Offer {
@@ -167,12 +164,7 @@ impl Offer {
         if self.has_grease {
             extension(all, grease(rng), |_| {});
         }
-        extension(all, 0, |body| {
-            prefixed::<2>(body, |list| {
-                list.push(0);
-                prefixed::<2>(list, |name| name.extend(host.as_bytes()));
-            });
-        });
+        put_server_name(all, host);
         extension(all, 23, |_| {});
         // max_fragment_length: 512 bytes
         extension(all, 1, |body| body.push(1));

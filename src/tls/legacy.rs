@@ -81,13 +81,10 @@ impl ClientHello {
     /// The hello in its record. `server_name` is the name that the server is to answer for, never an
     /// address; SSL 3.0 has no room for it.
     pub fn encode(&self, server_name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
-        let mut handshake = vec![CLIENT_HELLO];
-        prefixed::<3>(&mut handshake, |hello| self.encode_body(server_name, random, hello));
         // Old servers refuse a first record with a newer version.
-        let mut record = vec![HANDSHAKE];
-        put16(&mut record, self.version.min(TLS_1_0));
-        prefixed::<2>(&mut record, |fragment| fragment.extend(handshake));
-        record
+        client_hello(self.version.min(TLS_1_0), |hello| {
+            self.encode_body(server_name, random, hello);
+        })
     }
 
     fn encode_body(&self, server_name: Option<&str>, random: &[u8; 32], hello: &mut Vec<u8>) {
@@ -123,12 +120,7 @@ impl ClientHello {
             extension(out, RENEGOTIATION_INFO, |body| body.push(0));
         }
         if let Some(name) = server_name {
-            extension(out, SERVER_NAME, |body| {
-                prefixed::<2>(body, |list| {
-                    list.push(HOST_NAME);
-                    prefixed::<2>(list, |host| host.extend(name.as_bytes()));
-                });
-            });
+            put_server_name(out, name);
         }
         extension(out, STATUS_REQUEST, |body| body.extend([OCSP, 0, 0, 0, 0]));
         extension(out, SUPPORTED_GROUPS, |body| {
@@ -164,6 +156,27 @@ fn pad(hello: usize, extensions: &mut Vec<u8>) {
     }
 }
 
+/// A ClientHello in a record of this version.
+pub(super) fn client_hello(version: u16, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut record = vec![HANDSHAKE];
+    put16(&mut record, version);
+    prefixed::<2>(&mut record, |fragment| {
+        fragment.push(CLIENT_HELLO);
+        prefixed::<3>(fragment, body);
+    });
+    record
+}
+
+/// The extension server_name with this name alone.
+pub(super) fn put_server_name(out: &mut Vec<u8>, name: &str) {
+    extension(out, SERVER_NAME, |body| {
+        prefixed::<2>(body, |list| {
+            list.push(HOST_NAME);
+            prefixed::<2>(list, |host| host.extend(name.as_bytes()));
+        });
+    });
+}
+
 pub(super) fn extension(out: &mut Vec<u8>, number: u16, body: impl FnOnce(&mut Vec<u8>)) {
     put16(out, number);
     prefixed::<2>(out, body);
@@ -187,7 +200,7 @@ pub(super) fn put16(out: &mut Vec<u8>, number: u16) {
 }
 
 pub(super) const HANDSHAKE: u8 = 22;
-pub(super) const CLIENT_HELLO: u8 = 1;
+const CLIENT_HELLO: u8 = 1;
 const HOST_NAME: u8 = 0;
 const OCSP: u8 = 1;
 const UNCOMPRESSED: u8 = 0;
