@@ -129,8 +129,7 @@ impl Plan {
                 .then_some((Hello { groups: Groups::Classical, ..hello }, Patience::Whole)),
             Some(smaller) => {
                 let (controls, repeats) = controls(said);
-                let is_intolerance = controls.iter().all(|control| is_evidence(control, smaller))
-                    && repeats.iter().all(is_answer_without_post_quantum);
+                let is_intolerance = is_intolerance((controls, repeats), smaller);
                 let (hello, patience, window) = match (controls.len(), repeats.len()) {
                     (..CONTROLS, _) => (full, Patience::Half, time_left / 2),
                     (_, ..CONTROLS) => (smaller.hello()?, Patience::Whole, time_left),
@@ -195,6 +194,12 @@ fn controls(said: &[Attempt]) -> (&[Attempt], &[Attempt]) {
     behind.split_at(CONTROLS.min(behind.len()))
 }
 
+/// Whether these controls, and the smaller hellos behind them, speak for intolerance so far.
+fn is_intolerance((controls, repeats): (&[Attempt], &[Attempt]), smaller: &Attempt) -> bool {
+    controls.iter().all(|control| is_evidence(control, smaller))
+        && repeats.iter().all(is_answer_without_post_quantum)
+}
+
 /// Whether a control shows that the full hello is left unanswered, and not only for want of time.
 fn is_evidence(control: &Attempt, smaller: &Attempt) -> bool {
     let waited = control.times.handshake.unwrap_or_default();
@@ -214,7 +219,5 @@ fn is_pq_intolerant(said: &[Attempt]) -> Option<bool> {
     let smaller = answered_without_post_quantum(said)?;
     let (controls, repeats) = controls(said);
     let is_complete = controls.len() == CONTROLS && repeats.len() == CONTROLS;
-    let is_intolerance = controls.iter().all(|control| is_evidence(control, smaller))
-        && repeats.iter().all(is_answer_without_post_quantum);
-    (is_complete && is_intolerance).then_some(true)
+    (is_complete && is_intolerance((controls, repeats), smaller)).then_some(true)
 }

@@ -104,8 +104,9 @@ enum Track {
     Fallback(Option<Support>),
 }
 
-/// Probes without an answer, one after the other, after which a track is given up.
-const PATIENCE: u8 = 2;
+/// Connections without an answer, one after the other, after which a track of `--enumerate` is given
+/// up.
+pub(crate) const PATIENCE: u8 = 2;
 
 const FALLBACK_SCSV: u16 = 0x5600;
 const INAPPROPRIATE_FALLBACK: u8 = 86;

@@ -9,6 +9,7 @@ use crate::cert::Examined;
 use crate::failure::{Kind, Stage};
 use crate::probe::{Attempt, Speech};
 use crate::signature::Proof;
+use crate::tls::enumerate::PATIENCE;
 use crate::tls::handshake::{Hello, Schemes};
 use crate::tls::schemes::{SchemeSet, scheme_of_number};
 
@@ -56,9 +57,6 @@ struct Certificates {
     silences: u8,
     found: Found,
 }
-
-/// After so many silences the server is given up.
-const PATIENCE: u8 = 2;
 
 impl Follow for Certificates {
     fn next(&mut self) -> Option<Speech> {
