@@ -65,6 +65,9 @@ pub const EVIDENCE_LIMIT: usize = 64;
 /// ServerHello: the largest one, with a key share of ML-KEM-1024, takes about 1,700 bytes.
 pub const BEGINNING_LIMIT: usize = 2048;
 
+/// Datagrams that are looked at for an answer. A peer that sends more that are none is no server.
+pub const MAX_DATAGRAMS: usize = 64;
+
 /// Bytes that are read of a datagram.
 pub const DATAGRAM_LIMIT: usize = 2048;
 
@@ -164,6 +167,10 @@ pub const MAX_CHAINS: usize = 4_096;
 
 /// Size in bytes of the cache of certificate facts.
 pub const MAX_FACTS_BYTES: u64 = 16 << 20;
+
+/// Keys of issuers for which the signature of one revocation list is checked. Only CAs of trusted
+/// paths have it checked, and each of them usually has one.
+pub const MAX_CRL_KEYS: usize = 16;
 
 /// Entries in the cache of certificate signatures that were verified.
 pub const MAX_SIGNATURES: usize = 16_384;

@@ -26,11 +26,8 @@ use super::problem::{Problem, Problems};
 use super::reading::{self, Reading, id};
 use super::roots::Root;
 use super::text::{rfc3339, seconds, sha256};
+use crate::limits::MAX_CRL_KEYS;
 use crate::signature::Checked;
-
-/// Keys of issuers for which the signature of one list is checked. Only CAs of trusted paths have
-/// it checked, and each of them usually has one.
-const MAX_KEYS: usize = 16;
 
 /// The bit of [`Reading::key_usage`] that lets a key sign revocation lists.
 const CRL_SIGN: u16 = 1 << 6;
@@ -269,7 +266,7 @@ impl Crl {
         if let Some(&holds) = checked.get(&hash) {
             return holds;
         }
-        if checked.len() >= MAX_KEYS {
+        if checked.len() >= MAX_CRL_KEYS {
             return false;
         }
         let found = algorithms.check(key, &self.algorithm, &self.tbs, &self.signature);

@@ -6,12 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
 
-use crate::limits::DATAGRAM_LIMIT;
+use crate::limits::{DATAGRAM_LIMIT, MAX_DATAGRAMS};
 
-/// Datagrams that are looked at for an answer. Whoever sends more that are none is no server.
-const MAX_DATAGRAMS: usize = 64;
-
-/// Sends a datagram and waits for one that `is_answer`, or for more than `MAX_DATAGRAMS` that are
+/// Sends a datagram and waits for one that `is_answer`, or for more than [`MAX_DATAGRAMS`] that are
 /// not; then there is none. Each datagram that came is told to `count`.
 ///
 /// The socket is connected, so that the kernel passes on no datagram from elsewhere, and says so when
