@@ -93,20 +93,29 @@ impl CertificateCounter {
     /// The stream has more than [`MAX_CERTIFICATES`] of them, or more than [`HANDSHAKE_LIMIT`] bytes of
     /// messages.
     pub fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooMuch> {
+        self.count_off(&mut bytes)
+    }
+
+    /// Counts like [`CertificateCounter::receive`], and takes off what it has counted: all bytes, or
+    /// those before the one that was too much.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn count_off(&mut self, bytes: &mut &[u8]) -> Result<(), TooMuch> {
         while let Some((&first, rest)) = bytes.split_first() {
             if self.skipped > 0 {
                 let (skipped, rest) = bytes.split_at(self.skipped.min(bytes.len()));
                 self.skipped -= skipped.len();
                 self.message = self.message.saturating_sub(skipped.len());
-                bytes = rest;
+                *bytes = rest;
             } else {
-                bytes = rest;
                 self.message = self.message.saturating_sub(1);
                 self.number = self.number << 8 | usize::from(first);
                 self.digits -= 1;
                 if self.digits == 0 {
                     self.end_number()?;
                 }
+                *bytes = rest;
             }
             if self.skipped == 0 && self.message == 0 && self.field != Field::Header {
                 self.expect(Field::Header);

@@ -177,11 +177,21 @@ impl Flight {
     fn read_fragment(&mut self, fragment: &[u8]) -> Result<(), Failure> {
         match self.header.first() {
             Some(&HANDSHAKE) => {
-                self.certificates.receive(fragment).map_err(|too_many| {
-                    Failure::new(Stage::Handshake, Kind::TooLarge, too_many.to_string())
-                })?;
-                self.message.extend_from_slice(fragment);
-                self.read_messages()
+                let mut rest = fragment;
+                let counted = self.certificates.count_off(&mut rest);
+                // The messages before the one that is too much are read, so that the facts do not
+                // depend on the pieces in which a flight comes.
+                let counted_bytes = fragment.len() - rest.len();
+                self.message.extend_from_slice(fragment.get(..counted_bytes).unwrap_or(fragment));
+                self.read_messages()?;
+                match counted {
+                    Err(too_much) if !self.ended => {
+                        let detail = too_much.to_string();
+                        Err(Failure::new(Stage::Handshake, Kind::TooLarge, detail))
+                    }
+                    // What stands behind the end does not count.
+                    _ => Ok(()),
+                }
             }
             Some(&ALERT) => {
                 self.read_alerts(fragment);

@@ -245,6 +245,27 @@ fn too_much_is_too_large() {
     }
 }
 
+/// What came before the message that is announced to be too large is known, also when both come at once.
+#[test]
+fn facts_before_too_large_a_message_are_kept() {
+    let mut flight = messages(captures::ECDHE_ECDSA);
+    let done = flight.len() - 4;
+    flight.splice(done.., [4, 0x68, 0x69, 0x6e, 0x74]);
+    let flight = record(22, &flight);
+    for piece in [1, 100, flight.len()] {
+        let mut reader = Flight::new();
+        let result = flight.chunks(piece).try_for_each(|piece| reader.receive(piece).map(|_| ()));
+        assert_eq!(result.unwrap_err().kind, Kind::TooLarge, "{piece}");
+        let answer = reader.into_answer();
+        assert!(answer.hello.is_some() && answer.key_exchange.is_some(), "{piece}");
+        assert_eq!((answer.certificates.len(), answer.is_done), (1, false), "{piece}");
+    }
+    // Behind the end, nothing is too large.
+    let flight = [messages(captures::ECDHE_ECDSA), vec![4, 0x68, 0x69, 0x6e, 0x74]].concat();
+    let (progress, answer) = read(&[&record(22, &flight)]).unwrap();
+    assert!(progress == Progress::Complete && answer.is_done);
+}
+
 #[test]
 fn too_many_certificates_are_too_large() {
     let hello = |hex| messages(hex)[..4 + usize::from(messages(hex)[3])].to_vec();

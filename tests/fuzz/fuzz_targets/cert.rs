@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use libfuzzer_sys::fuzz_target;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tlsweep::cert::{
-    Certificate, Examined, Judge, MAX_INTERMEDIATES, MAX_NAMES, Presented, Roots, Trusted, Verdict, Wanted,
+    Certificate, Examined, Judge, MAX_INTERMEDIATES, MAX_NAMES, Presented, Roots, Trusted, Verdict,
+    Wanted,
 };
 use tlsweep::signature::Proof;
 use tlsweep_fuzz::pki;

@@ -8,8 +8,8 @@ use tlsweep::cert::Crls;
 use tlsweep::limits::QUIC_VERSIONS_LIMIT;
 use tlsweep::quic::VersionProbe;
 use tlsweep::tls::hello::Answer as Flight;
-use tlsweep::tls::jarm::{Answer, fingerprint};
 use tlsweep::tls::ja3s;
+use tlsweep::tls::jarm::{Answer, fingerprint};
 
 fuzz_target!(|data: &[u8]| {
     let answer = Answer::read(data);
