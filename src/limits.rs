@@ -136,6 +136,12 @@ pub const PEM_LINE_LIMIT: usize = 384 * 1024;
 /// `--enumerate` as well.
 pub const RECORD_LIMIT: usize = 4 << 20;
 
+/// Bytes that are kept of a text of a baseline: issuers may be longer.
+pub const BASELINE_TEXT_LIMIT: usize = 79;
+
+/// Different texts of a baseline that are kept once for all targets that have them.
+pub const BASELINE_SHARED_TEXTS: usize = 4_096;
+
 /// Bytes that target and tag together may take in an output line. A line that needs more is an
 /// `invalid_target`.
 pub const TARGET_LIMIT: usize = 4 * 1024;

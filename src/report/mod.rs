@@ -1,5 +1,7 @@
 //! From facts to lines.
 
+pub mod baseline;
+pub mod changed;
 pub mod check;
 pub mod enumeration;
 pub mod latency;

@@ -56,6 +56,10 @@ pub struct Overview {
     keys: BTreeMap<String, u64>,
     handshakes: Latency,
     checks: BTreeMap<String, u64>,
+    /// Records that were compared with a baseline.
+    compared: u64,
+    /// Of those, the ones that are new or have changed, by `new` or the field.
+    changes: BTreeMap<&'static str, u64>,
     next_ends: Least<String>,
     worst: Least<u8>,
 }
@@ -78,6 +82,8 @@ impl Default for Overview {
             keys: BTreeMap::new(),
             handshakes: Latency::default(),
             checks: BTreeMap::new(),
+            compared: 0,
+            changes: BTreeMap::new(),
             next_ends: Least::new(NEXT_ENDS),
             worst: Least::new(WORST),
         }
@@ -106,6 +112,12 @@ impl Overview {
             self.handshakes.record(handshake);
         }
         record.failed_checks.iter().flatten().for_each(|check| count(&mut self.checks, check));
+        if let Some(changed) = record.changed.as_deref() {
+            self.compared += 1;
+            let new = changed.new.filter(|new| *new).map(|_| "new");
+            let fields = changed.fields().map(|(field, _earlier)| field);
+            fields.chain(new).for_each(|what| *self.changes.entry(what).or_default() += 1);
+        }
         self.add_certificate(record);
         self.add_fault(record);
     }

@@ -16,6 +16,7 @@ use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
 use crate::names;
 use crate::probe::{Attempt, Attempts, Costs, Dialogue, Facts, Probed};
+use crate::report::changed::Changed;
 use crate::report::enumeration::Report;
 use crate::report::quic::Quic;
 use crate::report::timestamp::Timestamp;
@@ -110,6 +111,10 @@ pub struct Record {
     /// The conditions of `--fail-on` that this target met; absent when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_checks: Option<Vec<String>>,
+    /// What has changed since the baseline: the fields that differ, with their earlier values. Absent
+    /// when there was none to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Box<Changed>>,
 }
 
 /// A certificate that the peer showed, and what it is worth; all absent when there was none.

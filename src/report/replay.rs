@@ -247,8 +247,8 @@ impl ReplayError {
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            Some(line) => write!(f, "cannot replay {}: line {line}: {}", self.file, self.reason),
-            None => write!(f, "cannot replay {}: {}", self.file, self.reason),
+            Some(line) => write!(f, "cannot read {}: line {line}: {}", self.file, self.reason),
+            None => write!(f, "cannot read {}: {}", self.file, self.reason),
         }
     }
 }

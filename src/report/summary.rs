@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::failure::{Kind, Stage};
 use crate::limits::LABELS;
 use crate::plural::count;
+use crate::report::changed::Changed;
 use crate::report::latency::{Latency, Percentiles};
 use crate::report::record::Record;
 use crate::report::timestamp::Timestamp;
@@ -42,8 +43,33 @@ pub struct Summary {
     pub(super) legacy: u64,
     /// Targets by the condition of `--fail-on` that they met.
     pub(super) failed_checks: BTreeMap<String, u64>,
+    /// What has changed since the baseline, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<Comparison>,
     /// How long the steps took, in milliseconds.
     pub(super) ms: Latencies,
+}
+
+/// Targets by what has changed about them since the baseline.
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
+struct Comparison {
+    /// Nothing.
+    same: u64,
+    /// Something.
+    changed: u64,
+    /// The baseline does not have them.
+    new: u64,
+    /// Only the baseline has them. Absent when the sweep did not see its whole list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<u64>,
+}
+
+/// How a target compares with the baseline; of several records, the greatest counts.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Change {
+    Same,
+    Some,
+    New,
 }
 
 /// How long the steps took.
@@ -92,6 +118,8 @@ pub struct Document<'a> {
 #[derive(Clone, Debug)]
 pub struct Tally {
     is_ok: bool,
+    /// None: it was not compared.
+    change: Option<Change>,
     first: Option<Counted>,
     others: Vec<Counted>,
 }
@@ -143,9 +171,31 @@ impl Tally {
         let mut records = of_target.iter().map(Counted::of);
         Self {
             is_ok: of_target.iter().any(|record| record.ok),
+            change: of_target
+                .iter()
+                .filter_map(|record| Some(Change::of(record.changed.as_deref()?)))
+                .max(),
             first: records.next(),
             others: records.collect(),
         }
+    }
+}
+
+impl Change {
+    fn of(changed: &Changed) -> Self {
+        match changed.new {
+            Some(true) => Self::New,
+            _ if changed.is_any() => Self::Some,
+            _ => Self::Same,
+        }
+    }
+}
+
+impl Comparison {
+    fn line(&self) -> String {
+        let missing = self.missing.map(|missing| format!(", {missing} missing"));
+        let missing = missing.unwrap_or_default();
+        format!("since the baseline: {} changed, {} new{missing}", self.changed, self.new)
     }
 }
 
@@ -175,6 +225,14 @@ impl Summary {
         match tally.is_ok {
             true => self.ok += 1,
             false => self.failed += 1,
+        }
+        if let Some(change) = tally.change {
+            let baseline = self.baseline.get_or_insert_default();
+            match change {
+                Change::Same => baseline.same += 1,
+                Change::Some => baseline.changed += 1,
+                Change::New => baseline.new += 1,
+            }
         }
         tally.first.iter().chain(&tally.others).for_each(|record| self.add_record(record));
     }
@@ -208,6 +266,11 @@ impl Summary {
         }
     }
 
+    /// Takes note that so many targets of the baseline were not met again.
+    pub fn set_missing(&mut self, missing: u64) {
+        self.baseline.get_or_insert_default().missing = Some(missing);
+    }
+
     /// Whether some target met a condition of `--fail-on`.
     pub fn has_failed_checks(&self) -> bool {
         !self.failed_checks.is_empty()
@@ -235,6 +298,9 @@ impl Summary {
         let met = self.failed_checks.iter().map(|(check, n)| (check.clone(), *n));
         if let Some(list) = most_frequent_first(met) {
             line.push_str(&format!("; met: {list}"));
+        }
+        if let Some(baseline) = &self.baseline {
+            line.push_str(&format!("; {}", baseline.line()));
         }
         line
     }

@@ -14,6 +14,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod baseline;
 mod cert_cases;
 mod cert_corpus;
 mod cert_crl;

@@ -146,6 +146,7 @@ fn limits_in_force() {
         ("a list of URLs", kib(limits::URLS_LIMIT)),
         ("other text that a certificate makes", limits::TEXT_LIMIT.to_string()),
         ("the detail of a failure", limits::DETAIL_LIMIT.to_string()),
+        ("text of a baseline", limits::BASELINE_TEXT_LIMIT.to_string()),
         ("chains whose verdict is kept", limits::MAX_CHAINS.to_string()),
     ] {
         let row = reference.lines().find(|line| line.starts_with(&format!("| {what}")));

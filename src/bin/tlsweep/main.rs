@@ -2,6 +2,7 @@
 //!
 //! `cli` parses, `plan` opens and checks everything that the command line names, `run` sweeps.
 
+mod baseline;
 mod cli;
 mod crls;
 #[cfg_attr(not(feature = "demo"), path = "no_demo.rs")]

@@ -19,10 +19,12 @@ use tlsweep::feed::exclude::{Exclusions, SPECIAL};
 use tlsweep::feed::input::Input;
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::selection::Selection;
+use tlsweep::feed::shard::Shard;
 use tlsweep::feed::shuffle::Shuffle;
 use tlsweep::plural::count;
-use tlsweep::report::check::Checks;
+use tlsweep::report::baseline::Baseline;
 use tlsweep::report::output::{Format, Sink};
+use tlsweep::report::review::Review;
 use tlsweep::report::status::Status;
 use tokio::runtime::Handle;
 
@@ -32,7 +34,7 @@ use crate::dry_run::DryRun;
 use crate::progress::Progress;
 use crate::replay::Replay;
 use crate::watch::{self, Reports};
-use crate::{crls, demo, files, preflight, roots, stdio, term};
+use crate::{baseline, crls, demo, files, preflight, roots, stdio, term};
 
 /// What is to be done. A mode is a variant here, a way to plan it, and an arm in `run`.
 pub(crate) enum Mode {
@@ -52,7 +54,9 @@ pub(crate) enum Mode {
 pub(crate) struct Sweep {
     pub(crate) config: Config,
     pub(crate) roots: Roots,
-    pub(crate) checks: Checks,
+    pub(crate) review: Review,
+    /// Whose targets are expected to be met again; none also when this run does not see the whole list.
+    pub(crate) expected: Option<Arc<Baseline>>,
     pub(crate) input: Input,
     pub(crate) selection: Selection,
     pub(crate) shuffle: Option<Shuffle>,
@@ -89,7 +93,7 @@ impl Mode {
         }
         let mut config = cli.config(exclusions(&cli)?)?;
         check_source(&config)?;
-        let checks = cli.certificates.checks()?;
+        let (review, baseline) = baseline::review(&mut cli)?;
         let roots =
             roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
         config.crls = crls::load(&cli.certificates.crls, now, cli.output.quiet)?;
@@ -107,14 +111,15 @@ impl Mode {
         if !cli.output.quiet {
             limits.iter().for_each(term::notice);
         }
-        Sweep::plan(cli, (config, roots, checks), selection, runtime).map(Box::new).map(Self::Sweep)
+        let reviewed = (config, roots, review, baseline);
+        Sweep::plan(cli, reviewed, selection, runtime).map(Box::new).map(Self::Sweep)
     }
 }
 
 impl Sweep {
     fn plan(
         mut cli: Cli,
-        (config, mut roots, checks): (Config, Roots, Checks),
+        (config, mut roots, review, baseline): (Config, Roots, Review, Option<Arc<Baseline>>),
         selection: Selection,
         runtime: &Handle,
     ) -> Result<Self> {
@@ -153,13 +158,16 @@ impl Sweep {
                 ));
             }
         }
+        let is_whole = selection.shard == Shard::WHOLE && done.count() == 0;
+        let expected = baseline.filter(|_| is_whole);
         let format = reports.observed(format);
         let shuffle = shuffle(&cli);
         let max_time = cli.targets.max_time;
         Ok(Self {
             config,
             roots,
-            checks,
+            review,
+            expected,
             input,
             selection,
             shuffle,

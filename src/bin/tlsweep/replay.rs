@@ -13,6 +13,7 @@ use tlsweep::config;
 use tlsweep::deadline::{Clock, within};
 use tlsweep::feed::extent::Extent;
 use tlsweep::feed::shard::Shard;
+use tlsweep::report::baseline::Baseline;
 use tlsweep::report::output::queue::{Encoding, Room, queue as record_queue};
 use tlsweep::report::output::{Format, Sink, write_all};
 use tlsweep::report::replay::{Next, Records};
@@ -27,11 +28,12 @@ use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::watch::{self, Reports, Watch};
-use crate::{stdio, term, threads};
+use crate::{baseline, stdio, term, threads};
 
 /// A replay that can begin.
 pub(crate) struct Replay {
     reading: Reading,
+    baseline: Option<Arc<Baseline>>,
     progress: Progress,
     reports: Reports,
     quiet: bool,
@@ -64,7 +66,7 @@ impl Replay {
         if cli.output.file().is_none() {
             stdio::check_stdout()?;
         }
-        let review = Review::new(cli.certificates.checks()?);
+        let (review, baseline) = baseline::review(&mut cli)?;
         let files = std::mem::take(&mut cli.targets.from);
         if files.iter().any(|path| path == Path::new("-")) {
             stdio::check_stdin()?;
@@ -79,7 +81,7 @@ impl Replay {
             Destination::open(&cli.output, false, (Shard::WHOLE, false), stdout)?;
         let format = reports.observed(format);
         let reading = Reading { records, review, format, sink, status, quiet };
-        Ok(Self { reading, progress, reports, quiet })
+        Ok(Self { reading, baseline, progress, reports, quiet })
     }
 
     /// Reads to the end, or until a signal.
@@ -87,7 +89,7 @@ impl Replay {
     /// # Errors
     /// There is no thread to read on, or the metrics cannot be written.
     pub(crate) async fn run(self, mut signals: Signals, asked: Signal) -> Result<Exit> {
-        let Self { reading, progress, reports, quiet } = self;
+        let Self { reading, baseline, progress, reports, quiet } = self;
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place of a replay that reads the clock"
@@ -117,6 +119,9 @@ impl Replay {
         };
         progress.clear();
         watch.last_line().await;
+        if let (Some(baseline), Some(Ok(Ended::Whole))) = (baseline, &ended) {
+            status.summary().set_missing(baseline.missing());
+        }
         if !quiet && ended.is_some() {
             term::notice(status.last_line(clock.elapsed()));
         }

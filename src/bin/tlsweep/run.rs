@@ -117,7 +117,9 @@ fn now() -> SystemTime {
 }
 
 async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<Exit> {
-    let Sweep { config, roots, checks, status, progress, reports, max_time, quiet, .. } = plan;
+    let Sweep {
+        config, roots, review, expected, status, progress, reports, max_time, quiet, ..
+    } = plan;
     let Sweep { input, selection, shuffle, mut done, format, mut sink, is_one, .. } = plan;
     let clock = Clock::start(now());
     let settings = Settings {
@@ -138,7 +140,7 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
         }
     };
     let prober = prober.context("the TLS settings make no hello")?;
-    let scan = Arc::new(Scan::new(prober, checks));
+    let scan = Arc::new(Scan::new(prober, review));
     let scanning = Arc::clone(&scan);
     let lookups = Box::new(move || scanning.prober().lookups());
     let watched = (Arc::clone(&status), lookups as Box<_>, clock);
@@ -186,6 +188,9 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     };
     progress.clear();
     watch.last_line().await;
+    if let Some(baseline) = expected.filter(|_| signal.is_none()) {
+        status.summary().set_missing(baseline.missing());
+    }
     let last_words = (!quiet).then(|| status.last_line(clock.elapsed()));
     let exit = conclude(written, signal, input_ended, &status, last_words);
     Ok(watch.end(exit))

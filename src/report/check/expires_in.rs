@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Row;
+use super::{Row, Value};
 use crate::report::record::Presented;
 
 pub(super) const ROW: Row = Row {
     name: "expires-in",
-    value: Some("30d"),
+    value: Value::Required("30d"),
     help: "the path ends within that time (or `30%` of the leaf's lifetime), or has ended",
     make: |value| {
         let within = Within::parse(value)?;

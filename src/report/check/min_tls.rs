@@ -1,6 +1,6 @@
 //! `min-tls=1.3`: the protocol version is an older one.
 
-use super::Row;
+use super::{Row, Value};
 use crate::names;
 
 /// The versions by the numbers that people use, in order.
@@ -9,7 +9,7 @@ const VERSIONS: [(&str, u16); 4] =
 
 pub(super) const ROW: Row = Row {
     name: "min-tls",
-    value: Some("1.3"),
+    value: Value::Required("1.3"),
     help: "the protocol version is older",
     make: |value| {
         let (_, least) = VERSIONS

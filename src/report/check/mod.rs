@@ -3,6 +3,7 @@
 //! A condition about something that was not observed is not met: only `error` speaks of targets
 //! without a finished handshake.
 
+mod changed;
 mod error;
 mod expires_in;
 mod min_tls;
@@ -27,6 +28,7 @@ pub const CHECKS: &[Row] = &[
     no_pq::ROW,
     no_staple::ROW,
     pin::ROW,
+    changed::ROW,
 ];
 
 /// One kind of condition.
@@ -34,12 +36,33 @@ pub const CHECKS: &[Row] = &[
 pub struct Row {
     /// The word, before the `=` where there is one.
     pub name: &'static str,
-    /// What comes after the `=`, as an example; none where nothing does.
-    pub value: Option<&'static str>,
+    /// What comes after the `=`.
+    pub value: Value,
     /// When it is met, in a few words.
     pub help: &'static str,
     /// Makes the condition from what comes after the `=`.
     make: fn(&str) -> Result<Condition, String>,
+}
+
+/// What comes after the `=` of a condition, as an example.
+#[derive(Clone, Copy, Debug)]
+pub enum Value {
+    /// Nothing.
+    None,
+    /// It may be left out, and so may the `=`.
+    Optional(&'static str),
+    /// It must be there.
+    Required(&'static str),
+}
+
+impl Value {
+    fn takes(self, value: Option<&str>) -> bool {
+        match self {
+            Self::None => value.is_none(),
+            Self::Optional(_) => value.is_none_or(|value| !value.is_empty()),
+            Self::Required(_) => value.is_some_and(|value| !value.is_empty()),
+        }
+    }
 }
 
 /// Whether it was observed who the peer says it is: by a certificate, or by a session without one.
@@ -77,7 +100,7 @@ impl Checks {
                 checks.add(name.clone(), condition.ok_or_else(|| unknown(word, &name))?);
                 continue;
             };
-            if row.value.is_some() != value.is_some_and(|value| !value.is_empty()) {
+            if !row.value.takes(value) {
                 return Err(InvalidCheck(format!("`{word}`: write `{}`", row.usage())));
             }
             let value = value.unwrap_or_default();
@@ -103,6 +126,12 @@ impl Checks {
         self.0.is_empty()
     }
 
+    /// The first condition that nothing can meet without a baseline.
+    pub fn on_changes(&self) -> Option<&str> {
+        let mut names = self.0.iter().map(|(name, _)| name.as_str());
+        names.find(|name| name.split('=').next() == Some(changed::ROW.name))
+    }
+
     /// The conditions that `record` meets.
     pub fn met_by(&self, record: &Record) -> Vec<String> {
         let met = self.0.iter().filter(|(_, condition)| condition(record));
@@ -120,15 +149,16 @@ impl Row {
     /// How the condition is written.
     pub fn usage(&self) -> String {
         match self.value {
-            Some(value) => format!("{}={value}", self.name),
-            None => self.name.to_owned(),
+            Value::None => self.name.to_owned(),
+            Value::Optional(value) => format!("{}[={value}]", self.name),
+            Value::Required(value) => format!("{}={value}", self.name),
         }
     }
 }
 
 fn unknown(word: &str, name: &str) -> InvalidCheck {
     let known = CHECKS.iter().map(Row::usage).chain(problem::words());
-    let bare = |usage: &str| usage.split('=').next().unwrap_or_default().to_owned();
+    let bare = |usage: &str| usage.split(['=', '[']).next().unwrap_or_default().to_owned();
     let nearest = known.min_by_key(|usage| strsim::levenshtein(&bare(usage), name));
     InvalidCheck(format!(
         "there is no condition `{word}`; did you mean `{}`?",

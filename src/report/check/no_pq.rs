@@ -1,12 +1,12 @@
 //! `no-pq`: the key exchange is not post-quantum.
 
-use super::Row;
+use super::{Row, Value};
 use crate::names;
 use crate::tls::posture::is_post_quantum;
 
 pub(super) const ROW: Row = Row {
     name: "no-pq",
-    value: None,
+    value: Value::None,
     help: "the key exchange is not post-quantum",
     make: |_value| {
         Ok(Box::new(|record| {

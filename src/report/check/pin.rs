@@ -1,11 +1,11 @@
 //! `pin=SHA256`: the peer did not prove that it has one of the expected keys.
 
-use super::{Row, shows_a_peer};
+use super::{Row, Value, shows_a_peer};
 use crate::report::record::Presented;
 
 pub(super) const ROW: Row = Row {
     name: "pin",
-    value: Some("SHA256"),
+    value: Value::Required("SHA256"),
     help: "the SHA-256 of the leaf's SPKI is not this one, nor any other pin, or the key is unproven",
     make: |pins| {
         let pins: Vec<String> =

@@ -1,11 +1,11 @@
 //! `untrusted`: the peer is not one that a strict client trusts.
 
-use super::Row;
+use super::{Row, Value};
 use crate::report::record::Presented;
 
 pub(super) const ROW: Row = Row {
     name: "untrusted",
-    value: None,
+    value: Value::None,
     help: "the verdict is not `trusted`, or the peer did not prove who it is",
     make: |_value| {
         Ok(Box::new(|record| {

@@ -1,11 +1,11 @@
 //! `weak`: a key or a signature that is too weak.
 
-use super::Row;
+use super::{Row, Value};
 use crate::cert::Problem;
 
 pub(super) const ROW: Row = Row {
     name: "weak",
-    value: None,
+    value: Value::None,
     help: "weak_key or weak_signature",
     make: |_value| {
         Ok(Box::new(|record| {

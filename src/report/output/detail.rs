@@ -6,6 +6,7 @@ use crate::cert::{Certificate, Ocsp};
 use crate::escape::escaped;
 use crate::failure::Failure;
 use crate::plural::count;
+use crate::report::changed::Changed;
 use crate::report::enumeration::{Order, Report, Support, Version};
 use crate::report::output::advice::{CAUSES, PROBLEMS};
 use crate::report::output::text::{Colours, explained, names};
@@ -52,6 +53,9 @@ impl Format for Detail {
             block.failure(failure, record);
         }
         block.verdict(record);
+        if let Some(changed) = record.changed.as_deref() {
+            block.changed(changed);
+        }
         block.session(record);
         if let Some(cert) = record.cert.as_deref() {
             block.certificate(cert);
@@ -142,6 +146,17 @@ impl Block {
                 }
                 None => self.row("problem", &fact),
             }
+        }
+    }
+
+    /// What differs from the baseline.
+    fn changed(&mut self, changed: &Changed) {
+        if changed.new == Some(true) {
+            self.row("changed", "the baseline does not have this target");
+        }
+        for (place, (field, earlier)) in changed.fields().enumerate() {
+            let label = if place == 0 { "changed" } else { "" };
+            self.row(label, &format!("{field}, which was {earlier}"));
         }
     }
 

@@ -89,6 +89,7 @@ fn note(record: &Record) -> String {
     notes.extend(record.enumeration.as_deref().map(Report::line));
     let alert = record.read.as_ref().and_then(|read| read.alert.as_ref());
     notes.extend(alert.map(|alert| format!("then the alert {alert}")));
+    notes.extend(record.changed.as_ref().and_then(|changed| changed.line()));
     let met = record.failed_checks.as_ref().filter(|met| !met.is_empty());
     notes.extend(met.map(|met| format!("fails {}", met.join(" "))));
     notes.join("; ")

@@ -113,12 +113,19 @@ impl Overview {
         });
         let problems = self.problems.iter().map(|(word, n)| bar(word.as_str(), *n, Tone::Bad));
         let checks = self.checks.iter().map(|(word, n)| bar(word, *n, Tone::Bad));
+        let changes = self.changes.iter().map(|(what, n)| bar(what, *n, Tone::Warning));
         let plain = |counts: &std::collections::BTreeMap<String, u64>| {
             most_first(counts.iter().map(|(label, n)| bar(label, *n, Tone::Plain)))
         };
         let blocks = [
             bars("Outcomes", "", outcomes, self.records),
             bars("Conditions met", "A result may meet several.", most_first(checks), self.records),
+            bars(
+                "Changed since the baseline",
+                "By what differs; a result may differ in several ways.",
+                most_first(changes),
+                self.compared,
+            ),
             bars(
                 "Verdicts",
                 "The gravest problem of each chain.",

@@ -12,6 +12,7 @@ use tlsweep::cert::{
 };
 use tlsweep::failure::{Failure, Kind, Reason, Stage};
 use tlsweep::feed::input::{Line, Place};
+use tlsweep::report::changed::Changed;
 use tlsweep::report::check::Checks;
 use tlsweep::report::enumeration::{Report, Shown, Suite, Support, Version};
 use tlsweep::report::output::{FORMATS, Format, Layout};
@@ -160,7 +161,15 @@ fn record(script: &mut Script<'_>) -> Record {
     record.ms.total = time(script);
     record.attempts = script.option(number);
     record.failed_checks = script.option(texts);
+    record.changed = script.option(changed).map(Box::new);
     record
+}
+
+fn changed(script: &mut Script<'_>) -> Changed {
+    match script.flag() {
+        true => Changed::new_target(),
+        false => Changed::of(std::array::from_fn(|_field| script.option(Script::text))),
+    }
 }
 
 fn texts(script: &mut Script<'_>) -> Vec<String> {

@@ -41,9 +41,10 @@ impl Cli {
         let Self { targets, certificates, operator, output, .. } = self;
         let inputs = targets.input_places(self.is_demo());
         let output = output.file().map_or(Place::Stdout, Place::Path);
-        let rows: [(_, Use, Vec<Place<'_>>); 11] = [
+        let rows: [(_, Use, Vec<Place<'_>>); 12] = [
             ("--file", Use::Read, inputs),
             ("--from", Use::Read, targets.replayed_places()),
+            ("--baseline", Use::Read, targets.baseline_places()),
             ("--exclude", Use::Read, paths(&targets.exclude)),
             ("--roots", Use::Read, paths(&certificates.roots)),
             ("--crl", Use::Read, paths(&certificates.crls)),

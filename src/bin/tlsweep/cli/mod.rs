@@ -24,8 +24,9 @@ pub(crate) use self::output::{Artifact, Output, REPORT, SchemaOf};
 use crate::help::after_help;
 
 /// The flags that go with `--from`, by the names of their fields.
-const REPLAYED: [&str; 17] = [
+const REPLAYED: [&str; 18] = [
     "from",
+    "baseline",
     "fail_on",
     "format",
     "json",
@@ -118,7 +119,7 @@ impl Cli {
             Some(fields) => fields.names().iter().any(|name| name.starts_with(room)),
             None => true,
         };
-        let is_checked = !self.certificates.fail_on.is_empty();
+        let is_checked = !self.certificates.fail_on.is_empty() || !self.targets.baseline.is_empty();
         let is_reported = self.operator.report.is_some() || format == REPORT;
         let is_counted = self.operator.counts_verdicts() || is_reported;
         Wanted {

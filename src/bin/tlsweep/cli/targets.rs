@@ -34,6 +34,12 @@ pub(crate) struct Targets {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "files"])]
     pub(crate) from: Vec<PathBuf>,
 
+    /// File of records of an earlier sweep: say what has changed since; repeatable
+    ///
+    /// JSON, without --fields. Every record then has `changed`, and --fail-on takes the condition.
+    #[arg(long, value_name = "FILE", help_heading = "Checks")]
+    pub(crate) baseline: Vec<PathBuf>,
+
     /// Port of targets that name none, 1 to 65535
     #[arg(short, long, value_name = "N", default_value_t = config::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: u16,
@@ -93,6 +99,11 @@ impl Targets {
     /// Where records of earlier sweeps are read.
     pub(super) fn replayed_places(&self) -> Vec<Place<'_>> {
         places(&self.from)
+    }
+
+    /// Where the records of the baseline are read.
+    pub(super) fn baseline_places(&self) -> Vec<Place<'_>> {
+        places(&self.baseline)
     }
 
     /// Which targets to sweep.

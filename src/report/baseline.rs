@@ -1,0 +1,254 @@
+//! What an earlier sweep found, held in memory so that every record can be compared with it.
+//!
+//! An entry takes 113 bytes, and up to 80 more for the text of its issuer. Texts that many targets have
+//! in common are kept once.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash};
+use std::net::IpAddr;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+
+use crate::escape::cut;
+use crate::failure::Stage;
+use crate::limits::{BASELINE_SHARED_TEXTS, BASELINE_TEXT_LIMIT};
+use crate::report::changed::{COMPARED, Changed};
+use crate::report::record::Record;
+use crate::report::replay::{Next, Records, ReplayError};
+
+/// The records of an earlier sweep, as far as they are compared.
+///
+/// A target is the same when host, port and server name are, however its line is spelled and wherever it
+/// stands. Of a target that was swept several times, the last time counts.
+#[derive(Debug)]
+pub struct Baseline {
+    /// By key.
+    entries: Vec<Entry>,
+    /// For each entry, whether its target was met again: the first entry of a key speaks for all.
+    met: Vec<AtomicBool>,
+    targets: u64,
+    targets_met: AtomicU64,
+    texts: Texts,
+    hasher: RandomState,
+}
+
+/// What is kept of a record.
+#[derive(Debug)]
+struct Entry {
+    /// Of host, port and server name.
+    key: u64,
+    /// Of the whole issuer, of which only the beginning may be kept.
+    issuer_hash: u64,
+    /// Of the address that was dialled.
+    address: u32,
+    /// The number of the target in the earlier sweep.
+    sequence: u32,
+    result: Option<Text>,
+    version: Option<Text>,
+    group: Option<Text>,
+    issuer: Option<Text>,
+    verdict: Option<Text>,
+    sha256: Option<[u8; 32]>,
+    spki_sha256: Option<[u8; 32]>,
+}
+
+impl Baseline {
+    /// Reads all of `records`. `torn` hears of files that end in the middle of a record.
+    ///
+    /// # Errors
+    /// The first file that cannot be read, or has something else than records in it.
+    pub fn read(records: &mut Records, mut torn: impl FnMut(&str)) -> Result<Self, ReplayError> {
+        let hasher = RandomState::new();
+        let (mut entries, mut texts) = (Vec::new(), Texts::default());
+        let mut sequence = 0;
+        loop {
+            match records.read_next()? {
+                Next::Target(of_target) => {
+                    sequence += 1;
+                    let made = of_target
+                        .iter()
+                        .filter_map(|r| Entry::of(r, sequence, &hasher, &mut texts));
+                    entries.extend(made);
+                }
+                Next::Torn(file) => torn(&file),
+                Next::End => break,
+            }
+        }
+        entries.sort_unstable_by_key(|entry| (entry.key, Reverse(entry.sequence)));
+        let (mut last, mut targets) = (None, 0);
+        entries.retain(|entry| {
+            let is_other = last.is_none_or(|(key, _)| key != entry.key);
+            if is_other {
+                last = Some((entry.key, entry.sequence));
+                targets += 1;
+            }
+            last == Some((entry.key, entry.sequence))
+        });
+        entries.shrink_to_fit();
+        texts.close();
+        let met = entries.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Self { entries, met, targets, targets_met: AtomicU64::new(0), texts, hasher })
+    }
+
+    /// How many targets of the earlier sweep were not met again.
+    pub fn missing(&self) -> u64 {
+        self.targets.saturating_sub(self.targets_met.load(Ordering::Relaxed))
+    }
+
+    /// What has changed about the target of `record`. Nothing when there is nothing to compare: the line is
+    /// no target, or our own machine failed.
+    pub fn compare(&self, record: &Record) -> Option<Changed> {
+        let key = key(record, &self.hasher)?;
+        let first = self.entries.partition_point(|entry| entry.key < key);
+        let of_target = self.entries.get(first..).unwrap_or_default();
+        let of_target = of_target.get(..of_target.partition_point(|entry| entry.key == key))?;
+        let Some(mut earlier) = of_target.first() else { return Some(Changed::new_target()) };
+        if self.met.get(first).is_some_and(|met| !met.swap(true, Ordering::Relaxed)) {
+            self.targets_met.fetch_add(1, Ordering::Relaxed);
+        }
+        if is_ours(record) {
+            return None;
+        }
+        let address = address(record, &self.hasher);
+        earlier = of_target.iter().find(|entry| entry.address == address).unwrap_or(earlier);
+        let [result, version, group, sha256, spki, issuer, verdict] = observed(record);
+        let text = |earlier: Option<Text>, now: Option<Cow<'_, str>>| {
+            let earlier = self.texts.of(earlier?);
+            (earlier != now?).then(|| earlier.to_owned())
+        };
+        let digest = |earlier: Option<[u8; 32]>, now: Option<Cow<'_, str>>| {
+            let earlier = HEXLOWER.encode(&earlier?);
+            (earlier != now?).then_some(earlier)
+        };
+        let is_same_issuer = self.hasher.hash_one(&issuer) == earlier.issuer_hash;
+        Some(Changed::of([
+            text(earlier.result, result),
+            text(earlier.version, version),
+            text(earlier.group, group),
+            digest(earlier.sha256, sha256),
+            digest(earlier.spki_sha256, spki),
+            text(earlier.issuer.filter(|_| !is_same_issuer), issuer),
+            text(earlier.verdict, verdict),
+        ]))
+    }
+}
+
+impl Entry {
+    /// Nothing when the record is of a line that is no target.
+    fn of(record: &Record, sequence: u32, hasher: &RandomState, texts: &mut Texts) -> Option<Self> {
+        let key = key(record, hasher)?;
+        let [result, version, group, sha256, spki, issuer, verdict] = observed(record);
+        let mut text = |text: Option<Cow<'_, str>>| texts.add(&text?, hasher);
+        let digest = |text: Option<Cow<'_, str>>| {
+            HEXLOWER_PERMISSIVE.decode(text?.as_bytes()).ok()?.try_into().ok()
+        };
+        Some(Self {
+            key,
+            address: address(record, hasher),
+            issuer_hash: hasher.hash_one(&issuer),
+            sequence,
+            result: text(result),
+            version: text(version),
+            group: text(group),
+            issuer: text(issuer),
+            verdict: text(verdict),
+            sha256: digest(sha256),
+            spki_sha256: digest(spki),
+        })
+    }
+}
+
+/// What makes a target the same in two sweeps. 64 bits under a key of this process: among ten million
+/// targets, two are taken for one another once in 300,000 runs.
+fn key(record: &Record, hasher: &RandomState) -> Option<u64> {
+    #[derive(Hash)]
+    struct Key<'a> {
+        host: Host<'a>,
+        port: Option<u16>,
+        name: Option<String>,
+    }
+    #[derive(Hash)]
+    enum Host<'a> {
+        Address(IpAddr),
+        Name(&'a str),
+    }
+    let host = record.host.as_deref()?.trim_end_matches('.');
+    let host = host.parse().map_or(Host::Name(host), Host::Address);
+    let name = record.sni.as_ref().map(|name| name.trim_end_matches('.').to_ascii_lowercase());
+    Some(hasher.hash_one(Key { host, port: record.port, name }))
+}
+
+/// A hash of the address that was dialled: among the few of a target, 32 bits tell them apart.
+fn address(record: &Record, hasher: &RandomState) -> u32 {
+    hasher.hash_one(record.addr) as u32
+}
+
+/// Whether our own machine failed, which says nothing about the target.
+fn is_ours(record: &Record) -> bool {
+    record.error.as_ref().is_some_and(|failure| failure.stage == Stage::Local)
+}
+
+/// What a record says in each of [`FIELDS`](crate::report::changed::FIELDS); nothing where it was not
+/// observed.
+fn observed(record: &Record) -> [Option<Cow<'_, str>>; COMPARED] {
+    let (tls, cert) = (record.tls.as_deref(), record.cert.as_deref());
+    let fields = [
+        tls.and_then(|tls| tls.version.as_deref()),
+        tls.and_then(|tls| tls.group.as_deref()),
+        cert.and_then(|cert| cert.sha256.as_deref()),
+        cert.and_then(|cert| cert.spki_sha256.as_deref()),
+        cert.and_then(|cert| cert.issuer.as_deref()),
+        record.trust.as_deref().map(|trust| trust.verdict.as_str()),
+    ];
+    let [version, group, sha256, spki, issuer, verdict] =
+        fields.map(|text| text.map(Cow::Borrowed));
+    let result = (!is_ours(record)).then(|| Cow::Owned(record.result()));
+    [result, version, group, sha256, spki, issuer, verdict]
+}
+
+/// Where in [`Texts`] a text stands, plus one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Text(NonZero<u32>);
+
+/// Texts one behind the other, each behind a byte that is its length.
+#[derive(Debug, Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// The places of texts by their hashes. Only the first ones are looked for, so that it stays small.
+    known: HashMap<u64, Text>,
+}
+
+impl Texts {
+    /// Nothing once there are 4 GiB of them.
+    fn add(&mut self, text: &str, hasher: &RandomState) -> Option<Text> {
+        let hash = hasher.hash_one(text);
+        if let Some(known) = self.known.get(&hash) {
+            return Some(*known);
+        }
+        let kept = cut(text.to_owned(), BASELINE_TEXT_LIMIT);
+        let place = Text(NonZero::new(u32::try_from(self.bytes.len() + 1).ok()?)?);
+        self.bytes.push(u8::try_from(kept.len()).ok()?);
+        self.bytes.extend_from_slice(kept.as_bytes());
+        if self.known.len() < BASELINE_SHARED_TEXTS {
+            self.known.insert(hash, place);
+        }
+        Some(place)
+    }
+
+    fn of(&self, Text(place): Text) -> &str {
+        let rest = usize::try_from(place.get()).ok().and_then(|place| self.bytes.get(place - 1..));
+        let Some((length, rest)) = rest.and_then(<[u8]>::split_first) else { return "" };
+        str::from_utf8(rest.get(..usize::from(*length)).unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Gives back what only adding needs.
+    fn close(&mut self) {
+        self.known = HashMap::new();
+        self.bytes.shrink_to_fit();
+    }
+}
