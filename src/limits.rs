@@ -136,6 +136,12 @@ pub const PEM_LINE_LIMIT: usize = 384 * 1024;
 /// `--enumerate` as well.
 pub const RECORD_LIMIT: usize = 4 << 20;
 
+/// Targets with metrics of their own (`--metrics-targets`); several addresses count as several.
+pub const WATCHED_TARGETS: usize = 10_000;
+
+/// Bytes of a target, a server name or a tag in its metrics.
+pub const TARGET_LABEL_LIMIT: usize = 512;
+
 /// Bytes that are kept of a text of a baseline: issuers may be longer.
 pub const BASELINE_TEXT_LIMIT: usize = 79;
 

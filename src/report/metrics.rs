@@ -5,12 +5,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::report::latency::Latency;
 use crate::report::status::{Moment, Status};
+use crate::report::watched::{Seen, Watched};
 
 const COUNTER: &str = "counter";
 const GAUGE: &str = "gauge";
 
-/// The metrics of a sweep; `ended` with its exit code once it is over.
-pub fn exposition(status: &Status, moment: &Moment, ended: Option<u8>) -> String {
+/// The metrics of a sweep; `ended` with its exit code once it is over, and those of each target that is
+/// `watched`.
+pub fn exposition(
+    status: &Status,
+    moment: &Moment,
+    ended: Option<u8>,
+    watched: Option<&Watched>,
+) -> String {
     let summary = status.summary();
     let counts = status.counts_of(&summary);
     let mut text = Exposition(String::new());
@@ -52,6 +59,9 @@ pub fn exposition(status: &Status, moment: &Moment, ended: Option<u8>) -> String
     text.family("last_update_time_seconds", GAUGE, "When this was written.", update);
     let ended = ended.map(|code| ([], code));
     text.family("exit_code", GAUGE, "Of the sweep, once it is over.", ended);
+    if let Some(watched) = watched {
+        text.targets(watched);
+    }
     text.0
 }
 
@@ -71,11 +81,51 @@ impl Exposition {
             self.head(name, kind, help);
         }
         for (labels, value) in samples {
-            // The values are words of ours: no others than these characters could need escaping.
-            let labels = labels.map(|(label, value)| format!("{label}={value:?}")).join(",");
-            let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
-            self.0.push_str(&format!("tlsweep_{name}{labels} {value}\n"));
+            self.sample(name, labels, value);
         }
+    }
+
+    fn sample<'a>(
+        &mut self,
+        name: &str,
+        labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+        value: impl Display,
+    ) {
+        let labels =
+            labels.into_iter().map(|(label, value)| format!("{label}=\"{}\"", quoted(value)));
+        let labels = labels.collect::<Vec<_>>().join(",");
+        let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+        self.0.push_str(&format!("tlsweep_{name}{labels} {value}\n"));
+    }
+
+    fn targets(&mut self, watched: &Watched) {
+        type Value = fn(Seen) -> Option<u64>;
+        let families: [(&str, &str, Value); 3] = [
+            ("target_up", "Whether the handshake completed.", |seen| seen.is_up.map(u64::from)),
+            (
+                "target_not_after_timestamp_seconds",
+                "When the path of the certificate ends.",
+                |seen| seen.not_after,
+            ),
+            ("target_verdict", "The verdict on the chain, which is a label.", |seen| {
+                seen.verdict.map(|_| 1)
+            }),
+        ];
+        for (name, help, value) in families {
+            let mut is_first = true;
+            for (labels, seen) in watched.rows() {
+                let Some(value) = value(seen) else { continue };
+                if std::mem::take(&mut is_first) {
+                    self.head(name, GAUGE, help);
+                }
+                let verdict = seen.verdict.filter(|_| name == "target_verdict");
+                let labels = labels.iter().map(|(label, value)| (*label, value.as_str()));
+                self.sample(name, labels.chain(verdict.map(|word| ("verdict", word))), value);
+            }
+        }
+        let left_out = [([], watched.left_out())];
+        let help = "Targets beyond the first 10,000, which have no metrics of their own.";
+        self.family("targets_left_out", GAUGE, help, left_out);
     }
 
     fn latency(&mut self, step: &str, help: &str, latency: &Latency) {
@@ -99,4 +149,9 @@ impl Exposition {
 
 fn seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// A label's value as it stands between quotation marks.
+fn quoted(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

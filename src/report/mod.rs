@@ -16,3 +16,4 @@ pub mod schema;
 pub mod status;
 pub mod summary;
 pub mod timestamp;
+pub mod watched;

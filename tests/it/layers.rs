@@ -79,6 +79,7 @@ const LIBRARY: &[&str] = &[
     "report::overview",
     "report::summary",
     "report::status",
+    "report::watched",
     "report::metrics",
     "report::output",
     "report::output::stream",

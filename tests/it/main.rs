@@ -69,5 +69,6 @@ mod starttls_real;
 mod stops;
 mod terminal;
 mod volume;
+mod watched;
 mod words;
 mod zoo;

@@ -146,6 +146,8 @@ fn limits_in_force() {
         ("a list of URLs", kib(limits::URLS_LIMIT)),
         ("other text that a certificate makes", limits::TEXT_LIMIT.to_string()),
         ("the detail of a failure", limits::DETAIL_LIMIT.to_string()),
+        ("targets with metrics of their own", limits::WATCHED_TARGETS.to_string()),
+        ("target, server name or tag as a label", limits::TARGET_LABEL_LIMIT.to_string()),
         ("text of a baseline", limits::BASELINE_TEXT_LIMIT.to_string()),
         ("chains whose verdict is kept", limits::MAX_CHAINS.to_string()),
     ] {

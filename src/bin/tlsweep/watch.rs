@@ -12,9 +12,11 @@ use anyhow::{Context, Result};
 use tlsweep::deadline::{Clock, within};
 use tlsweep::escape::{escaped, shown};
 use tlsweep::report::metrics::exposition;
-use tlsweep::report::output::{Format, Layout};
+use tlsweep::report::output::{Format, Layout, Observed};
+use tlsweep::report::record::Record;
 use tlsweep::report::status::{Moment, Process, Status};
 use tlsweep::report::summary::Document;
+use tlsweep::report::watched::Watched;
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -41,6 +43,8 @@ pub(crate) struct Settings {
     /// Where they go; `None`: stderr.
     pub(crate) status_file: Option<PathBuf>,
     pub(crate) metrics: Option<PathBuf>,
+    /// Whether each target has metrics.
+    pub(crate) of_targets: bool,
     pub(crate) summary: Option<PathBuf>,
     pub(crate) report: Option<PathBuf>,
     /// How to print the report on stdout, if it is to be there.
@@ -60,6 +64,7 @@ impl Settings {
             status: operator.status_interval(),
             status_file: operator.status_file.take(),
             metrics: operator.metrics.take(),
+            of_targets: operator.metrics_targets,
             summary: operator.summary.take(),
             report: operator.report.take(),
             printed,
@@ -76,6 +81,7 @@ pub(crate) struct Reports {
     /// Between two reports.
     interval: Option<Duration>,
     metrics: Option<Replaced>,
+    watched: Option<Arc<Mutex<Watched>>>,
     summary: Option<Replaced>,
     drawing: Drawing,
 }
@@ -83,7 +89,12 @@ pub(crate) struct Reports {
 impl Reports {
     /// `format`, and whatever else is to see the records.
     pub(crate) fn observed(&self, format: Box<dyn Format>) -> Box<dyn Format> {
-        self.drawing.observed(format)
+        let format = self.drawing.observed(format);
+        let Some(watched) = self.watched.clone() else { return format };
+        let see = move |record: &Record| {
+            watched.lock().unwrap_or_else(PoisonError::into_inner).add(record);
+        };
+        Box::new(Observed { format, see: Box::new(see) })
     }
 
     /// Opens what `settings` name.
@@ -91,7 +102,8 @@ impl Reports {
     /// # Errors
     /// A file that cannot be written.
     pub(crate) fn open(settings: Settings) -> Result<Self> {
-        let Settings { status, status_file, metrics, summary, report, printed } = settings;
+        let Settings { status, status_file, metrics, of_targets, summary, report, printed } =
+            settings;
         let append = |path: &PathBuf| {
             let file = File::options().append(true).create(true).open(path);
             file.with_context(|| format!("cannot write {}", shown(path)))
@@ -106,6 +118,7 @@ impl Reports {
             },
             has_lines: status.is_some() || status_file.is_some(),
             metrics: metrics.map(Replaced::at).transpose()?,
+            watched: of_targets.then(Arc::default),
             summary: summary.map(Replaced::at).transpose()?,
             drawing: Drawing::new(report.map(Replaced::at).transpose()?, printed),
         })
@@ -143,6 +156,7 @@ struct Sources {
     /// `None`: stderr.
     lines: Option<Mutex<File>>,
     metrics: Option<Replaced>,
+    watched: Option<Arc<Mutex<Watched>>>,
     has_failed: AtomicBool,
 }
 
@@ -157,8 +171,9 @@ impl Watch {
         (status, lookups, clock): (Arc<Status>, Box<dyn Fn() -> usize + Send + Sync>, Clock),
     ) -> Result<Self> {
         let lines = reports.lines.map(Mutex::new);
-        let (metrics, has_failed) = (reports.metrics, false.into());
-        let sources = Arc::new(Sources { status, lookups, clock, lines, metrics, has_failed });
+        let (metrics, watched, has_failed) = (reports.metrics, reports.watched, false.into());
+        let sources =
+            Arc::new(Sources { status, lookups, clock, lines, metrics, watched, has_failed });
         sources.write_metrics(None)?;
         let ticks = reports.interval.map(|interval| {
             let mut ticks = interval_at(Instant::now() + interval, interval);
@@ -277,7 +292,12 @@ impl Sources {
 
     fn write_metrics(&self, ended: Option<u8>) -> Result<()> {
         let Some(file) = &self.metrics else { return Ok(()) };
-        file.replace(exposition(&self.status, &self.moment(), ended).as_bytes())
+        let text = {
+            let watched = self.watched.as_ref();
+            let watched = watched.map(|all| all.lock().unwrap_or_else(PoisonError::into_inner));
+            exposition(&self.status, &self.moment(), ended, watched.as_deref())
+        };
+        file.replace(text.as_bytes())
     }
 
     fn moment(&self) -> Moment {

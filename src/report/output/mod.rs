@@ -17,7 +17,6 @@ mod zst;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,7 +24,6 @@ use tokio::time::Instant;
 use self::queue::RecordReceiver;
 use crate::limits::SHARD_BYTES;
 use crate::pace::gather::Gathering;
-use crate::report::overview::Overview;
 use crate::report::record::Record;
 use crate::report::schema::Fields;
 use crate::report::status::Status;
@@ -127,17 +125,17 @@ impl Format for Silent {
     }
 }
 
-/// Adds every record to an overview, whether or not a line is written of it.
+/// Shows every record to somebody else, whether or not a line is written of it.
 pub struct Observed {
     /// What writes the lines.
     pub format: Box<dyn Format>,
-    /// What the records come to.
-    pub overview: Arc<Mutex<Overview>>,
+    /// Sees each record before its line is made.
+    pub see: Box<dyn Fn(&Record) + Send + Sync>,
 }
 
 impl Format for Observed {
     fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
-        self.overview.lock().unwrap_or_else(PoisonError::into_inner).add(record);
+        (self.see)(record);
         self.format.append(record, out)
     }
 

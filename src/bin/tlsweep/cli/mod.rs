@@ -24,7 +24,7 @@ pub(crate) use self::output::{Artifact, Output, REPORT, SchemaOf};
 use crate::help::after_help;
 
 /// The flags that go with `--from`, by the names of their fields.
-const REPLAYED: [&str; 18] = [
+const REPLAYED: [&str; 19] = [
     "from",
     "baseline",
     "fail_on",
@@ -39,6 +39,7 @@ const REPLAYED: [&str; 18] = [
     "status_file",
     "summary",
     "metrics",
+    "metrics_targets",
     "report",
     "quiet",
     "verbose",
@@ -120,7 +121,8 @@ impl Cli {
             None => true,
         };
         let is_checked = !self.certificates.fail_on.is_empty() || !self.targets.baseline.is_empty();
-        let is_reported = self.operator.report.is_some() || format == REPORT;
+        let is_reported =
+            self.operator.report.is_some() || self.operator.metrics_targets || format == REPORT;
         let is_counted = self.operator.counts_verdicts() || is_reported;
         Wanted {
             cert: is_wanted("cert.") || is_checked || is_reported,

@@ -26,6 +26,10 @@ pub(crate) struct Operator {
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,
 
+    /// Metrics of each target as well, of 10000 at most: up, when its path ends, its verdict
+    #[arg(long, requires = "metrics")]
+    pub(crate) metrics_targets: bool,
+
     /// File for a page of HTML on the whole sweep, at its end: no script, no network
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
