@@ -17,6 +17,11 @@ pub(super) fn canonical(name: &[u8]) -> Cow<'_, [u8]> {
     canonical_sets(name).map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
+/// The same of a name with its header; `None` when it has none.
+pub(super) fn of_name(name: &[u8]) -> Option<Cow<'_, [u8]>> {
+    Some(canonical(Reader::new(name).element()?.value))
+}
+
 fn canonical_sets(name: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(name.len());
     let mut sets = Reader::new(name);

@@ -7,22 +7,23 @@ use std::cell::RefCell;
 use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::CertificateDer;
 
-use super::der::{Reader, tag, write};
+use super::canonical;
+use super::der::{Reader, tag};
 use super::reading::Reading;
 use super::roots::Roots;
 use crate::limits::MAX_ISSUERS;
 
 /// A possible issuer of the leaf, and the hashes of it that were computed so far.
 pub(super) struct Issuer<'a> {
-    /// With its header.
-    pub(super) name: &'a [u8],
+    /// The name in canonical form, without header.
+    pub(super) name: Cow<'a, [u8]>,
     /// With its header.
     pub(super) spki: Cow<'a, [u8]>,
     key_hashes: RefCell<Hashes>,
 }
 
 impl<'a> Issuer<'a> {
-    fn new(name: &'a [u8], spki: Cow<'a, [u8]>) -> Self {
+    fn new(name: Cow<'a, [u8]>, spki: Cow<'a, [u8]>) -> Self {
         Self { name, spki, key_hashes: RefCell::default() }
     }
 
@@ -59,6 +60,18 @@ impl Hashes {
     }
 }
 
+/// The hash algorithm of an OID (given without header).
+pub(super) fn hash_of_oid(oid: &[u8]) -> Option<&'static digest::Algorithm> {
+    const SHA2: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2];
+    match (oid, oid.strip_prefix(SHA2)) {
+        ([0x2b, 0x0e, 3, 2, 0x1a], _) => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
+        (_, Some([1])) => Some(&digest::SHA256),
+        (_, Some([2])) => Some(&digest::SHA384),
+        (_, Some([3])) => Some(&digest::SHA512),
+        _ => None,
+    }
+}
+
 /// The roots and then the sent certificates whose subject is the leaf's issuer, [`MAX_ISSUERS`] at
 /// most.
 pub(super) fn issuers<'a>(
@@ -66,16 +79,14 @@ pub(super) fn issuers<'a>(
     others: &'a [CertificateDer<'_>],
     roots: &Roots,
 ) -> Vec<Issuer<'a>> {
-    let Some(name) = leaf.issuer else {
+    let Some(name) = leaf.issuer.and_then(canonical::of_name) else {
         return Vec::new();
     };
-    let inside = Reader::new(name).element().map_or(&[][..], |name| name.value);
-    let trusted = roots
-        .named(inside)
-        .map(|anchor| Cow::Owned(write(tag::SEQUENCE, &[&anchor.subject_public_key_info])));
+    let trusted = roots.alike(&name).map(|root| Cow::Owned(root.key()));
     let sent = others.iter().filter_map(|der| {
         let reading = Reading::new(der);
-        (reading.subject == Some(name)).then_some(Cow::Borrowed(reading.spki?))
+        let subject = reading.subject.and_then(canonical::of_name);
+        (subject.as_ref() == Some(&name)).then_some(Cow::Borrowed(reading.spki?))
     });
     let mut issuers = Vec::<Issuer<'_>>::new();
     for spki in trusted.chain(sent) {
@@ -83,7 +94,7 @@ pub(super) fn issuers<'a>(
             break;
         }
         if !issuers.iter().any(|known| known.spki == spki) {
-            issuers.push(Issuer::new(name, spki));
+            issuers.push(Issuer::new(name.clone(), spki));
         }
     }
     issuers

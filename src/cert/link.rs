@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use rustls_pki_types::CertificateDer;
 
-use super::canonical::canonical;
+use super::canonical;
 use super::der::Reader;
 use super::reading::Reading;
 use super::roots::Roots;
+use super::well_formed::is_well_formed;
 use crate::limits::{MAX_INTERMEDIATES, MAX_NAMESAKES};
 
 /// A certificate that a path may lead through.
@@ -18,17 +19,15 @@ pub(super) struct Link<'a> {
     pub(super) subject: Option<Cow<'a, [u8]>>,
     /// The issuer's.
     pub(super) issuer: Option<Cow<'a, [u8]>>,
+    pub(super) is_well_formed: bool,
 }
 
 impl<'a> Link<'a> {
     pub(super) fn new(der: &'a CertificateDer<'a>) -> Self {
         let reading = Reading::new(der);
-        let name = |name: Option<&'a [u8]>| {
-            let name = Reader::new(name?).element()?.value;
-            Some(canonical(name))
-        };
-        let (subject, issuer) = (name(reading.subject), name(reading.issuer));
-        Self { der, reading, subject, issuer }
+        let subject = reading.subject.and_then(canonical::of_name);
+        let issuer = reading.issuer.and_then(canonical::of_name);
+        Self { der, reading, subject, issuer, is_well_formed: is_well_formed(der) }
     }
 
     pub(super) fn is_self_issued(&self) -> bool {

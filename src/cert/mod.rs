@@ -21,6 +21,7 @@ mod roots;
 
 mod link;
 mod meter;
+mod well_formed;
 
 mod algorithms;
 mod constraints;

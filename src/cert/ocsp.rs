@@ -1,5 +1,6 @@
 //! Reads the stapled OCSP response and checks whether it is genuine.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use aws_lc_rs::digest::{self, digest};
@@ -10,9 +11,10 @@ use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::extensions::ExtendedKeyUsage;
 
 use super::algorithms::Algorithms;
+use super::canonical;
 use super::contain::contain;
 use super::der::{Reader, tag};
-use super::issuer::{Hashes, Issuer, issuers, key_bits};
+use super::issuer::{Hashes, Issuer, hash_of_oid, issuers, key_bits};
 use super::meter::Meter;
 use super::name;
 use super::reading::{Moment, Reading, algorithm_oid, holds, id, moment};
@@ -173,14 +175,25 @@ struct Basic<'a> {
     answers_count: usize,
     algorithm: &'a [u8],
     signature: &'a [u8],
-    certificates: Vec<Reading<'a>>,
+    certificates: Vec<Sent<'a>>,
 }
 
-#[derive(Clone, Copy)]
 enum Responder<'a> {
-    /// With its header.
-    Name(&'a [u8]),
+    Name {
+        /// With its header.
+        name: &'a [u8],
+        /// Without.
+        canonical: Cow<'a, [u8]>,
+    },
     KeyHash(&'a [u8]),
+}
+
+/// A certificate in a response.
+struct Sent<'a> {
+    reading: Reading<'a>,
+    /// Its names in canonical form, without header.
+    subject: Option<Cow<'a, [u8]>>,
+    issuer: Option<Cow<'a, [u8]>>,
 }
 
 /// A SingleResponse: the status of one certificate.
@@ -237,7 +250,10 @@ impl<'a> Basic<'a> {
         data.expect(tag::context(0));
         let responder = data.element()?;
         let responder = match responder.tag {
-            0xa1 => Responder::Name(responder.value),
+            0xa1 => {
+                let name = responder.value;
+                Responder::Name { name, canonical: canonical::of_name(name)? }
+            }
             0xa2 => {
                 Responder::KeyHash(Reader::new(responder.value).expect(tag::OCTET_STRING)?.value)
             }
@@ -272,7 +288,7 @@ impl<'a> Basic<'a> {
         now: i64,
     ) -> Ocsp {
         let responder = match self.responder {
-            Responder::Name(name) => name::bounded(name),
+            Responder::Name { name, .. } => name::bounded(name),
             Responder::KeyHash(hash) => Some(bounded_hex(hash)),
         };
         let is_cut = self.answers_count > self.answers.len();
@@ -340,7 +356,7 @@ impl<'a> Basic<'a> {
         let validities = self
             .certificates
             .iter()
-            .filter_map(|certificate| Some((certificate.not_before?, certificate.not_after)));
+            .filter_map(|Sent { reading, .. }| Some((reading.not_before?, reading.not_after)));
         let moments = answers.chain(validities).flat_map(|(from, until)| {
             [Some(from.seconds), until.map(|until| until.seconds.saturating_add(1))]
         });
@@ -360,13 +376,13 @@ impl<'a> Basic<'a> {
             Signature::Valid => {}
             other => return other,
         }
-        let spki = if self.is_responder(issuer.name, issuer.key()) {
+        let spki = if self.is_responder(&issuer.name, issuer.key()) {
             Some(&*issuer.spki)
         } else {
             self.certificates
                 .iter()
                 .find(|certificate| self.is_authorised(certificate, issuer, checker, now))
-                .and_then(|certificate| certificate.spki)
+                .and_then(|certificate| certificate.reading.spki)
         };
         spki.map_or(Signature::Invalid, |spki| {
             checker.check(spki, (self.algorithm, self.data, self.signature))
@@ -374,17 +390,17 @@ impl<'a> Basic<'a> {
     }
 
     fn is_responder(&self, name: &[u8], key: Option<&[u8]>) -> bool {
-        match self.responder {
-            Responder::Name(responder) => responder == name,
-            Responder::KeyHash(hash) => {
-                key.is_some_and(|key| is_hash(&digest::SHA1_FOR_LEGACY_USE_ONLY, key, hash))
-            }
+        match &self.responder {
+            Responder::Name { canonical, .. } => **canonical == *name,
+            Responder::KeyHash(hash) => key.is_some_and(|key| {
+                digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key).as_ref() == *hash
+            }),
         }
     }
 
     fn is_authorised(
         &self,
-        certificate: &Reading<'_>,
+        Sent { reading: certificate, subject, issuer: issued_by }: &Sent<'_>,
         issuer: &Issuer<'_>,
         checker: &Checker<'_>,
         now: i64,
@@ -394,8 +410,8 @@ impl<'a> Basic<'a> {
             let (_, usage) = ExtendedKeyUsage::from_der(usage.value).ok()?;
             let is_valid =
                 certificate.not_before?.seconds <= now && now <= certificate.not_after?.seconds;
-            let is_responder = self.is_responder(certificate.subject?, key_bits(certificate.spki?));
-            let is_issued = certificate.issuer == Some(issuer.name);
+            let is_responder = self.is_responder(subject.as_ref()?, key_bits(certificate.spki?));
+            let is_issued = issued_by.as_ref() == Some(&issuer.name);
             Some(usage.ocsp_signing && is_valid && is_issued && is_responder)
         };
         is_meant() == Some(true) && signature_of(certificate, issuer, checker) == Signature::Valid
@@ -406,7 +422,7 @@ impl<'a> Answer<'a> {
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut answer = Reader::new(bytes);
         let mut certificate = Reader::new(answer.expect(tag::SEQUENCE)?.value);
-        let hash = hash(algorithm_oid(certificate.expect(tag::SEQUENCE)?.whole)?);
+        let hash = hash_of_oid(algorithm_oid(certificate.expect(tag::SEQUENCE)?.whole)?);
         let issuer_name_hash = certificate.expect(tag::OCTET_STRING)?.value;
         let issuer_key_hash = certificate.expect(tag::OCTET_STRING)?.value;
         let serial = certificate.expect(tag::INTEGER)?.value;
@@ -464,27 +480,17 @@ fn signature_of(
 }
 
 /// The first [`MAX_RESPONDERS`] certificates of a response.
-fn certificates(list: &[u8]) -> Vec<Reading<'_>> {
+fn certificates(list: &[u8]) -> Vec<Sent<'_>> {
     let mut list = Reader::new(list);
     std::iter::from_fn(|| list.expect(tag::SEQUENCE))
         .take(MAX_RESPONDERS)
-        .map(|certificate| Reading::new(certificate.whole))
+        .map(|certificate| {
+            let reading = Reading::new(certificate.whole);
+            let [subject, issuer] =
+                [reading.subject, reading.issuer].map(|name| name.and_then(canonical::of_name));
+            Sent { reading, subject, issuer }
+        })
         .collect()
-}
-
-fn hash(oid: &[u8]) -> Option<&'static digest::Algorithm> {
-    const SHA2: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2];
-    match (oid, oid.strip_prefix(SHA2)) {
-        ([0x2b, 0x0e, 3, 2, 0x1a], _) => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
-        (_, Some([1])) => Some(&digest::SHA256),
-        (_, Some([2])) => Some(&digest::SHA384),
-        (_, Some([3])) => Some(&digest::SHA512),
-        _ => None,
-    }
-}
-
-fn is_hash(hash: &'static digest::Algorithm, bytes: &[u8], value: &[u8]) -> bool {
-    digest(hash, bytes).as_ref() == value
 }
 
 fn shown(moment: Moment<'_>) -> Option<String> {

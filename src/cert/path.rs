@@ -22,7 +22,7 @@ use super::meter::{Meter, Metered};
 use super::name;
 use super::problem::{Problem, Problems};
 use super::reading::{self, Reading};
-use super::rewrite::{is_beyond_webpki, is_well_formed, not_evaluated, rewrite, rewritten_anchor};
+use super::rewrite::{is_beyond_webpki, not_evaluated, rewrite, rewritten_anchor};
 use super::roots::{Root, Roots};
 use super::rules::{Candidate, in_words_of_webpki, is_about_signature};
 use crate::limits::MAX_DETOURS;
@@ -149,8 +149,7 @@ impl<'a> Search<'a> {
         let has_weak_key =
             keys.any(is_weak_key) || root.is_some_and(|root| is_weak_key(&root.key()));
         faults.insert_if(has_weak_key, Problem::WeakKey);
-        let is_malformed = |link: &&Link<'_>| !is_well_formed(link.der);
-        let is_broken = question.is_rewritten && links.iter().any(is_malformed);
+        let is_broken = links.iter().any(|link| !link.is_well_formed);
         faults.insert_if(is_broken, Problem::BadEncoding);
         let is_public = root.is_some_and(Root::is_built_in);
         faults.insert_if(
@@ -471,10 +470,8 @@ fn mended<'a>(
     known: Problems,
     originals: &mut Vec<Original<'a>>,
 ) -> CertificateDer<'static> {
-    let rewritten = is_well_formed(link.der).then(|| rewrite(&link.reading));
-    let reading = rewritten.as_deref().map(Reading::new);
-    let reading = reading.as_ref().unwrap_or(&link.reading);
-    let Mended { tbs, der } = mend(reading, role, known, originals.len());
+    let rewritten = rewrite(&link.reading);
+    let Mended { tbs, der } = mend(&Reading::new(&rewritten), role, known, originals.len());
     originals.push(Original { mended: tbs, reading: &link.reading });
     der.into()
 }

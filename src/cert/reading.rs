@@ -7,6 +7,7 @@ use std::ops::Range;
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::time::ASN1Time;
 
+use super::canonical;
 use super::der::{Element, Reader, tag};
 use crate::signature::spki_of;
 
@@ -118,7 +119,8 @@ impl<'a> Reading<'a> {
 
     /// Whether subject and issuer are the same name.
     pub(super) fn self_issued(&self) -> Option<bool> {
-        Some(self.subject? == self.issuer?)
+        let (subject, issuer) = (self.subject?, self.issuer?);
+        Some(subject == issuer || canonical::of_name(subject) == canonical::of_name(issuer))
     }
 
     /// The CA flag and the path length; not a CA when nothing says so.
@@ -170,12 +172,14 @@ impl<'a> Reading<'a> {
 
 /// OIDs of the extensions that more than one file looks at, without header.
 pub(super) mod id {
+    pub(crate) const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 14];
     pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
     pub(crate) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
     pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
     pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
     pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
     pub(crate) const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
+    pub(crate) const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
     pub(crate) const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
     pub(crate) const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];
     pub(crate) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];

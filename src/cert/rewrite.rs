@@ -3,16 +3,17 @@
 //! webpki refuses some well-formed certificates, because it cannot represent them: dates before
 //! 1970, unique identifiers, path lengths above 255, policies marked critical, constraints on names
 //! other than DNS names and addresses, names that differ from the issuer's in case or string type.
-//! Such a certificate is rewritten to an equivalent one. `rules` checks what has to be left out.
+//! Such a certificate is rewritten to an equivalent one. `rules` checks what has to be left out, and
+//! says of a malformed certificate that it is one.
 
 use rustls_pki_types::{Der, TrustAnchor};
 use webpki::EndEntityCert;
 
 use super::canonical::canonical;
-use super::der::{Element, Reader, tag, write};
+use super::der::{Reader, tag, write};
 use super::link::Link;
 use super::mend;
-use super::reading::{Extension, Moment, Reading, id, moment};
+use super::reading::{Extension, Moment, Reading, id};
 
 /// Extensions that a client knows, although webpki does not: they are no reason to refuse a
 /// certificate when they are critical, with the word for the record where they go unevaluated.
@@ -36,7 +37,7 @@ pub(super) fn is_beyond_webpki(link: &Link<'_>) -> bool {
         || is_before_1970(certificate.not_after)
         || path_length.is_some_and(|length| u8::try_from(length).is_err())
         || EndEntityCert::try_from(link.der).is_err();
-    is_beyond && is_well_formed(link.der)
+    is_beyond && link.is_well_formed
 }
 
 fn is_known(extension: &Extension<'_>) -> bool {
@@ -73,14 +74,17 @@ pub(super) fn rewrite(certificate: &Reading<'_>) -> Vec<u8> {
     write(tag::SEQUENCE, &[&tbs, algorithm, &write(tag::BIT_STRING, &[&[0], signature])])
 }
 
-/// With moments before 1970 moved to its beginning.
+/// With moments before 1970 moved to its beginning. What cannot be read limits nothing.
 fn validity(certificate: &Reading<'_>) -> Vec<u8> {
     let epoch = write(tag::GENERALIZED_TIME, &[b"19700101000000Z"]);
-    let moment = |moment: Option<Moment<'_>>| match moment {
+    let never = write(tag::GENERALIZED_TIME, &[b"99991231235959Z"]);
+    let moment = |moment: Option<Moment<'_>>, unread: &[u8]| match moment {
         Some(moment) if moment.seconds >= 0 => moment.whole.to_vec(),
-        _ => epoch.clone(),
+        Some(_) => epoch.clone(),
+        None => unread.to_vec(),
     };
-    write(tag::SEQUENCE, &[&moment(certificate.not_before), &moment(certificate.not_after)])
+    let (begins, ends) = (certificate.not_before, certificate.not_after);
+    write(tag::SEQUENCE, &[&moment(begins, &epoch), &moment(ends, &never)])
 }
 
 /// Those that webpki looks at on a path, without the limits that `rules` checks, and those that
@@ -137,133 +141,12 @@ fn inside(element: &[u8]) -> &[u8] {
     Reader::new(element).element().map_or(&[], |element| element.value)
 }
 
-/// Whether this is the DER of an X.509 certificate, all of it and nothing else.
-pub(super) fn is_well_formed(der: &[u8]) -> bool {
-    let check = || {
-        let mut outer = Reader::new(der);
-        let mut certificate = Reader::new(strict(&mut outer, tag::SEQUENCE)?.value);
-        let tbs = strict(&mut certificate, tag::SEQUENCE)?;
-        let algorithm = strict(&mut certificate, tag::SEQUENCE)?;
-        let signature = strict(&mut certificate, tag::BIT_STRING)?;
-        let is_whole = outer.is_empty() && certificate.is_empty();
-        (is_whole && signature.value.first().is_some_and(|&bits| bits < 8)).then_some(())?;
-        is_well_formed_tbs(tbs, algorithm)
-    };
-    check().is_some()
-}
-
-fn is_well_formed_tbs(tbs: Element<'_>, algorithm: Element<'_>) -> Option<()> {
-    let mut tbs = Reader::new(tbs.value);
-    if tbs.peek() == Some(tag::context(0)) {
-        let version = strict(&mut tbs, tag::context(0))?.value;
-        matches!(version, [tag::INTEGER, 1, 0..=2]).then_some(())?;
-    }
-    let serial = strict(&mut tbs, tag::INTEGER)?;
-    let inner_algorithm = strict(&mut tbs, tag::SEQUENCE)?;
-    (!serial.value.is_empty() && inner_algorithm.whole == algorithm.whole).then_some(())?;
-    strict(&mut tbs, tag::SEQUENCE)?;
-    let mut validity = Reader::new(strict(&mut tbs, tag::SEQUENCE)?.value);
-    for _ in 0..2 {
-        is_moment(validity.element()?).then_some(())?;
-    }
-    validity.is_empty().then_some(())?;
-    strict(&mut tbs, tag::SEQUENCE)?;
-    let mut key = Reader::new(strict(&mut tbs, tag::SEQUENCE)?.value);
-    strict(&mut key, tag::SEQUENCE)?;
-    strict(&mut key, tag::BIT_STRING)?;
-    key.is_empty().then_some(())?;
-    for unique_identifier in [0x81, 0x82] {
-        if tbs.peek() == Some(unique_identifier) {
-            strict(&mut tbs, unique_identifier)?;
-        }
-    }
-    if tbs.peek() == Some(tag::context(3)) {
-        let mut explicit = Reader::new(strict(&mut tbs, tag::context(3))?.value);
-        let extensions = strict(&mut explicit, tag::SEQUENCE)?;
-        explicit.is_empty().then_some(())?;
-        are_well_formed_extensions(extensions)?;
-    }
-    tbs.is_empty().then_some(())
-}
-
-fn are_well_formed_extensions(extensions: Element<'_>) -> Option<()> {
-    let mut extensions = Reader::new(extensions.value);
-    let mut seen = Vec::new();
-    while !extensions.is_empty() {
-        let mut fields = Reader::new(strict(&mut extensions, tag::SEQUENCE)?.value);
-        let kind = strict(&mut fields, tag::OID)?.value;
-        if fields.peek() == Some(tag::BOOLEAN) {
-            matches!(strict(&mut fields, tag::BOOLEAN)?.value, [0 | 0xff]).then_some(())?;
-        }
-        let value = strict(&mut fields, tag::OCTET_STRING)?.value;
-        let is_sound = fields.is_empty() && has_well_formed_value(kind, value);
-        is_sound.then_some(())?;
-        seen.push(kind);
-    }
-    seen.sort_unstable();
-    seen.is_sorted_by(|one, other| one != other).then_some(())
-}
-
-/// Checks only the extensions that are evaluated here.
-fn has_well_formed_value(kind: &[u8], value: &[u8]) -> bool {
-    let mut reader = Reader::new(value);
-    let element = match kind {
-        id::KEY_USAGE => strict(&mut reader, tag::BIT_STRING),
-        id::BASIC_CONSTRAINTS => strict(&mut reader, tag::SEQUENCE).filter(are_basic_constraints),
-        id::SUBJECT_ALT_NAME | id::NAME_CONSTRAINTS | id::EXTENDED_KEY_USAGE => {
-            strict(&mut reader, tag::SEQUENCE)
-        }
-        _ => return true,
-    };
-    element.is_some() && reader.is_empty()
-}
-
-fn are_basic_constraints(element: &Element<'_>) -> bool {
-    let mut fields = Reader::new(element.value);
-    let mut is_sound = true;
-    if fields.peek() == Some(tag::BOOLEAN) {
-        let flag = strict(&mut fields, tag::BOOLEAN);
-        is_sound = flag.is_some_and(|flag| matches!(flag.value, [0 | 0xff]));
-    }
-    if fields.peek() == Some(tag::INTEGER) {
-        let length = strict(&mut fields, tag::INTEGER);
-        is_sound &= length.is_some_and(|length| matches!(length.value, [0..=0x7f, ..]));
-    }
-    is_sound && fields.is_empty()
-}
-
-/// RFC 5280, section 4.1.2.5: to the second, and in UTC.
-fn is_moment(element: Element<'_>) -> bool {
-    const UTC_TIME: u8 = 0x17;
-    let length = match element.tag {
-        UTC_TIME => 13,
-        tag::GENERALIZED_TIME => 15,
-        _ => return false,
-    };
-    let is_in_form = matches!(element.value, [digits @ .., b'Z']
-        if digits.len() + 1 == length && digits.iter().all(u8::is_ascii_digit));
-    is_in_form && moment(element).is_some()
-}
-
-/// The next element, when it has this tag and DER's shortest length.
-fn strict<'a>(reader: &mut Reader<'a>, tag: u8) -> Option<Element<'a>> {
-    let element = reader.expect(tag)?;
-    let header = element.whole.len() - element.value.len();
-    let shortest = match element.value.len() {
-        ..0x80 => 2,
-        0x80..0x100 => 3,
-        0x100..0x1_0000 => 4,
-        0x1_0000..0x100_0000 => 5,
-        _ => 6,
-    };
-    (header == shortest).then_some(element)
-}
-
 #[cfg(test)]
 mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
     use webpki::EndEntityCert;
 
+    use super::super::well_formed::is_well_formed;
     use super::*;
 
     fn certificate() -> Vec<u8> {
@@ -280,22 +163,5 @@ mod tests {
         assert!(is_well_formed(&rewritten));
         assert_eq!(Reading::new(&rewritten).basic_constraints(), Some((true, None)));
         assert!(EndEntityCert::try_from(&rewritten.into()).is_ok());
-    }
-
-    #[test]
-    fn whatever_is_cut_or_longer_is_not_well_formed() {
-        let der = certificate();
-        for length in 0..der.len() {
-            assert!(!is_well_formed(&der[..length]), "{length}");
-        }
-        assert!(!is_well_formed(&[&der[..], &[0]].concat()));
-    }
-
-    #[test]
-    fn lengths_are_the_shortest() {
-        let long = [&[0x30, 0x81, 0x03][..], &[2, 1, 5]].concat();
-        assert!(strict(&mut Reader::new(&long), tag::SEQUENCE).is_none());
-        let short = [&[0x30, 0x03][..], &[2, 1, 5]].concat();
-        assert!(strict(&mut Reader::new(&short), tag::SEQUENCE).is_some());
     }
 }

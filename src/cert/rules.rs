@@ -1,8 +1,9 @@
 //! Checks the rules for a path that webpki does not check.
 //!
 //! webpki finds the path and checks signatures, dates, CA flags and purposes. It looks neither at
-//! key usages nor at what the certificate of a root says about itself, and it cannot represent all
-//! name constraints. These rules are those of RFC 5280, section 6.1, as OpenSSL applies them.
+//! key usages nor at what the certificate of a root says about itself, it passes over malformed
+//! extensions, and it cannot represent all name constraints. These rules are those of RFC 5280,
+//! section 6.1, as OpenSSL applies them.
 
 use rustls_pki_types::UnixTime;
 use webpki::Error;
@@ -35,7 +36,9 @@ impl Candidate<'_, '_> {
         checks_names: bool,
         meter: &Meter,
     ) -> Result<(), Problem> {
+        let is_malformed = self.links.iter().any(|link| !link.is_well_formed);
         let faults = [
+            (Problem::BadEncoding, is_malformed),
             (Problem::Expired, self.root_has_ended(now)),
             (Problem::NotYetValid, self.root_begins_after(now)),
             (Problem::IssuerNotCa, self.has_issuer_without_right()),
@@ -121,6 +124,7 @@ impl Candidate<'_, '_> {
 /// The error that webpki would have reported for the fault.
 pub(super) fn in_words_of_webpki(fault: Problem, time: UnixTime) -> Error {
     match fault {
+        Problem::BadEncoding => Error::BadDer,
         Problem::Expired => Error::CertExpired { time, not_after: time },
         Problem::NotYetValid => Error::CertNotValidYet { time, not_before: time },
         Problem::IssuerNotCa => Error::EndEntityUsedAsCa,

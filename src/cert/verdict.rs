@@ -12,6 +12,7 @@ use super::path::Path;
 use super::problem::{Problem, Trusted, Verdict};
 use super::reading::{Reading, id};
 use super::text::{days_until, rfc3339};
+use super::well_formed::is_well_formed_extension;
 use crate::signature::Proof;
 
 /// The verdict on a chain.
@@ -151,8 +152,9 @@ fn mended(leaf: &CertificateDer<'_>) -> Option<CertificateDer<'static>> {
         Problem::CaAsLeaf,
     ];
     let reading = Reading::new(leaf);
-    if !reading.extensions_complete {
-        reading.extension(id::SUBJECT_ALT_NAME)?;
+    match reading.extension(id::SUBJECT_ALT_NAME) {
+        Some(names) => is_well_formed_extension(id::SUBJECT_ALT_NAME, names.value).then_some(())?,
+        None => reading.extensions_complete.then_some(())?,
     }
     let mended = mend(&reading, Role::Leaf, unparseable.into_iter().collect(), 0);
     Some(mended.der.into())

@@ -24,6 +24,7 @@ mod cert_handshake;
 mod cert_hostile;
 mod cert_keys;
 mod cert_limbo;
+mod cert_malformed;
 mod cert_ocsp;
 mod cert_openssl;
 mod cert_output;
