@@ -141,7 +141,8 @@ fn emails(name: &[u8]) -> Vec<Name<'_>> {
 fn matches(name: &Name<'_>, base: &Name<'_>, subtrees: Subtrees) -> Option<bool> {
     let (value, base) = (&*name.value, &*base.value);
     Some(match name.kind {
-        // As in webpki, a name that is not a valid DNS name is in no DNS subtree.
+        // Such a name is malformed. It can be compared with nothing, so the constraints are not
+        // obeyed, whether they permit or exclude.
         kind::DNS if has_empty_label(value) => return None,
         kind::DNS => is_below(value, base) || subtrees == Subtrees::Excluded && covers(value, base),
         kind::EMAIL => matches_email(value, base),
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_dns_name_is_in_no_subtree() {
+    fn a_name_with_an_empty_label_is_compared_with_nothing() {
         let dns = |text: &'static str| Name { kind: kind::DNS, value: text.as_bytes().into() };
         for name in [".example.com", "a..example.com"] {
             for subtrees in [Subtrees::Permitted, Subtrees::Excluded] {
