@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::SignatureScheme;
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
-use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
+use rustls::crypto::aws_lc_rs::sign::{any_ecdsa_type, any_eddsa_type};
 use rustls::sign::SigningKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -53,7 +53,7 @@ pub struct Key {
 #[derive(Clone)]
 enum Signer {
     /// With the key.
-    Ecdsa(Arc<dyn SigningKey>, SignatureScheme),
+    Real(Arc<dyn SigningKey>, SignatureScheme),
     /// With so many bytes of junk: it costs as much to check.
     Junk(usize),
 }
@@ -90,8 +90,19 @@ impl Key {
         Self {
             spki: key.public_key().unwrap().to_vec(),
             algorithm: element(tag::SEQUENCE, &[&signature]),
-            signer: Signer::Ecdsa(key, scheme),
+            signer: Signer::Real(key, scheme),
         }
+    }
+
+    /// The Ed25519 key of this number. Its signatures are the same each time.
+    pub fn ed25519(number: u8) -> Self {
+        let algorithm = element(tag::SEQUENCE, &[&element(tag::OID, &[&[0x2b, 0x65, 112]])]);
+        let seed = element(tag::OCTET_STRING, &[&[number; 32]]);
+        let version = [tag::INTEGER, 1, 0];
+        let key = [&version, &*algorithm, &element(tag::OCTET_STRING, &[&seed])];
+        let key = any_eddsa_type(&element(tag::SEQUENCE, &key).into()).unwrap();
+        let spki = key.public_key().unwrap().to_vec();
+        Self { spki, algorithm, signer: Signer::Real(key, SignatureScheme::ED25519) }
     }
 
     /// An RSA key of so many bits and this exponent, which nobody can sign with. With a salt length its
@@ -136,21 +147,27 @@ impl Key {
         }
     }
 
+    /// Whether its signatures are genuine.
+    pub fn can_sign(&self) -> bool {
+        matches!(self.signer, Signer::Real(..))
+    }
+
     fn sign(&self, message: &[u8]) -> Vec<u8> {
         match &self.signer {
             Signer::Junk(length) => vec![0x5a; *length],
-            Signer::Ecdsa(key, scheme) => {
+            Signer::Real(key, scheme) => {
                 key.choose_scheme(&[*scheme]).unwrap().sign(message).unwrap()
             }
         }
     }
 
     /// The content of `subjectPublicKey`, which OCSP hashes.
-    fn bits(&self) -> &[u8] {
-        // An elliptic curve's point, or RSA's numbers, stand at the end.
+    pub fn bits(&self) -> &[u8] {
+        // The point of a curve, or RSA's numbers, stand at the end.
         let length = match &self.signer {
-            Signer::Ecdsa(_, SignatureScheme::ECDSA_NISTP256_SHA256) => 65,
-            Signer::Ecdsa(..) => 133,
+            Signer::Real(_, SignatureScheme::ED25519) => 32,
+            Signer::Real(_, SignatureScheme::ECDSA_NISTP256_SHA256) => 65,
+            Signer::Real(..) => 133,
             Signer::Junk(_) => return &self.spki[24..],
         };
         &self.spki[self.spki.len() - length..]
