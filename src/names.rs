@@ -3,29 +3,23 @@
 //! Names are spelt as in the IANA TLS registries. A value without a name is shown as a number, in
 //! the base that its registry uses: decimal for alerts and groups, hexadecimal for the rest.
 
+mod number;
+mod suite;
+
+pub use number::{Group, Suite, Version};
+pub use suite::Exchange;
+
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// The name of a protocol version: `TLSv1.3`, `SSLv3`.
 pub fn version(number: u16) -> Cow<'static, str> {
-    named(VERSIONS, number).map_or_else(|| hex(number), Cow::Borrowed)
-}
-
-/// The name of a cipher suite: `TLS_AES_128_GCM_SHA256`.
-pub fn suite(number: u16) -> Cow<'static, str> {
-    named(&SUITES, number).map_or_else(|| hex(number), Cow::Borrowed)
-}
-
-/// Every named cipher suite, without the signalling values (SCSVs).
-pub fn suites() -> impl Iterator<Item = u16> {
-    const SIGNALS: [u16; 3] = [0x0000, 0x00ff, 0x5600];
-    let suites = SUITES.iter().map(|(number, _)| *number);
-    suites.filter(|number| !SIGNALS.contains(number))
+    Version(number).name()
 }
 
 /// The name of a key exchange group: `x25519`.
 pub fn group(number: u16) -> Cow<'static, str> {
-    named(&GROUPS, number).map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
+    Group(number).name()
 }
 
 /// Whether a key exchange group has a name.
@@ -59,12 +53,21 @@ pub fn signature_scheme_by_name(name: &str) -> Option<u16> {
 
 /// The name of an alert: `handshake_failure`.
 pub fn alert(number: u8) -> Cow<'static, str> {
-    named(&ALERTS, number.into()).map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed)
+    named(&ALERTS, number.into()).map_or_else(|| decimal(number.into()), Cow::Borrowed)
+}
+
+/// Whether a suite's number is a signal of the client (SCSV) instead.
+fn is_signal(suite: u16) -> bool {
+    [0x0000, 0x00ff, 0x5600].contains(&suite)
 }
 
 fn named(table: &[(u16, &'static str)], number: u16) -> Option<&'static str> {
     let row = table.binary_search_by_key(&number, |(number, _)| *number);
     row.ok().and_then(|row| table.get(row)).map(|(_, name)| *name)
+}
+
+fn decimal(number: u16) -> Cow<'static, str> {
+    Cow::Owned(number.to_string())
 }
 
 fn hex(number: u16) -> Cow<'static, str> {
@@ -138,10 +141,10 @@ mod tests {
     fn names_are_the_registry_s() {
         assert_eq!(version(0x0304), "TLSv1.3");
         assert_eq!(version(0x0300), "SSLv3");
-        assert_eq!(suite(0x1301), "TLS_AES_128_GCM_SHA256");
-        assert_eq!(suite(0x000a), "TLS_RSA_WITH_3DES_EDE_CBC_SHA");
-        assert_eq!(suite(0xc02f), "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
-        assert_eq!(suite(0xc0aa), "TLS_PSK_DHE_WITH_AES_128_CCM_8");
+        assert_eq!(Suite(0x1301).name(), "TLS_AES_128_GCM_SHA256");
+        assert_eq!(Suite(0x000a).name(), "TLS_RSA_WITH_3DES_EDE_CBC_SHA");
+        assert_eq!(Suite(0xc02f).name(), "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
+        assert_eq!(Suite(0xc0aa).name(), "TLS_PSK_DHE_WITH_AES_128_CCM_8");
         assert_eq!(group(0x11ec), "X25519MLKEM768");
         assert_eq!(group(23), "secp256r1");
         assert_eq!(signature_scheme(0x0403), "ecdsa_secp256r1_sha256");
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn what_has_no_name_is_its_number() {
         assert_eq!(version(0x7f1c), "0x7f1c");
-        assert_eq!(suite(0x0a0a), "0x0a0a");
+        assert_eq!(Suite(0x0a0a).name(), "0x0a0a");
         assert_eq!(group(0x0a0a), "2570");
         assert_eq!(signature_scheme(0x0301), "0x0301");
         assert_eq!(alert(233), "233");

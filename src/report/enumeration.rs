@@ -4,11 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cert::{Certificate, Examined, Trust};
-use crate::names;
+use crate::names::{self, Group};
 use crate::plural::count;
 use crate::probe::{self, Found};
-use crate::tls::enumerate::{self, Findings};
-use crate::tls::hello::Parameters;
+use crate::tls::enumerate::{Findings, Support, Version};
 
 /// Everything that a server speaks.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -17,11 +16,11 @@ pub struct Report {
     /// From SSL 3.0 to TLS 1.3.
     pub versions: Vec<Version>,
     /// The curves of TLS 1.2 and before, in the order in which they were chosen.
-    pub curves: Vec<String>,
+    pub curves: Vec<Group>,
     /// Whether the list of curves is whole; else the peer fell silent.
     pub curves_complete: bool,
     /// The groups of TLS 1.3, in the order in which they were chosen.
-    pub groups: Vec<String>,
+    pub groups: Vec<Group>,
     /// Whether the list of groups is whole; else the peer fell silent.
     pub groups_complete: bool,
     /// Compression of the record layer, which CRIME is about.
@@ -64,63 +63,6 @@ pub struct Shown {
     pub trust: Option<Trust>,
 }
 
-/// Three answers that are never mixed up.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Support {
-    /// The server showed it.
-    Supported,
-    /// The server refused it.
-    NotSupported,
-    /// The server did not say.
-    Unknown,
-}
-
-/// A protocol version.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Version {
-    /// Its IANA name.
-    pub version: String,
-    /// Whether the server speaks it.
-    pub support: Support,
-    /// Its suites, the preferred first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub suites: Vec<Suite>,
-    /// Whose preference decides, when that was found out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub order: Option<Order>,
-    /// Whether the list is whole; else the peer fell silent.
-    pub complete: bool,
-}
-
-/// A cipher suite, with the parameters of its key exchange where they are public.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Suite {
-    /// Its IANA name.
-    pub suite: String,
-    /// The group of an elliptic-curve key exchange.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// Bits of the prime of a Diffie-Hellman key exchange.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dh_bits: Option<usize>,
-    /// Bits of the modulus of an export-grade RSA key exchange.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rsa_bits: Option<usize>,
-}
-
-/// Whose preference decides on the suite.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// The client's.
-    Client,
-    /// The server's.
-    Server,
-}
-
 impl Report {
     /// One line for people: versions with their numbers of suites, then groups.
     pub fn line(&self) -> String {
@@ -134,6 +76,7 @@ impl Report {
             }
         }
         let groups = if self.groups.is_empty() { &self.curves } else { &self.groups };
+        let groups: Vec<_> = groups.iter().map(|group| group.name()).collect();
         let mut line = format!("suites: {}; groups: {}", words.join(", "), groups.join(" "));
         if self.certificates.len() > 1 {
             let certificates: Vec<_> = self.certificates.iter().map(Shown::line).collect();
@@ -141,22 +84,19 @@ impl Report {
         }
         line
     }
-}
 
-impl Report {
     /// What both kinds of hellos found out.
     pub fn new(findings: Findings, found: Found) -> Self {
-        let named = |groups: &[u16]| groups.iter().map(|n| names::group(*n).into_owned()).collect();
         Self {
-            versions: findings.versions.into_iter().map(Version::from).collect(),
-            curves: named(&findings.curves.numbers),
+            versions: findings.versions,
+            curves: findings.curves.list,
             curves_complete: findings.curves.complete,
-            groups: named(&findings.groups.numbers),
+            groups: findings.groups.list,
             groups_complete: findings.groups.complete,
-            compression: findings.compression.into(),
-            fallback_scsv: findings.fallback_scsv.into(),
-            secure_renegotiation: findings.secure_renegotiation.into(),
-            extended_master_secret: findings.extended_master_secret.into(),
+            compression: findings.compression,
+            fallback_scsv: findings.fallback_scsv,
+            secure_renegotiation: findings.secure_renegotiation,
+            extended_master_secret: findings.extended_master_secret,
             certificates: found.certificates.into_iter().map(Shown::from).collect(),
             certificates_complete: found.is_complete,
         }
@@ -192,48 +132,6 @@ impl From<probe::Shown> for Shown {
             cert: cert.unwrap_or_default().in_chain(),
             chain_length: length,
             trust,
-        }
-    }
-}
-
-impl From<enumerate::Support> for Support {
-    fn from(support: enumerate::Support) -> Self {
-        match support {
-            enumerate::Support::Supported => Self::Supported,
-            enumerate::Support::NotSupported => Self::NotSupported,
-            enumerate::Support::Unknown => Self::Unknown,
-        }
-    }
-}
-
-impl From<enumerate::Version> for Version {
-    fn from(version: enumerate::Version) -> Self {
-        Self {
-            version: names::version(version.number).into_owned(),
-            support: version.support.into(),
-            suites: version.suites.into_iter().map(Suite::from).collect(),
-            order: version.order.map(|order| match order {
-                enumerate::Order::Client => Order::Client,
-                enumerate::Order::Server => Order::Server,
-            }),
-            complete: version.complete,
-        }
-    }
-}
-
-impl From<enumerate::Suite> for Suite {
-    fn from(suite: enumerate::Suite) -> Self {
-        let (group, dh_bits, rsa_bits) = match suite.parameters {
-            Some(Parameters::Ecdh { group }) => (Some(group), None, None),
-            Some(Parameters::Dh { prime_bits }) => (None, Some(prime_bits), None),
-            Some(Parameters::Rsa { modulus_bits }) => (None, None, Some(modulus_bits)),
-            Some(Parameters::Other) | None => (None, None, None),
-        };
-        Self {
-            suite: names::suite(suite.number).into_owned(),
-            group: group.map(|number| names::group(number).into_owned()),
-            dh_bits,
-            rsa_bits,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::escape::escaped_lossy;
 use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
-use crate::names;
+use crate::names::{self, Suite};
 use crate::probe::{Attempt, Attempts, Costs, Dialogue, Facts, Probed};
 use crate::report::changed::Changed;
 use crate::report::enumeration::Report;
@@ -396,7 +396,7 @@ impl Tls {
         };
         if let Some(agreed) = agreed {
             tls.version = agreed.version.map(|n| names::version(n).into_owned());
-            tls.cipher = agreed.cipher.map(|n| names::suite(n).into_owned());
+            tls.cipher = agreed.cipher.map(|n| Suite(n).to_string());
             tls.group = agreed.group.map(|n| names::group(n).into_owned());
             tls.key_exchange = Posture::new(agreed.version, agreed.group);
             tls.ja3s = agreed.ja3s.map(|digest| HEXLOWER.encode(&digest));
@@ -422,7 +422,7 @@ impl Tls {
 /// hello met.
 fn unsupported(agreed: &Agreed, failure: &Failure) -> Failure {
     let version = agreed.version.map(names::version).unwrap_or_default();
-    let suite = agreed.cipher.map(names::suite).unwrap_or_default();
+    let suite = agreed.cipher.map(|n| Suite(n).name()).unwrap_or_default();
     let group = agreed.group.map(|group| format!(" on {}", names::group(group)));
     let group = group.unwrap_or_default();
     let detail = &failure.detail;

@@ -6,14 +6,18 @@
 
 mod track;
 
-pub use track::{Groups, Order, Suite, Version};
+pub use track::{Accepted, Groups, Order, Version};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::hello::Answer;
 use super::legacy::{ClientHello, DEFLATE, MOST_SUITES, TLS_1_2};
 use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
 
 /// Whether a server supports something.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Support {
     /// The server used it.
     Supported,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::names;
+use crate::names::Suite;
 
 /// What a ClientHello offers. Its extensions follow from its version.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -252,13 +252,9 @@ pub const SUITES: &[u16] = &[
 
 /// What servers could have besides, if the client needs no shared secret, password or ticket.
 pub fn rare_suites() -> Vec<u16> {
-    const CREDENTIALS: [&str; 4] = ["_PSK_", "_SRP_", "_KRB5_", "_ECCPWD_"];
-    let needs_none = |suite: &u16| {
-        let name = names::suite(*suite);
-        !CREDENTIALS.iter().any(|word| name.contains(word))
-    };
-    let known = |suite: &u16| SUITES.contains(suite) || TLS13_SUITES.contains(suite);
-    names::suites().filter(|suite| !known(suite) && needs_none(suite)).collect()
+    let is_new = |suite: &u16| !SUITES.contains(suite) && !TLS13_SUITES.contains(suite);
+    let usable = Suite::all().filter(|suite| !suite.needs_credentials());
+    usable.map(|suite| suite.0).filter(is_new).collect()
 }
 
 /// What SSL 3.0 has, best first, and few enough that the hello stays under 256 bytes.
@@ -359,18 +355,18 @@ mod tests {
     fn every_suite_is_offered() {
         let rare = rare_suites();
         let offered = HashSet::from_iter([SUITES, &rare, TLS13_SUITES].concat());
-        let named: HashSet<_> = names::suites().collect();
-        let mut left: Vec<_> = named.difference(&offered).map(|n| names::suite(*n)).collect();
+        let named: HashSet<_> = Suite::all().map(|suite| suite.0).collect();
+        let mut left: Vec<_> = named.difference(&offered).map(|n| Suite(*n).name()).collect();
         left.retain(|name| !["PSK", "SRP", "KRB5", "ECCPWD"].iter().any(|w| name.contains(w)));
         assert!(left.is_empty(), "{left:?}");
         // GOST of 2001 and the drafts of DSS with RC4 have no name there.
         let unnamed: HashSet<_> = offered.difference(&named).copied().collect();
         assert_eq!(unnamed, HashSet::from([0x0081, 0x0062, 0x0064, 0x0066]));
         for secret in [0x002c, 0x001e, 0x00a8, 0xc01a, 0xc0aa, 0xc0b0, 0xccab, 0xd001] {
-            assert!(!offered.contains(&secret), "{}", names::suite(secret));
+            assert!(!offered.contains(&secret), "{}", Suite(secret));
         }
         for suite in [0xc051, 0xc053, 0xc05d, 0xc061, 0xc07a, 0xc08b] {
-            assert!(rare.contains(&suite), "{}", names::suite(suite));
+            assert!(rare.contains(&suite), "{}", Suite(suite));
         }
     }
 

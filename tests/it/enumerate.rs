@@ -55,7 +55,7 @@ impl Table {
                     if attribute("type").as_deref() == Some("tls") { "TLSv" } else { "SSLv" };
                 table.versions.insert(format!("{kind}{}", attribute("version").unwrap()));
             } else if line.starts_with("<cipher ") {
-                table.suites.push((version(), names::suite(number()).into_owned()));
+                table.suites.push((version(), names::Suite(number()).to_string()));
             } else if line.starts_with("<group ") {
                 let groups =
                     if version() == "TLSv1.3" { &mut table.groups } else { &mut table.curves };

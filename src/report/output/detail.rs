@@ -7,13 +7,14 @@ use crate::escape::escaped;
 use crate::failure::Failure;
 use crate::plural::count;
 use crate::report::changed::Changed;
-use crate::report::enumeration::{Order, Report, Support, Version};
+use crate::report::enumeration::Report;
 use crate::report::output::advice::{CAUSES, PROBLEMS};
 use crate::report::output::text::{Colours, explained, names};
 use crate::report::output::width::wrapped;
 use crate::report::output::{Format, Layout};
 use crate::report::quic::Quic;
 use crate::report::record::Record;
+use crate::tls::enumerate::{Order, Support, Version};
 
 /// Where what is said of something begins.
 const INDENT: usize = 15;
@@ -21,10 +22,6 @@ const INDENT: usize = 15;
 const WIDTH: usize = 100;
 /// No block is narrower.
 const NARROWEST: usize = 40;
-
-/// What a suite has in its name that nobody should use any more.
-const WEAK: [&str; 9] =
-    ["NULL", "EXPORT", "anon", "RC4", "_DES", "3DES", "MD5", "TLS_RSA_", "_CBC_SHA"];
 
 struct Detail {
     width: usize,
@@ -269,8 +266,9 @@ impl Block {
             ("curves", &report.curves, report.curves_complete),
         ] {
             if !list.is_empty() {
+                let names: Vec<_> = list.iter().map(|group| group.name()).collect();
                 let end = if is_whole { "" } else { " and perhaps more: it fell silent" };
-                self.row(label, &(list.join(", ") + end));
+                self.row(label, &(names.join(", ") + end));
             }
         }
         for (place, shown) in report.certificates.iter().enumerate() {
@@ -293,8 +291,9 @@ impl Block {
     }
 
     fn version(&mut self, version: &Version) {
+        let name = version.version.name();
         if version.support != Support::Supported {
-            return self.row(&version.version, answer(version.support));
+            return self.row(&name, answer(version.support));
         }
         let order = match version.order {
             Some(Order::Server) => ", in the server's order",
@@ -302,14 +301,14 @@ impl Block {
             None => "",
         };
         let suites = count(version.suites.len() as u64, "suite");
-        self.row(&version.version, &format!("{suites}{order}"));
-        for suite in &version.suites {
-            let mut text = suite.suite.clone();
-            text.extend(suite.group.iter().map(|group| format!(" {group}")));
-            text.extend(suite.dh_bits.iter().map(|bits| format!(" DH {bits}")));
-            text.extend(suite.rsa_bits.iter().map(|bits| format!(" RSA {bits}")));
-            let is_weak = WEAK.iter().any(|word| suite.suite.contains(word))
-                || suite.dh_bits.is_some_and(|bits| bits < 2048);
+        self.row(&name, &format!("{suites}{order}"));
+        for accepted in &version.suites {
+            let mut text = accepted.suite.to_string();
+            text.extend(accepted.group.iter().map(|group| format!(" {group}")));
+            text.extend(accepted.dh_bits.iter().map(|bits| format!(" DH {bits}")));
+            text.extend(accepted.rsa_bits.iter().map(|bits| format!(" RSA {bits}")));
+            let is_weak =
+                accepted.suite.is_weak() || accepted.dh_bits.is_some_and(|bits| bits < 2048);
             let colour = if is_weak { self.colours.of("verdict", "weak") } else { None };
             self.coloured_row("", &(text + if is_weak { "  weak" } else { "" }), colour);
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::names::Group;
 use crate::tls::hello::{Alert, KeyExchange, Parameters, ServerHello};
 use crate::tls::legacy::TLS_1_3;
 use Support::{NotSupported, Supported, Unknown};
@@ -133,7 +134,7 @@ impl Server {
 }
 
 fn names_curve(suite: u16) -> bool {
-    crate::names::suite(suite).contains("_ECDHE_")
+    crate::names::Suite(suite).name().contains("_ECDHE_")
 }
 
 fn supports(findings: &Findings) -> Vec<Support> {
@@ -143,7 +144,7 @@ fn supports(findings: &Findings) -> Vec<Support> {
 
 fn suites(findings: &Findings, version: usize) -> Vec<u16> {
     let suites = findings.versions[version].suites.iter();
-    suites.map(|suite| suite.number).collect()
+    suites.map(|accepted| accepted.suite.0).collect()
 }
 
 #[test]
@@ -155,10 +156,9 @@ fn a_server_of_old() {
         assert!(findings.versions[version].complete);
         assert_eq!(findings.versions[version].order, Some(Order::Server));
     }
-    let parameters = findings.versions[3].suites[1].parameters;
-    assert_eq!(parameters, Some(Parameters::Dh { prime_bits: 2048 }));
-    assert_eq!(findings.curves.numbers, [23, 24]);
-    assert!(findings.groups.numbers.is_empty() && findings.groups.complete);
+    assert_eq!(findings.versions[3].suites[1].dh_bits, Some(2048));
+    assert_eq!(findings.curves.list, [23, 24].map(Group));
+    assert!(findings.groups.list.is_empty() && findings.groups.complete);
     assert_eq!(findings.fallback_scsv, Supported);
     assert_eq!(findings.compression, NotSupported);
     assert_eq!(findings.secure_renegotiation, Supported);
@@ -175,8 +175,8 @@ fn a_server_of_today() {
     );
     assert_eq!(suites(&findings, 3), [0xc02b, 0xc02c]);
     assert_eq!(suites(&findings, 4), [0x1301, 0x1302]);
-    assert_eq!(findings.groups.numbers, [4588, 29, 23]);
-    assert_eq!(findings.curves.numbers, [29, 23]);
+    assert_eq!(findings.groups.list, [4588, 29, 23].map(Group));
+    assert_eq!(findings.curves.list, [29, 23].map(Group));
     assert!(count < 30, "{count}");
 }
 
@@ -253,7 +253,7 @@ fn curves_are_found_behind_that_of_the_certificate() {
     let suites = &[0xc02b, 0xc009];
     let server = Server { suites, groups: &[23, 24, 25], curve: Some(23), ..OLD };
     let (findings, _) = server.enumerate(4);
-    assert_eq!(findings.curves.numbers, [23, 24, 25]);
+    assert_eq!(findings.curves.list, [23, 24, 25].map(Group));
     assert!(findings.curves.complete);
 }
 

@@ -2,8 +2,11 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::{Offer, Outcome, Support};
-use crate::names;
+use crate::names::{self, Exchange, Group, Suite};
 use crate::tls::hello::{KeyExchange, Parameters, ServerHello};
 use crate::tls::legacy::{
     DEFLATE, GROUPS, MOST_SUITES, NULL_COMPRESSION, SUITES, TLS_1_0, TLS_1_2, TLS_1_3,
@@ -16,7 +19,8 @@ pub(super) const VERSIONS: &[u16] = &[0x0300, 0x0301, 0x0302, 0x0303, 0x0304];
 /// Preference among the suites up to TLS 1.2.
 static ALL_SUITES: LazyLock<Vec<u16>> = LazyLock::new(|| {
     let known = |suite: &u16| SUITES.contains(suite) || TLS13_SUITES.contains(suite);
-    SUITES.iter().copied().chain(names::suites().filter(|suite| !known(suite))).collect()
+    let named = Suite::all().map(|suite| suite.0);
+    SUITES.iter().copied().chain(named.filter(|suite| !known(suite))).collect()
 });
 
 const PROTOCOL_VERSION: u8 = 70;
@@ -67,32 +71,58 @@ impl<'a> Said<'a> {
     }
 }
 
-/// A version and its suites.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What a server does with one protocol version.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Version {
-    /// The version by number.
-    pub number: u16,
+    /// Its IANA name.
+    pub version: names::Version,
     /// Whether the server speaks it.
     pub support: Support,
     /// The suites that it accepts, the preferred first.
-    pub suites: Vec<Suite>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<Accepted>,
     /// Whose preference the order shows, when that was found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
     /// False when the asking broke off: what is not listed is then unknown.
     pub complete: bool,
 }
 
-/// A suite that the server chose.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Suite {
-    /// The suite by number.
-    pub number: u16,
-    /// The parameters of its key exchange, where there are public ones.
-    pub parameters: Option<Parameters>,
+/// A suite that the server chose, with the parameters of its key exchange where they are public.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// Its IANA name.
+    pub suite: Suite,
+    /// The group of an elliptic-curve key exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+    /// Bits of the prime of a Diffie-Hellman key exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dh_bits: Option<usize>,
+    /// Bits of the modulus of an export-grade RSA key exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rsa_bits: Option<usize>,
 }
 
-/// Whose preference counts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+impl Accepted {
+    fn new(suite: u16, parameters: Option<Parameters>) -> Self {
+        let suite = Self { suite: Suite(suite), group: None, dh_bits: None, rsa_bits: None };
+        match parameters {
+            Some(Parameters::Ecdh { group }) => Self { group: Some(Group(group)), ..suite },
+            Some(Parameters::Dh { prime_bits }) => Self { dh_bits: Some(prime_bits), ..suite },
+            Some(Parameters::Rsa { modulus_bits }) => {
+                Self { rsa_bits: Some(modulus_bits), ..suite }
+            }
+            Some(Parameters::Other) | None => suite,
+        }
+    }
+}
+
+/// Whose preference decides on the suite.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// The client's: any order is as good as another.
     Client,
@@ -111,7 +141,7 @@ pub(super) struct SuiteTrack {
     /// What is offered when all of that is refused.
     later: Vec<u16>,
     in_parts: Option<Whole>,
-    chosen: Vec<Suite>,
+    chosen: Vec<Accepted>,
     /// How many of the chosen stand in order, because one hello offered them all.
     in_order: usize,
     order: Option<Order>,
@@ -162,7 +192,7 @@ impl SuiteTrack {
 
     /// The suites by number, as far as they are known.
     pub(super) fn known(&self) -> Vec<u16> {
-        let chosen = self.chosen.iter().map(|suite| suite.number);
+        let chosen = self.chosen.iter().map(|accepted| accepted.suite.0);
         let unsorted = self.open.iter().filter(|_| self.phase == Phase::Sort);
         chosen.chain(unsorted.copied()).collect()
     }
@@ -211,7 +241,7 @@ impl SuiteTrack {
     pub(super) fn into_version(mut self) -> Version {
         self.give_up_sorting();
         Version {
-            number: self.version,
+            version: names::Version(self.version),
             support: self.support.unwrap_or_default(),
             suites: self.chosen,
             order: self.order,
@@ -222,17 +252,15 @@ impl SuiteTrack {
     fn chose(&mut self, hello: &ServerHello, key_exchange: Option<KeyExchange>) {
         self.support = Some(Support::Supported);
         if self.phase == Phase::Reverse {
-            let first = self.chosen.first().map(|suite| suite.number);
+            let first = self.chosen.first().map(|accepted| accepted.suite.0);
             self.order =
                 Some(if first == Some(hello.suite) { Order::Server } else { Order::Client });
             self.end();
             return;
         }
         self.open.retain(|suite| *suite != hello.suite);
-        self.chosen.push(Suite {
-            number: hello.suite,
-            parameters: key_exchange.map(|key_exchange| key_exchange.parameters),
-        });
+        let parameters = key_exchange.map(|key_exchange| key_exchange.parameters);
+        self.chosen.push(Accepted::new(hello.suite, parameters));
         if self.open.is_empty() {
             self.exhausted();
         }
@@ -283,7 +311,7 @@ impl SuiteTrack {
 
     fn give_up_sorting(&mut self) {
         if self.phase == Phase::Sort {
-            let unsorted = self.open.drain(..).map(|number| Suite { number, parameters: None });
+            let unsorted = self.open.drain(..).map(|suite| Accepted::new(suite, None));
             self.chosen.extend(unsorted);
         }
     }
@@ -292,8 +320,8 @@ impl SuiteTrack {
 /// The groups that a server uses.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Groups {
-    /// The groups by number, in the order in which they were chosen.
-    pub numbers: Vec<u16>,
+    /// In the order in which they were chosen.
+    pub list: Vec<Group>,
     /// False when the asking broke off: what is not listed is then unknown.
     pub complete: bool,
 }
@@ -325,11 +353,8 @@ impl GroupTrack {
     }
 
     pub(super) fn curves() -> Self {
-        let on_curves = |suite: &u16| {
-            let name = names::suite(*suite);
-            name.starts_with("TLS_ECDHE_") || name.starts_with("TLS_ECDH_anon_")
-        };
-        let suites = names::suites().filter(on_curves).collect();
+        let on_curves = |suite: &Suite| suite.exchange() == Some(Exchange::Ecdhe);
+        let suites = Suite::all().filter(on_curves).map(|suite| suite.0).collect();
         let curves = GROUPS.iter().copied().filter(|group| *group < FFDHE2048);
         Self::new(TLS_1_2, suites, curves.collect())
     }
@@ -356,7 +381,7 @@ impl GroupTrack {
     pub(super) fn settle(&mut self, said: &Said<'_>) {
         match said {
             Said::Chose(hello, key_exchange) => {
-                self.free |= !names::suite(hello.suite).contains("_ECDSA_");
+                self.free |= !Suite(hello.suite).is_ecdsa();
                 match hello.key_share_group.or_else(|| curve(*key_exchange)) {
                     Some(group) => self.chose(group),
                     None => self.end = Some(End::Broken),
@@ -371,7 +396,8 @@ impl GroupTrack {
     }
 
     pub(super) fn into_groups(self) -> Groups {
-        Groups { numbers: self.chosen, complete: self.end == Some(End::Complete) }
+        let list = self.chosen.into_iter().map(Group).collect();
+        Groups { list, complete: self.end == Some(End::Complete) }
     }
 
     fn chose(&mut self, group: u16) {

@@ -1,7 +1,7 @@
 //! The bodies of a server's handshake messages.
 
 use crate::bytes::Reader;
-use crate::names;
+use crate::names::{Exchange, Suite};
 
 /// A message, by its name, that is not as its RFC says.
 #[derive(Debug)]
@@ -182,17 +182,17 @@ impl KeyExchange {
         Self::read(hello, &mut Reader::new(body)).ok_or(Malformed("ServerKeyExchange"))
     }
 
-    /// The suite's name says what its ServerKeyExchange holds.
+    /// The suite says what its ServerKeyExchange holds.
     fn read(hello: &ServerHello, reader: &mut Reader<'_>) -> Option<Self> {
-        let suite = names::suite(hello.suite);
-        let suite = suite.strip_prefix("TLS_").unwrap_or_default();
-        let is = |prefix| suite.starts_with(prefix);
-        let pre_shared = is("ECDHE_PSK_") || is("DHE_PSK_") || is("PSK_DHE_");
-        if pre_shared {
+        let suite = Suite(hello.suite);
+        let Some(exchange) = suite.exchange() else {
+            return Some(Self { parameters: Parameters::Other, signature_scheme: None });
+        };
+        if suite.has_pre_shared_key() {
             reader.vector16()?;
         }
-        let parameters = if is("ECDHE_") || is("ECDH_anon_") {
-            match reader.u8()? {
+        let parameters = match exchange {
+            Exchange::Ecdhe => match reader.u8()? {
                 NAMED_CURVE => {
                     let group = reader.u16()?;
                     reader.vector8()?;
@@ -201,28 +201,22 @@ impl KeyExchange {
                 EXPLICIT_PRIME => return Some(Self::explicit(ARBITRARY_EXPLICIT_PRIME_CURVES)),
                 EXPLICIT_CHAR2 => return Some(Self::explicit(ARBITRARY_EXPLICIT_CHAR2_CURVES)),
                 _ => return None,
-            }
-        } else if is("DHE_") || is("PSK_DHE_") || is("DH_anon_") {
-            let prime_bits = bits(reader.vector16()?);
-            reader.vector16()?;
-            reader.vector16()?;
-            Parameters::Dh { prime_bits }
-        } else if is("RSA_EXPORT_") {
-            let modulus_bits = bits(reader.vector16()?);
-            reader.vector16()?;
-            Parameters::Rsa { modulus_bits }
-        } else {
-            return Some(Self { parameters: Parameters::Other, signature_scheme: None });
-        };
-        let signed = !pre_shared && !suite.contains("_anon_");
-        Some(Self {
-            parameters,
-            signature_scheme: if signed && hello.version() == 0x0303 {
-                Some(reader.u16()?)
-            } else {
-                None
             },
-        })
+            Exchange::Dhe => {
+                let prime_bits = bits(reader.vector16()?);
+                reader.vector16()?;
+                reader.vector16()?;
+                Parameters::Dh { prime_bits }
+            }
+            Exchange::RsaExport => {
+                let modulus_bits = bits(reader.vector16()?);
+                reader.vector16()?;
+                Parameters::Rsa { modulus_bits }
+            }
+        };
+        let names_scheme = suite.signs_exchange() && hello.version() == 0x0303;
+        let signature_scheme = if names_scheme { Some(reader.u16()?) } else { None };
+        Some(Self { parameters, signature_scheme })
     }
 
     fn explicit(group: u16) -> Self {

@@ -12,14 +12,16 @@ use tlsweep::cert::{
 };
 use tlsweep::failure::{Failure, Kind, Reason, Stage};
 use tlsweep::feed::input::{Line, Place};
+use tlsweep::names::{self, Group, Suite};
 use tlsweep::report::changed::Changed;
 use tlsweep::report::check::Checks;
-use tlsweep::report::enumeration::{Report, Shown, Suite, Support, Version};
+use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Format, Layout};
 use tlsweep::report::quic::Quic;
 use tlsweep::report::record::{Chain, Record, Starttls, Tls, milliseconds};
 use tlsweep::report::schema::{Fields, leaves};
 use tlsweep::tls::drain::{End, ReadEnd};
+use tlsweep::tls::enumerate::{Accepted, Support, Version};
 use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::text::assert_harmless;
 
@@ -303,24 +305,25 @@ fn enumeration(script: &mut Script<'_>) -> Report {
     let support = |script: &mut Script<'_>| -> Support {
         word(script, &["supported", "not_supported", "unknown"])
     };
-    let suite = |script: &mut Script<'_>| Suite {
-        suite: script.text(),
-        group: script.option(Script::text),
+    let group = |script: &mut Script<'_>| Group(script.u16());
+    let accepted = |script: &mut Script<'_>| Accepted {
+        suite: Suite(script.u16()),
+        group: script.option(group),
         dh_bits: script.option(|script| script.u16().into()),
         rsa_bits: None,
     };
     let version = |script: &mut Script<'_>| Version {
-        version: script.text(),
+        version: names::Version(script.u16()),
         support: support(script),
-        suites: script.list(suite),
+        suites: script.list(accepted),
         order: script.option(|script| word(script, &["client", "server"])),
         complete: script.flag(),
     };
     Report {
         versions: script.list(version),
-        curves: texts(script),
+        curves: script.list(group),
         curves_complete: script.flag(),
-        groups: texts(script),
+        groups: script.list(group),
         groups_complete: script.flag(),
         compression: support(script),
         fallback_scsv: support(script),
