@@ -24,6 +24,10 @@ pub const MAX_SHARDS: u64 = 1_000_000;
 /// Lines that a shuffle may hold back.
 pub const MAX_SHUFFLE: u64 = 1_000_000;
 
+/// Bytes that the lines of a shuffle may take: enough for a million short ones. With longer ones it
+/// holds back fewer.
+pub const SHUFFLE_BYTES: usize = 128 << 20;
+
 /// Targets that have started but hold no dial permit: their names are being looked up, or their
 /// address or prefix has reached its limit of connections.
 pub const ASIDE_LIMIT: usize = 1536;
@@ -56,7 +60,7 @@ pub const HOSTS_LIMIT: usize = 128 << 20;
 pub const RESOLVER_CACHE: u64 = 2 << 20;
 
 /// Lookups over TCP at once. Each may hold an answer of up to 64 KiB.
-pub const RESOLVER_TCP: usize = 64;
+pub const RESOLVER_TCP: usize = 448;
 
 /// Bytes of a peer's answer that a record quotes.
 pub const EVIDENCE_LIMIT: usize = 64;

@@ -1,11 +1,11 @@
 //! Input that is not plain UTF-8: UTF-16 by its byte order mark, gzip and zstd by their first bytes.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use encoding_rs_io::DecodeReaderBytes;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 /// Where bytes come from.
 pub(crate) type Bytes = Box<dyn Read + Send>;
@@ -47,8 +47,10 @@ pub(crate) fn decoded(mut source: Bytes, position: &Arc<AtomicU64>) -> io::Resul
     let source = Counted { source, position: Arc::clone(position) };
     let text: Bytes = match encoding {
         Encoding::Utf16 => Box::new(DecodeReaderBytes::new(source)),
-        Encoding::Gzip => decompressed("gzip", MultiGzDecoder::new(source))?,
-        Encoding::Zstd => decompressed("zstd", zstd::Decoder::new(source)?)?,
+        Encoding::Gzip => {
+            decompressed("gzip", Parts::new(source, |source| Ok(GzDecoder::new(source))))?
+        }
+        Encoding::Zstd => decompressed("zstd", Parts::new(source, one_frame))?,
     };
     Ok(Decoded { text, is_counted: true })
 }
@@ -62,6 +64,104 @@ fn decompressed(format: &'static str, decoder: impl Read + Send + 'static) -> io
         Some(Encoding::Utf16) => Box::new(DecodeReaderBytes::new(text)),
         _ => Box::new(text),
     })
+}
+
+fn one_frame<R: BufRead>(source: R) -> io::Result<zstd::Decoder<'static, R>> {
+    Ok(zstd::Decoder::with_buffer(source)?.single_frame())
+}
+
+/// A decoder of one part of a compressed source: a member of gzip, a frame of zstd.
+trait Part: Read {
+    type Source: BufRead;
+
+    /// The source, which stands behind this part once that was read to its end.
+    fn into_source(self) -> Self::Source;
+}
+
+impl<R: BufRead> Part for GzDecoder<R> {
+    type Source = R;
+
+    fn into_source(self) -> R {
+        self.into_inner()
+    }
+}
+
+impl<R: BufRead> Part for zstd::Decoder<'static, R> {
+    type Source = R;
+
+    fn into_source(self) -> R {
+        self.finish()
+    }
+}
+
+/// The parts of a compressed source, one behind the other. Zeros behind a part are passed over, as
+/// gzip(1) does: tapes and file systems fill up with them.
+struct Parts<P: Part> {
+    now: Now<P>,
+    begin: fn(P::Source) -> io::Result<P>,
+}
+
+enum Now<P: Part> {
+    /// In a part.
+    Inside(P),
+    /// In front of a part or of the end.
+    Between(P::Source),
+    /// A part could not be begun.
+    Broken,
+}
+
+impl<P: Part> Parts<P> {
+    fn new<R: Read>(source: R, begin: fn(P::Source) -> io::Result<P>) -> Self
+    where
+        P: Part<Source = BufReader<R>>,
+    {
+        Self { now: Now::Between(BufReader::new(source)), begin }
+    }
+}
+
+impl<P: Part> Read for Parts<P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match std::mem::replace(&mut self.now, Now::Broken) {
+                Now::Inside(mut part) => {
+                    let read = part.read(buffer);
+                    match read {
+                        Ok(0) if !buffer.is_empty() => self.now = Now::Between(part.into_source()),
+                        _ => {
+                            self.now = Now::Inside(part);
+                            return read;
+                        }
+                    }
+                }
+                Now::Between(mut source) => {
+                    let has_more = skip_zeros(&mut source);
+                    if let Ok(true) = has_more {
+                        self.now = Now::Inside((self.begin)(source)?);
+                        continue;
+                    }
+                    self.now = Now::Between(source);
+                    return has_more.map(|_at_the_end| 0);
+                }
+                Now::Broken => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+}
+
+/// Passes over zeros; whether something else comes behind them.
+fn skip_zeros(source: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let bytes = source.fill_buf()?;
+        let length = bytes.len();
+        match bytes.iter().position(|byte| *byte != 0) {
+            Some(zeros) => {
+                source.consume(zeros);
+                return Ok(true);
+            }
+            None if length == 0 => return Ok(false),
+            None => source.consume(length),
+        }
+    }
 }
 
 /// Reads only as many bytes as are needed to recognize the encoding, because somebody may be
@@ -176,8 +276,17 @@ mod tests {
         for inner in [utf16(TEXT, u16::to_le_bytes), utf16(TEXT, u16::to_be_bytes)] {
             assert_eq!(read(&gzip(&inner)).unwrap().0, TEXT);
         }
-        let both = [gzip(b"a\n"), gzip(b"b\n")].concat();
-        assert_eq!(read(&both).unwrap().0, "a\nb\n", "members one behind the other");
+        let frame = |text: &[u8]| zstd::encode_all(text, 1).unwrap();
+        for pack in [&gzip as &dyn Fn(&[u8]) -> Vec<u8>, &frame] {
+            for zeros in [0, 1, 512, 100_000] {
+                let zeros = vec![0; zeros];
+                let parts = [pack(b"a\n"), pack(b""), zeros.clone(), pack(b"b\n"), zeros].concat();
+                assert_eq!(read(&parts).unwrap().0, "a\nb\n", "parts one behind the other");
+            }
+            let junk = [pack(b"a\n"), b"\0\0junk".to_vec()].concat();
+            let error = read(&junk).unwrap_err().to_string();
+            assert!(error.contains("is damaged") || error.contains("is torn"), "{error}");
+        }
     }
 
     #[test]

@@ -44,6 +44,15 @@ pub struct BadLine {
 }
 
 impl Line {
+    /// Bytes of memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let text = match &self.text {
+            Ok(text) => text.capacity(),
+            Err(bad) => bad.echo.capacity() + bad.reason.capacity(),
+        };
+        size_of::<Self>() + text
+    }
+
     /// The text before the first comma; for a line that is not text, its echo.
     pub fn first_field(&self) -> &str {
         match &self.text {

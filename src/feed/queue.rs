@@ -172,10 +172,12 @@ impl Next {
     /// The next line, if it takes no other batch.
     fn line(&mut self) -> Option<Line> {
         let Some(shuffle) = &mut self.shuffle else { return self.batch.next() };
-        for line in self.batch.by_ref() {
-            if let Some(line) = shuffle.swap(line) {
+        loop {
+            if let Some(line) = shuffle.pop_excess() {
                 return Some(line);
             }
+            let Some(line) = self.batch.next() else { break };
+            shuffle.push(line);
         }
         if self.has_ended { shuffle.pop() } else { None }
     }

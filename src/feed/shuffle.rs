@@ -1,6 +1,7 @@
 //! A bounded window of lines that leave it in a random order.
 
 use crate::feed::input::Line;
+use crate::limits::SHUFFLE_BYTES;
 
 /// A window of lines that returns them in random order.
 ///
@@ -9,25 +10,35 @@ use crate::feed::input::Line;
 pub struct Shuffle {
     window: Vec<Line>,
     size: usize,
+    /// Bytes that the lines of the window take.
+    bytes: usize,
     random: fastrand::Rng,
 }
 
 impl Shuffle {
-    /// A window of `size` lines.
+    /// A window of `size` lines, or of fewer if they take more than [`SHUFFLE_BYTES`].
     pub fn new(size: usize, seed: u64) -> Self {
-        Self { window: Vec::new(), size, random: fastrand::Rng::with_seed(seed) }
+        Self { window: Vec::new(), size, bytes: 0, random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// Puts a line into the window; takes one out if the window was full.
-    pub fn swap(&mut self, line: Line) -> Option<Line> {
+    /// Puts a line into the window.
+    pub fn push(&mut self, line: Line) {
+        self.bytes += line.bytes();
         self.window.push(line);
-        if self.window.len() > self.size { self.pop() } else { None }
+    }
+
+    /// Takes a line out of the window if the window holds more than it may.
+    pub fn pop_excess(&mut self) -> Option<Line> {
+        let is_over = self.window.len() > self.size || self.bytes > SHUFFLE_BYTES;
+        if is_over { self.pop() } else { None }
     }
 
     /// Takes a line out of the window, until it is empty.
     pub fn pop(&mut self) -> Option<Line> {
         let length = self.window.len();
-        (length > 0).then(|| self.window.swap_remove(self.random.usize(..length)))
+        let line = (length > 0).then(|| self.window.swap_remove(self.random.usize(..length)))?;
+        self.bytes = self.bytes.saturating_sub(line.bytes());
+        Some(line)
     }
 }
 
@@ -39,7 +50,11 @@ mod tests {
     fn order(size: usize, seed: u64, count: u64) -> Vec<u64> {
         let mut shuffle = Shuffle::new(size, seed);
         let line = |number| Line { place: Place { line: number, number }, text: Ok(String::new()) };
-        let mut lines: Vec<_> = (1..=count).filter_map(|n| shuffle.swap(line(n))).collect();
+        let mut lines = Vec::new();
+        for number in 1..=count {
+            shuffle.push(line(number));
+            lines.extend(shuffle.pop_excess());
+        }
         lines.extend(std::iter::from_fn(|| shuffle.pop()));
         lines.iter().map(|line| line.place.number).collect()
     }
@@ -54,6 +69,24 @@ mod tests {
         assert_eq!(sorted, (1..=1000).collect::<Vec<_>>());
         let in_place = (1..).zip(&shuffled).filter(|(place, number)| place == *number).count();
         assert!(in_place < 50, "{in_place} of 1000 stayed where they were");
+    }
+
+    #[test]
+    fn long_lines_make_the_window_smaller() {
+        let mut shuffle = Shuffle::new(1_000_000, 1);
+        let line = |number, length| Line {
+            place: Place { line: number, number },
+            text: Ok("x".repeat(length)),
+        };
+        let mut left = 0;
+        for number in 1..=20_000 {
+            // Short ones first, or each long one could leave in exchange for a short one.
+            shuffle.push(line(number, if number <= 10_000 { 1 } else { 16_000 }));
+            left += std::iter::from_fn(|| shuffle.pop_excess()).count();
+            assert!(shuffle.window.iter().map(Line::bytes).sum::<usize>() <= SHUFFLE_BYTES);
+        }
+        assert_eq!(left + std::iter::from_fn(|| shuffle.pop()).count(), 20_000);
+        assert_eq!(shuffle.bytes, 0);
     }
 
     #[test]

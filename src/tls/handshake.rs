@@ -4,14 +4,16 @@
 use std::io;
 use std::ptr;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::time_provider::TimeProvider;
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SignatureScheme,
     SupportedCipherSuite,
 };
-use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
+use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -469,13 +471,25 @@ fn client_config(
         Versions::Tls12 => &[&rustls::version::TLS12],
         Versions::Tls13 => &[&rustls::version::TLS13],
     };
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_details(provider, Arc::new(NoClock))
         .with_protocol_versions(versions)?
         .dangerous()
         .with_custom_certificate_verifier(recorder.clone())
         .with_client_cert_resolver(recorder);
     config.resumption = rustls::client::Resumption::disabled();
     Ok(config)
+}
+
+/// The clock of rustls, which stands still. Nothing of ours depends on it: the recorder accepts every
+/// chain, which is judged later, and no session is resumed. The clock that rustls has of its own panics
+/// when the system's clock shows a time before 1970.
+#[derive(Debug)]
+struct NoClock;
+
+impl TimeProvider for NoClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::ZERO))
+    }
 }
 
 /// rustls sends no server name for an address, so an address stands for "none".

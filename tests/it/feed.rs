@@ -226,7 +226,7 @@ fn special_addresses_are_excluded_on_demand() {
 #[test]
 fn max_time_ends_a_sweep_as_sigint_does() {
     let peer = Spec::good().start();
-    let mut run = Tlsweep::json().args(["--max-time", "200ms"]).start();
+    let mut run = Tlsweep::json().args(["--max-time", "2s"]).start();
     run.write(&format!("{}\n", peer.target()));
     let outcome = run.ends_within(AT_ONCE);
     assert_eq!(outcome.code, Some(130), "{}", outcome.stderr);

@@ -31,6 +31,31 @@ fn few_descriptors_bend_the_concurrency() {
 }
 
 #[test]
+fn lists_that_are_open_count_as_descriptors() {
+    let Some(prlimit) = Program::find("prlimit") else {
+        return;
+    };
+    let silent = Spec::script([Step::Hold]).on_all_of_loopback().start();
+    let dir = TempDir::new().unwrap();
+    let list = dir.path().join("list");
+    let port = silent.addr.port();
+    let targets = (0..500).map(|n| format!("127.5.{}.{}:{port}\n", n / 250, n % 250 + 1));
+    std::fs::write(&list, targets.collect::<String>()).unwrap();
+    let empty: Vec<_> = (0..150).map(|n| dir.path().join(n.to_string())).collect();
+    let mut run = Tlsweep::json_under(prlimit.path(), ["--nofile=256:256"]);
+    for path in [&list].into_iter().chain(&empty) {
+        std::fs::File::options().create(true).append(true).open(path).unwrap();
+        run = run.args(["-f".as_ref(), path.as_os_str()]);
+    }
+    let outcome = run.args(["--handshake-timeout", "500ms"]).run("");
+    outcome.assert_complete();
+    assert_eq!(outcome.records.len(), 500);
+    for record in &outcome.records {
+        assert_eq!(verdict(record), "handshake/timeout", "{record:#}");
+    }
+}
+
+#[test]
 fn a_memory_limit_is_kept() {
     let Some(prlimit) = Program::find("prlimit") else {
         return;
@@ -61,11 +86,13 @@ fn a_machine_that_gives_too_little_is_an_error_or_a_smaller_sweep() {
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(dir.path(), everybody).unwrap();
     let descriptors = (4..24).map(|most| format!("--nofile={most}:{most}"));
-    let memory = [64, 80, 96, 112, 128, 192].map(|mib| format!("--as={}", mib << 20));
+    // In small steps: what the allocator reserves at once is a large part of what there is.
+    let memory = (60..240).step_by(4).map(|mib| format!("--as={}", mib << 20));
+    let data = (16..64).step_by(4).map(|mib| format!("--data={}", mib << 20));
     let threads = (1..12).map(|most| format!("--nproc={most}")).filter(|_| may_be_another);
     let peer = Spec::refusing().on_all_of_loopback().start();
     let mut sizes = std::collections::BTreeSet::new();
-    for limit in descriptors.chain(memory).chain(threads) {
+    for limit in descriptors.chain(memory).chain(data).chain(threads) {
         let other = ["--reuid=65534", "--regid=65534", "--clear-groups"];
         let under = [&other[..], &[prlimit.path(), &limit]].concat();
         let run = match may_be_another {

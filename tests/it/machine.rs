@@ -18,6 +18,20 @@ use crate::support::programs::{Program, in_network_namespace, unshare_mounts};
 use crate::support::script::Step;
 use crate::support::served::{showing, stapling};
 
+/// What rustls and we do with the time of day takes it for later than 1970.
+#[test]
+fn a_clock_before_1970_is_an_error_that_names_it() {
+    let Some(faketime) = Program::find("faketime") else {
+        return;
+    };
+    let good = Spec::good().start();
+    let run = Tlsweep::json_under(faketime.path(), ["-f", "@1969-06-01 00:00:00"]);
+    let outcome = run.args([good.target()]).run("");
+    assert_eq!((outcome.code, outcome.records.len()), (Some(2), 0), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("clock"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+}
+
 /// A sweep that goes on for twenty minutes, by its clock: libfaketime moves the time of day and the
 /// monotonic clock.
 #[test]

@@ -65,6 +65,27 @@ fn a_silent_server_is_named_once_with_what_it_cost() {
     );
 }
 
+/// Places for answers over TCP are ours. A name server that answers is not blamed for those that are
+/// held by others.
+#[test]
+fn answers_over_tcp_that_never_come_keep_no_place_from_others() {
+    let server = NameServer::start();
+    let refusing = Spec::refusing().on_all_of_loopback().start();
+    let port = refusing.addr.port();
+    let of = |label: &str, count| -> Vec<_> {
+        (0..count).map(|number| format!("{label}.n{number}.test:{port}")).collect()
+    };
+    let outcome = run(&[&server], "3s")
+        .args(["-4", "-c", "1000"])
+        .sweep([of("never-over-tcp", 300), of("many", 30)].concat());
+    outcome.assert_complete();
+    for record in &outcome.records {
+        let is_answered = record["target"].as_str().unwrap().starts_with("many");
+        let expected = if is_answered { "connect/refused" } else { "resolve/timeout" };
+        assert_eq!(verdict(record), expected, "{record:#}");
+    }
+}
+
 #[test]
 fn names_with_thousands_of_addresses_take_no_memory() {
     let server = NameServer::start();

@@ -113,10 +113,13 @@ fn checks_and_columns() {
 fn limits_in_force() {
     let reference = reference();
     let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
+    let mib = |bytes: usize| format!("{} MiB", bytes >> 20);
     for (what, limit) in [
         ("addresses of a range", format!("2^{}", limits::RANGE_BITS)),
         ("shards of a list", limits::MAX_SHARDS.to_string()),
         ("targets that `--shuffle`", limits::MAX_SHUFFLE.to_string()),
+        ("memory of the targets that `--shuffle`", mib(limits::SHUFFLE_BYTES)),
+        ("read over TCP at once", limits::RESOLVER_TCP.to_string()),
         ("targets that are judged", limits::BULKY_LIMIT.to_string()),
         ("a line of input", kib(limits::LINE_LIMIT)),
         ("a name in the input", kib(limits::UNMAPPED_NAME_LIMIT)),

@@ -191,11 +191,23 @@ fn one_signal_is_enough_beside_a_full_stderr() {
 
 #[test]
 fn a_slow_reader_gets_every_line_after_a_stop() {
+    slow_reader_gets_every_line(false);
+}
+
+#[test]
+fn a_slow_reader_of_a_fifo_gets_every_line_after_a_stop() {
+    slow_reader_gets_every_line(true);
+}
+
+fn slow_reader_gets_every_line(is_output_file: bool) {
     let silent = silent();
     // More lines than a pipe holds, whose first 64 KiB alone take this reader more than a second.
     let input = targets(&silent, 700);
     let (mut reader, stdout) = io::pipe().unwrap();
-    let mut run = Tlsweep::json().args(FAR).stdout(stdout).start();
+    let run = Tlsweep::json().args(FAR);
+    // The name of a pipe that is open is opened as a FIFO is.
+    let run = if is_output_file { run.args(["-o", "/proc/self/fd/1"]) } else { run };
+    let mut run = run.stdout(stdout).start();
     run.write(&(input.join("\n") + "\n"));
     run.has_read_everything();
     run.listens_for_signals();
@@ -248,6 +260,29 @@ fn a_signal_before_the_sweep_ends_it_at_once() {
             assert_eq!(outcome.code, Some(code), "{args:?}: {}", outcome.stderr);
             assert!(outcome.stdout.is_empty(), "{args:?}");
         }
+    }
+}
+
+#[test]
+fn max_time_counts_before_the_sweep_too() {
+    let Some(mkfifo) = Program::find("mkfifo") else {
+        return;
+    };
+    let dir = TempDir::new().unwrap();
+    let fifo = dir.path().join("fifo").to_str().unwrap().to_owned();
+    assert!(mkfifo.run([&fifo]).status.success());
+    let cases: [&[&str]; 5] = [
+        &["-j", "-o", &fifo, "127.0.0.1:1"],
+        &["--exclude", &fifo, "127.0.0.1:1"],
+        &["--status-file", &fifo, "127.0.0.1:1"],
+        &["--dry-run", "-f", "/dev/zero"],
+        &["--dry-run", "0.0.0.0/0"],
+    ];
+    for args in cases {
+        let run = Tlsweep::new().args(["--max-time", "100ms"]).args(args).start();
+        let outcome = run.ends_within(AT_ONCE);
+        assert_eq!(outcome.code, Some(130), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stdout.is_empty(), "{args:?}");
     }
 }
 

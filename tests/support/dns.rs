@@ -2,7 +2,7 @@
 
 mod record;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -44,6 +44,9 @@ pub(crate) struct NameServer {
 #[derive(Default)]
 struct Book {
     asked: Vec<Asked>,
+    /// How often each of them was asked: a server that counts them anew for each question gets slower
+    /// with every name, until it loses questions.
+    counts: HashMap<Asked, usize>,
     /// Names that were ever late, and how many of them are.
     ever_late: HashSet<String>,
     late: usize,
@@ -51,7 +54,7 @@ struct Book {
 }
 
 /// A question: the name in lower case, and the type of the records.
-#[derive(Clone)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 struct Asked {
     name: String,
     kind: u16,
@@ -125,13 +128,16 @@ impl Manner {
     /// Writes a question down; how often it has come by now.
     fn note(&self, query: &Query) -> usize {
         let asked = Asked { name: query.name.clone(), kind: query.kind };
-        self.book.lock().unwrap().asked.push(asked);
-        self.count(query)
+        let mut book = self.book.lock().unwrap();
+        book.asked.push(asked.clone());
+        let count = book.counts.entry(asked).or_default();
+        *count += 1;
+        *count
     }
 
     fn count(&self, query: &Query) -> usize {
-        let is_it = |asked: &&Asked| asked.name == query.name && asked.kind == query.kind;
-        self.book.lock().unwrap().asked.iter().filter(is_it).count()
+        let asked = Asked { name: query.name.clone(), kind: query.kind };
+        self.book.lock().unwrap().counts.get(&asked).copied().unwrap_or_default()
     }
 
     fn label<'a>(&self, query: &'a Query) -> &'a str {
@@ -315,6 +321,8 @@ async fn answer(manner: &Manner, query: &Query, transport: Transport) -> Option<
         "servfail" => Answer::of(SERVER_FAILURE, &[]),
         "refused" => Answer::of(REFUSED, &[]),
         "silent" => return None,
+        "never-over-tcp" if transport == Transport::Tcp => return None,
+        "never-over-tcp" => Answer { truncated: true, ..Answer::default() },
         "slow" => {
             pause(SLOW).await;
             Answer::at_home(query)

@@ -1,8 +1,9 @@
 //! Where the records go: stdout, or the file of `--output`.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::io::ErrorKind::{AlreadyExists, NotFound};
-use std::io::Write;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -11,11 +12,12 @@ use tlsweep::escape::shown;
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::shard::Shard;
 use tlsweep::report::output::checkpoint::Checkpoint;
-use tlsweep::report::output::file::{Kept, OutputFile};
+use tlsweep::report::output::file::OutputFile;
 use tlsweep::report::output::stream::Stream;
 use tlsweep::report::output::{FORMATS, Format, Layout, OnlyFailing, Reader, Silent, Sink};
 
 use crate::cli::{Output, REPORT};
+use crate::progress::Progress;
 use crate::term;
 
 /// Where the records go, their format, and the targets that the file already has.
@@ -26,7 +28,8 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Opens what `output` asks for: `stdout` when it names no file.
+    /// Opens what `output` asks for: stdout when it names no file. `progress` steps aside for what is
+    /// written, and hears how much that is.
     ///
     /// A file is not changed before the first record is written. The records that it already has
     /// must belong to `shard`. With `several` lines per target, the last target of the file may be
@@ -38,7 +41,7 @@ impl Destination {
         output: &Output,
         several: bool,
         (shard, is_one): (Shard, bool),
-        stdout: impl Write + Send + 'static,
+        progress: &Progress,
     ) -> Result<Self> {
         let mut layout = output.layout(several);
         let name = output.format(is_one)?;
@@ -49,6 +52,8 @@ impl Destination {
                 bail!("--resume needs a file to go on with: name one with --output");
             }
             let format = format(name, &layout);
+            let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
+            let stdout = progress.around(File::from(stdout));
             return Ok(Self { sink: Box::new(Stream::new(stdout)), format, done: Done::default() });
         };
         if output.resume && reader.is_none() {
@@ -66,7 +71,7 @@ impl Destination {
             }
             let file = OpenOptions::new().write(true).open(path);
             let file = file.with_context(|| format!("cannot write to {shown}"))?;
-            let sink = Box::new(OutputFile::new(file, Kept::Stream, false, compressed)?);
+            let sink = Box::new(OutputFile::stream(progress.around(file), compressed)?);
             return Ok(Self { sink, format: format(name, &layout), done: Done::default() });
         }
         let file = open_file(path, output.resume)?;
@@ -89,7 +94,7 @@ impl Destination {
                  (chattr -a lifts that)"
             );
         }
-        let sink = OutputFile::new(file, Kept::Bytes(found.whole), is_resumable, compressed)?;
+        let sink = OutputFile::new(file, found.whole, is_resumable, compressed)?;
         Ok(Self { sink: Box::new(sink), format: format(name, &layout), done: found.done })
     }
 }

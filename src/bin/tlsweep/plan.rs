@@ -6,10 +6,9 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::net::UdpSocket;
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use tlsweep::cert::Roots;
@@ -67,7 +66,6 @@ pub(crate) struct Sweep {
     pub(crate) status: Arc<Status>,
     pub(crate) progress: Progress,
     pub(crate) reports: Reports,
-    pub(crate) max_time: Option<Duration>,
     pub(crate) quiet: bool,
     /// There is but one target.
     pub(crate) is_one: bool,
@@ -97,7 +95,7 @@ impl Mode {
         let roots =
             roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
         config.crls = crls::load(&cli.certificates.crls, now, cli.output.quiet)?;
-        let limits = preflight::fit(&mut config);
+        let limits = preflight::fit(&mut config, cli.targets.files.len());
         let selection = cli.targets.selection();
         if cli.targets.dry_run {
             stdio::check_stdout()?;
@@ -138,13 +136,11 @@ impl Sweep {
         let input = open()?;
         let status = Arc::new(Status::new(input.extent(), input.size()));
         let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));
-        let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
-        let stdout = progress.around(std::fs::File::from(stdout));
         let Destination { sink, format, mut done } = Destination::open(
             &cli.output,
             config.all_addresses,
             (selection.shard, is_one),
-            stdout,
+            &progress,
         )?;
         if done.count() > 0 {
             // What can be read twice is compared with the output before the first dial.
@@ -162,7 +158,6 @@ impl Sweep {
         let expected = baseline.filter(|_| is_whole);
         let format = reports.observed(format);
         let shuffle = shuffle(&cli);
-        let max_time = cli.targets.max_time;
         Ok(Self {
             config,
             roots,
@@ -177,7 +172,6 @@ impl Sweep {
             status,
             progress,
             reports,
-            max_time,
             quiet,
             is_one,
         })

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::num::NonZero;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use tlsweep::config::Config;
@@ -63,15 +63,34 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that certificates can be judged by the clock at all.
+///
+/// # Errors
+/// It shows a time that no certificate can have.
+pub(crate) fn check_clock(now: SystemTime) -> Result<()> {
+    if now < SystemTime::UNIX_EPOCH {
+        bail!(
+            "the clock of this machine shows a time before 1970, at which no certificate is valid: \
+             set it (date -s)"
+        );
+    }
+    Ok(())
+}
+
 /// Memory that the limits of the process leave for dials, and the flag of the tighter limit;
 /// everything where there is none.
 fn memory_for_dials() -> (u64, &'static str) {
     let left = MEMORY.map(|(resource, counted, least, flag)| {
         // That the limit can be read was made sure of before.
         let limit = resource.get_soft().unwrap_or(u64::MAX);
+        let reserved = match resource {
+            rlimit::Resource::AS => (arenas() - 1) * ARENA,
+            _ => 0,
+        };
         // Where there is no /proc, nothing is known to be in use: what was sent for at the start is
         // small beside `least`.
-        (limit.saturating_sub(memory(counted).unwrap_or(0)).saturating_sub(least), flag)
+        let used = memory(counted).unwrap_or(0);
+        (limit.saturating_sub(used).saturating_sub(reserved).saturating_sub(least), flag)
     });
     left.into_iter().min().unwrap_or((u64::MAX, "-v"))
 }
@@ -92,12 +111,12 @@ pub(crate) fn memory(name: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Raises the descriptor limit and bends `config` to what it allows; what limits the sweep, a
-/// sentence each with the command that lifts it.
-pub(crate) fn fit(config: &mut Config) -> Vec<String> {
+/// Raises the descriptor limit and bends `config` to what it and `lists` that stay open allow; what
+/// limits the sweep, a sentence each with the command that lifts it.
+pub(crate) fn fit(config: &mut Config, lists: usize) -> Vec<String> {
     let limit = raise_descriptor_limit();
     let loops = useful_loops(config.concurrency).get() as u64;
-    let own = own_descriptors() + RESERVE + (loops - 1) * DESCRIPTORS_OF_A_LOOP;
+    let own = own_descriptors() + RESERVE + lists as u64 + (loops - 1) * DESCRIPTORS_OF_A_LOOP;
     let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX).max(2);
     // A lookup holds a socket too.
     let lookups = config.lookups.min(config.concurrency);
@@ -180,17 +199,26 @@ pub(crate) fn open_descriptors() -> Option<u64> {
 
 /// Arenas of the allocator besides those of the loops: for this thread, the input, the output and the
 /// reports. A thread that shares its arena with a loop waits for it.
-#[cfg(target_env = "gnu")]
-const OTHER_ARENAS: usize = 4;
+const OTHER_ARENAS: u64 = 4;
+
+/// Address space that the allocator of the C library reserves for each arena but the first.
+const ARENA: u64 = 64 << 20;
+
+/// How many arenas the allocator may have. Each reserves address space that is never given back, so
+/// all of them together get a quarter of what a limit leaves free. One arena reserves nothing.
+fn arenas() -> u64 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    // Where the limit is not known, there is none that would be noticed.
+    let limit = rlimit::Resource::AS.get_soft().unwrap_or(u64::MAX);
+    (limit / 4 / ARENA).clamp(1, cores + OTHER_ARENAS)
+}
 
 /// Keeps the allocator of the C library to as many arenas as there are threads that work: left alone
-/// it makes eight a core, each of which reserves 64 MiB of address space and keeps what it had at
-/// its fullest.
+/// it makes eight a core, each of which keeps what it had at its fullest.
 pub(crate) fn bound_arenas() {
     #[cfg(target_env = "gnu")]
     {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let arenas = libc::c_int::try_from(cores + OTHER_ARENAS).unwrap_or(1);
+        let arenas = libc::c_int::try_from(arenas()).unwrap_or(1);
         #[expect(unsafe_code, reason = "a call with two integers, before there are threads")]
         // A refusal leaves the default.
         let _accepted = unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::num::NonZero;
-use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tlsweep::config;
 use tlsweep::deadline::{Clock, within};
 use tlsweep::feed::extent::Extent;
@@ -75,10 +74,8 @@ impl Replay {
         let reports = Reports::open(watch::Settings::of(&mut cli)?)?;
         let status = Arc::new(Status::new(Extent::default(), None));
         let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));
-        let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
-        let stdout = progress.around(std::fs::File::from(stdout));
         let Destination { sink, format, .. } =
-            Destination::open(&cli.output, false, (Shard::WHOLE, false), stdout)?;
+            Destination::open(&cli.output, false, (Shard::WHOLE, false), &progress)?;
         let format = reports.observed(format);
         let reading = Reading { records, review, format, sink, status, quiet };
         Ok(Self { reading, baseline, progress, reports, quiet })

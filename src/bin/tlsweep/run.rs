@@ -1,6 +1,6 @@
 //! One run: the plan, the sweep with its threads for input and output, signals, the exit code.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
     term::start_logs(cli.output.quiet, cli.output.verbose);
     term::bound_panic_reports();
     preflight::check()?;
+    preflight::check_clock(now())?;
     let runtime = runtime::start().context("cannot start the runtime")?;
     let exit = runtime.block_on(run_until_stopped(cli));
     // Does not wait for threads that are blocked in a read or a write.
@@ -58,7 +59,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit> {
 
 /// Listens for signals first, because everything after that may take long.
 async fn run_until_stopped(cli: Cli) -> Result<Exit> {
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen(cli.targets.max_time)?;
     let asked = listen_for_status()?;
     let runtime = Handle::current();
     let quiet = cli.output.quiet;
@@ -117,9 +118,7 @@ fn now() -> SystemTime {
 }
 
 async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<Exit> {
-    let Sweep {
-        config, roots, review, expected, status, progress, reports, max_time, quiet, ..
-    } = plan;
+    let Sweep { config, roots, review, expected, status, progress, reports, quiet, .. } = plan;
     let Sweep { input, selection, shuffle, mut done, format, mut sink, is_one, .. } = plan;
     let clock = Clock::start(now());
     let settings = Settings {
@@ -182,7 +181,7 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
         written.await.map(|written| written.and(ended))
     };
     let (written, signal) = tokio::select! {
-        ended = until_the_end(engine, &mut signals, &stop, (max_time, &status, quiet)) => ended,
+        ended = until_the_end(engine, &mut signals, &stop, (&status, quiet)) => ended,
         () = progress.show() => (None, None),
         () = watch.keep_up() => (None, None),
     };
@@ -204,20 +203,13 @@ async fn until_the_end(
     engine: impl Future<Output = Result<io::Result<()>, oneshot::error::RecvError>>,
     signals: &mut Signals,
     stop: &watch::Sender<Stop>,
-    (max_time, status, quiet): (Option<Duration>, &Status, bool),
+    (status, quiet): (&Status, bool),
 ) -> (Option<io::Result<()>>, Option<Exit>) {
     tokio::pin!(engine);
-    let time_is_up = async {
-        match max_time {
-            Some(limit) => _ = within(limit, pending::<()>()).await,
-            None => pending().await,
-        }
-    };
     let signal = tokio::select! {
         // An error means that the output thread panicked. The panic was already reported.
         written = &mut engine => return (written.ok(), None),
         signal = signals.next() => signal,
-        () = time_is_up => Exit::Interrupted,
     };
     stop.send_replace(Stop::Gently);
     if !quiet {

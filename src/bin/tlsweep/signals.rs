@@ -1,26 +1,31 @@
-//! SIGINT, SIGTERM, SIGHUP and SIGUSR1.
+//! What ends a run from outside: SIGINT, SIGTERM, SIGHUP and the end of `--max-time`. And SIGUSR1.
 
 use std::future::pending;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tlsweep::deadline::within;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::exit::Exit;
 
-/// The signals that end a run. A signal that was ignored when the process began stays ignored, as
+/// The signals that end a run, and the end of its time, which counts as the first SIGINT. A signal that was ignored when the process began stays ignored, as
 /// `nohup` and `trap '' INT` have it.
 pub(crate) struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
+    /// When the time is up, unless something else has ended the run before.
+    end: Option<Instant>,
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Listens from now on, for `max_time` at most.
     ///
     /// # Errors
     /// The system does not let us.
-    pub(crate) fn listen() -> Result<Self> {
+    pub(crate) fn listen(max_time: Option<Duration>) -> Result<Self> {
         // Once somebody listens, a file that has become too large no longer kills the process: the
         // write fails instead, as on a full disk. Nobody has to receive it for that.
         let _unread = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
@@ -32,16 +37,21 @@ impl Signals {
             interrupt: unless_ignored(SignalKind::interrupt())?,
             terminate: unless_ignored(SignalKind::terminate())?,
             hang_up: unless_ignored(SignalKind::hangup())?,
+            end: max_time.map(|limit| Instant::now() + limit),
         })
     }
 
     /// Waits for the next one, and says how it ends the run.
     pub(crate) async fn next(&mut self) -> Exit {
-        tokio::select! {
+        let exit = tokio::select! {
             () = received(&mut self.interrupt) => Exit::Interrupted,
             () = received(&mut self.terminate) => Exit::Terminated,
             () = received(&mut self.hang_up) => Exit::HungUp,
-        }
+            () = reached(self.end) => Exit::Interrupted,
+        };
+        // A second signal means more than the first, but the time is up only once.
+        self.end = None;
+        exit
     }
 }
 
@@ -60,6 +70,17 @@ fn listen(kind: SignalKind) -> Result<Signal> {
 async fn received(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => _ = signal.recv().await,
+        None => pending().await,
+    }
+}
+
+async fn reached(end: Option<Instant>) {
+    match end {
+        Some(end) => {
+            let left = end.saturating_duration_since(Instant::now());
+            // Nothing comes of what is waited for, so this is the end of the wait.
+            _ = within(left, pending::<()>()).await;
+        }
         None => pending().await,
     }
 }

@@ -62,9 +62,12 @@ struct NameServer {
 impl NameServers {
     pub(super) fn new(settings: &Settings) -> Self {
         let count = settings.servers.len();
-        // Each lookup in flight has one descriptor in the budget. Half of them are for UDP sockets.
+        // Each lookup in flight has one descriptor in the budget. At most half of them are for UDP
+        // sockets. All others are for TCP: a lookup has two questions, so that even if all answers come
+        // over TCP and take as long as they may, a question gets a place after two others.
         let sockets = (settings.in_flight.get() / (2 * count.max(1))).min(SOCKETS);
-        let tcp = (settings.in_flight.get() / 4).clamp(1, RESOLVER_TCP);
+        let left = settings.in_flight.get().saturating_sub(sockets * count);
+        let tcp = left.clamp(1, RESOLVER_TCP);
         let tries = u32::try_from(tries(count)).unwrap_or(u32::MAX);
         Self {
             servers: settings.servers.iter().map(|at| NameServer::new(*at, sockets)).collect(),

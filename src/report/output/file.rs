@@ -8,21 +8,22 @@ use crate::report::output::stream::write_most;
 use crate::report::output::zst::Frames;
 use crate::report::output::{Batch, Sink};
 
-/// What of a file is to be kept when it is written to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kept {
-    /// It is a pipe or a device: what it has taken cannot be taken back.
-    Stream,
-    /// So many bytes; whatever comes behind them goes with the first write.
-    Bytes(u64),
+/// What is written to.
+enum Out {
+    /// A pipe or a device: what it has taken cannot be taken back.
+    Stream(Box<dyn Write + Send>),
+    File {
+        file: File,
+        /// Bytes that stay.
+        kept: u64,
+        /// Whether something may lie behind them.
+        has_rest: bool,
+    },
 }
 
 /// A file that whole targets are appended to: what is torn off by an error is taken back.
 pub struct OutputFile {
-    file: File,
-    kept: Kept,
-    /// Whether something may lie behind what is kept.
-    has_rest: bool,
+    out: Out,
     /// Whether a later run may finish what this one does not.
     is_resumable: bool,
     frames: Option<Frames>,
@@ -30,15 +31,28 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Appends to `file`, which is open for that; as frames of zstd if it is to be `compressed`.
+    /// Appends to the first `kept` bytes of `file`, which is open for that; as frames of zstd if it is to
+    /// be `compressed`. Whatever comes behind these bytes goes with the first write.
     ///
     /// Of targets that were not finished nothing is written when the file `is_resumable`.
     ///
     /// # Errors
     /// There is no memory to compress in.
-    pub fn new(file: File, kept: Kept, is_resumable: bool, compressed: bool) -> io::Result<Self> {
+    pub fn new(file: File, kept: u64, is_resumable: bool, compressed: bool) -> io::Result<Self> {
+        Self::of(Out::File { file, kept, has_rest: true }, is_resumable, compressed)
+    }
+
+    /// Writes to a pipe or a device; as frames of zstd if it is to be `compressed`.
+    ///
+    /// # Errors
+    /// There is no memory to compress in.
+    pub fn stream(out: impl Write + Send + 'static, compressed: bool) -> io::Result<Self> {
+        Self::of(Out::Stream(Box::new(out)), false, compressed)
+    }
+
+    fn of(out: Out, is_resumable: bool, compressed: bool) -> io::Result<Self> {
         let frames = compressed.then(Frames::new).transpose()?;
-        Ok(Self { file, kept, has_rest: true, is_resumable, frames, written: 0 })
+        Ok(Self { out, is_resumable, frames, written: 0 })
     }
 
     /// Appends `bytes`; how many of them were written, and why not all. When not all of them fit, the
@@ -48,20 +62,21 @@ impl OutputFile {
         bytes: &[u8],
         keep: impl FnOnce(usize) -> usize,
     ) -> (usize, io::Result<()>) {
-        let Kept::Bytes(kept) = &mut self.kept else {
-            return write_most(&mut self.file, bytes);
+        let (file, kept, has_rest) = match &mut self.out {
+            Out::Stream(out) => return write_most(out, bytes),
+            Out::File { file, kept, has_rest } => (file, kept, has_rest),
         };
-        if std::mem::take(&mut self.has_rest)
-            && let Err(error) = cut(&self.file, *kept)
+        if std::mem::take(has_rest)
+            && let Err(error) = cut(file, *kept)
         {
             return (0, Err(error));
         }
-        let (written, result) = write_most(&mut self.file, bytes);
+        let (written, result) = write_most(file, bytes);
         match result {
             Ok(()) => *kept += bytes.len() as u64,
             // Harmless when this fails too: that the write failed is said, and --resume takes off a
             // torn end.
-            Err(_) => _ = cut(&self.file, *kept + keep(written) as u64),
+            Err(_) => _ = cut(file, *kept + keep(written) as u64),
         }
         (written, result)
     }
@@ -112,17 +127,20 @@ impl Sink for OutputFile {
 
     /// Some file systems tell only now that they have no room.
     fn finish(&mut self) -> io::Result<()> {
-        let is_new = matches!(self.kept, Kept::Stream | Kept::Bytes(0));
+        let is_new = matches!(self.out, Out::Stream(_) | Out::File { kept: 0, .. });
         // A frame at least: programs do not take an empty file for compressed.
         if self.frames.as_ref().is_some_and(|frames| is_new || !frames.is_empty()) {
             self.end_frame()?;
         }
-        let Kept::Bytes(kept) = self.kept else { return self.file.flush() };
+        let (file, kept, has_rest) = match &mut self.out {
+            Out::Stream(out) => return out.flush(),
+            Out::File { file, kept, has_rest } => (file, *kept, has_rest),
+        };
         // Nothing was written behind a torn end, so it is there still.
-        if std::mem::take(&mut self.has_rest) {
-            cut(&self.file, kept)?;
+        if std::mem::take(has_rest) {
+            cut(file, kept)?;
         }
-        match self.file.sync_data() {
+        match file.sync_data() {
             // The file system cannot do that; what it has taken is there nevertheless.
             Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
             synced => synced,

@@ -68,7 +68,7 @@ pub(crate) struct Targets {
     #[arg(long)]
     pub(crate) exclude_special: bool,
 
-    /// Stop as at the first SIGINT when the sweep has lasted that long, up to 1year [default: never]
+    /// Stop as at the first SIGINT when the process has lasted that long, up to 1year [default: never]
     #[arg(long, value_name = "TIME", value_parser = values::max_time)]
     pub(crate) max_time: Option<Duration>,
 
