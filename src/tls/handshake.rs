@@ -4,16 +4,14 @@
 use std::io;
 use std::ptr;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::time_provider::TimeProvider;
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SignatureScheme,
     SupportedCipherSuite,
 };
-use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
+use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -30,7 +28,7 @@ use crate::tls::hello::{Answer, Parameters};
 use crate::tls::ja3s;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
-use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
+use crate::tls::recorder::{NoClock, Recorded, Recorder, Seen, is_offered_scheme};
 use crate::tls::schemes::{SchemeSet, can_sign_for, known_schemes};
 
 /// The cipher suites that are offered, in the order that browsers use.
@@ -478,18 +476,6 @@ fn client_config(
         .with_client_cert_resolver(recorder);
     config.resumption = rustls::client::Resumption::disabled();
     Ok(config)
-}
-
-/// The clock of rustls, which stands still. Nothing of ours depends on it: the recorder accepts every
-/// chain, which is judged later, and no session is resumed. The clock that rustls has of its own panics
-/// when the system's clock shows a time before 1970.
-#[derive(Debug)]
-struct NoClock;
-
-impl TimeProvider for NoClock {
-    fn current_time(&self) -> Option<UnixTime> {
-        Some(UnixTime::since_unix_epoch(Duration::ZERO))
-    }
 }
 
 /// rustls sends no server name for an address, so an address stands for "none".

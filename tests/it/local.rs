@@ -89,10 +89,11 @@ fn a_machine_that_gives_too_little_is_an_error_or_a_smaller_sweep() {
     // In small steps: what the allocator reserves at once is a large part of what there is.
     let memory = (60..240).step_by(4).map(|mib| format!("--as={}", mib << 20));
     let data = (16..64).step_by(4).map(|mib| format!("--data={}", mib << 20));
+    let stack = [64, 128, 256, 512].map(|kib| format!("--stack={}", kib << 10));
     let threads = (1..12).map(|most| format!("--nproc={most}")).filter(|_| may_be_another);
     let peer = Spec::refusing().on_all_of_loopback().start();
     let mut sizes = std::collections::BTreeSet::new();
-    for limit in descriptors.chain(memory).chain(data).chain(threads) {
+    for limit in descriptors.chain(memory).chain(data).chain(stack).chain(threads) {
         let other = ["--reuid=65534", "--regid=65534", "--clear-groups"];
         let under = [&other[..], &[prlimit.path(), &limit]].concat();
         let run = match may_be_another {

@@ -119,7 +119,7 @@ fn limits_in_force() {
         ("shards of a list", limits::MAX_SHARDS.to_string()),
         ("targets that `--shuffle`", limits::MAX_SHUFFLE.to_string()),
         ("memory of the targets that `--shuffle`", mib(limits::SHUFFLE_BYTES)),
-        ("read over TCP at once", limits::RESOLVER_TCP.to_string()),
+        ("answers of name servers that are read", limits::RESOLVER_TCP.to_string()),
         ("targets that are judged", limits::BULKY_LIMIT.to_string()),
         ("a line of input", kib(limits::LINE_LIMIT)),
         ("a name in the input", kib(limits::UNMAPPED_NAME_LIMIT)),

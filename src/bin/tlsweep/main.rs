@@ -37,6 +37,11 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
+    if let Err(error) = preflight::check_stack() {
+        term::error(&error);
+        term::flush();
+        return Exit::Unusable.into();
+    }
     let matches = match cli::Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return term::usage(&error),

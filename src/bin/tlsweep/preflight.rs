@@ -63,6 +63,26 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// Stack that reading the command line takes. Every other thread has a stack of its own size.
+const STACK: u64 = 256 << 10;
+
+/// Makes sure that this thread's stack is large enough to read the command line.
+///
+/// # Errors
+/// It is not.
+pub(crate) fn check_stack() -> Result<()> {
+    let limit =
+        rlimit::Resource::STACK.get_soft().context("cannot read the limits of the process")?;
+    if limit < STACK {
+        bail!(
+            "the limit of the stack is {} KiB; at least {} are needed (ulimit -s)",
+            limit >> 10,
+            STACK >> 10
+        );
+    }
+    Ok(())
+}
+
 /// Makes sure that certificates can be judged by the clock at all.
 ///
 /// # Errors
