@@ -28,6 +28,7 @@ chapters! {
     "quic"
     "politeness"
     "files"
+    "recipes"
     "machines"
     "watching"
     "deadlines"

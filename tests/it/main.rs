@@ -61,6 +61,7 @@ mod process;
 mod proof;
 mod quic;
 mod real;
+mod recipes;
 mod reference;
 mod replay;
 mod report;

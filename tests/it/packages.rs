@@ -26,8 +26,8 @@ const STARTS: &[(&str, &str)] = &[
 
 /// Of bash, and the program that the scripts are about.
 const BUILTINS: &[&str] = &[
-    "cd", "command", "done", "echo", "export", "fi", "for", "local", "mapfile", "printf", "read",
-    "return", "set", "tlsweep", "trap",
+    "cd", "command", "done", "echo", "exit", "export", "fi", "for", "local", "mapfile", "printf",
+    "read", "return", "set", "tlsweep", "trap", "wait",
 ];
 
 #[test]
