@@ -102,8 +102,10 @@ const READING: usize = 20;
 /// Estimated nanoseconds per comparison of a name with a base; each byte of the name adds one.
 const COMPARING: usize = 70;
 
-/// The bases of a list of subtrees. None has a minimum or a maximum (RFC 5280).
+/// The bases of a list of subtrees. None has a minimum or a maximum (RFC 5280), but some CAs write
+/// the minimum of 0 that every subtree has.
 fn subtrees(list: Option<Element<'_>>) -> Option<Vec<Name<'_>>> {
+    const MINIMUM: u8 = 0x80;
     let mut bases = Vec::new();
     let mut list = Reader::new(list.map_or(&[], |list| list.value));
     while !list.is_empty() {
@@ -112,6 +114,8 @@ fn subtrees(list: Option<Element<'_>>) -> Option<Vec<Name<'_>>> {
         let is_directory = base.tag & 0x1f == kind::DIRECTORY;
         (!is_directory || Reader::new(base.value).expect(tag::SEQUENCE).is_some()).then_some(())?;
         bases.push(Name::new(base));
+        let minimum = subtree.expect(MINIMUM);
+        minimum.is_none_or(|minimum| minimum.value == [0]).then_some(())?;
         subtree.is_empty().then_some(())?;
     }
     Some(bases)
@@ -145,8 +149,9 @@ fn matches(name: &Name<'_>, base: &Name<'_>, subtrees: Subtrees) -> Option<bool>
         // obeyed, whether they permit or exclude.
         kind::DNS if has_empty_label(value) => return None,
         kind::DNS => is_below(value, base) || subtrees == Subtrees::Excluded && covers(value, base),
-        kind::EMAIL => matches_email(value, base),
-        kind::URI => host(value).is_some_and(|host| matches_host(host, base)),
+        // Neither is obeyed by a name without a host (RFC 5280, section 4.2.1.10).
+        kind::EMAIL => matches_email(value, base)?,
+        kind::URI => matches_host(host(value)?, base),
         kind::ADDRESS => matches_address(value, base),
         kind::DIRECTORY => value.starts_with(base),
         _ => return None,
@@ -179,20 +184,19 @@ fn covers(wildcard: &[u8], base: &[u8]) -> bool {
         .is_some_and(|(wildcard, parent)| wildcard.eq_ignore_ascii_case(parent))
 }
 
-/// Whether a mailbox matches the base: a mailbox, a host, or all hosts below `.host`.
-fn matches_email(name: &[u8], base: &[u8]) -> bool {
+/// Whether a mailbox matches the base: a mailbox, a host, or all hosts below `.host`. `None` when
+/// it is no mailbox.
+fn matches_email(name: &[u8], base: &[u8]) -> Option<bool> {
     let at = |text: &[u8]| text.iter().rposition(|&byte| byte == b'@');
-    let Some((local, host)) = at(name).and_then(|at| name.split_at_checked(at)) else {
-        return false;
-    };
+    let (local, host) = at(name).and_then(|at| name.split_at_checked(at))?;
     let host = host.get(1..).unwrap_or_default();
-    match at(base).and_then(|at| base.split_at_checked(at)) {
+    Some(match at(base).and_then(|at| base.split_at_checked(at)) {
         Some((base_local, base_host)) => {
             (base_local.is_empty() || base_local == local)
                 && base_host.get(1..).is_some_and(|base| base.eq_ignore_ascii_case(host))
         }
         None => matches_host(host, base),
-    }
+    })
 }
 
 /// Whether a host matches the base: that host, or all hosts below `.host`.
@@ -225,6 +229,7 @@ fn matches_address(address: &[u8], base: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::der::write;
     use super::*;
 
     #[test]
@@ -255,6 +260,31 @@ mod tests {
     }
 
     #[test]
+    fn what_names_no_host_is_compared_with_nothing() {
+        for kind in [kind::EMAIL, kind::URI] {
+            let [name, base] =
+                ["urn:isbn:1", "example.com"].map(|text| Name { kind, value: text.as_bytes().into() });
+            for subtrees in [Subtrees::Permitted, Subtrees::Excluded] {
+                assert_eq!(matches(&name, &base, subtrees), None, "{kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_minimum_of_nothing_limits_nothing() {
+        let subtree = |bounds: &[u8]| {
+            let parts: [&[u8]; 2] = [&write(0x82, &[b"example.com"]), bounds];
+            let list = write(tag::context(0), &[&write(tag::SEQUENCE, &parts)]);
+            let element = Reader::new(&list).element();
+            subtrees(element).map(|bases| bases.len())
+        };
+        assert_eq!(subtree(&[]), Some(1));
+        assert_eq!(subtree(&[0x80, 1, 0]), Some(1));
+        assert_eq!(subtree(&[0x80, 1, 1]), None);
+        assert_eq!(subtree(&[0x81, 1, 5]), None);
+    }
+
+    #[test]
     fn a_wildcard_is_excluded_with_what_it_stands_for() {
         assert!(covers(b"*.example.com", b"www.Example.com"));
         assert!(!covers(b"*.example.com", b"a.www.example.com"));
@@ -264,12 +294,12 @@ mod tests {
     #[test]
     fn emails_uris_and_addresses() {
         for (name, base, expected) in [
-            ("a@example.com", "a@example.com", true),
-            ("A@example.com", "a@example.com", false),
-            ("a@example.com", "EXAMPLE.com", true),
-            ("a@www.example.com", "example.com", false),
-            ("a@www.example.com", ".example.com", true),
-            ("nobody", "example.com", false),
+            ("a@example.com", "a@example.com", Some(true)),
+            ("A@example.com", "a@example.com", Some(false)),
+            ("a@example.com", "EXAMPLE.com", Some(true)),
+            ("a@www.example.com", "example.com", Some(false)),
+            ("a@www.example.com", ".example.com", Some(true)),
+            ("nobody", "example.com", None),
         ] {
             let matched = matches_email(name.as_bytes(), base.as_bytes());
             assert_eq!(matched, expected, "{name} {base}");
