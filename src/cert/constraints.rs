@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn what_names_no_host_is_compared_with_nothing() {
         for kind in [kind::EMAIL, kind::URI] {
-            let [name, base] =
-                ["urn:isbn:1", "example.com"].map(|text| Name { kind, value: text.as_bytes().into() });
+            let [name, base] = ["urn:isbn:1", "example.com"]
+                .map(|text| Name { kind, value: text.as_bytes().into() });
             for subtrees in [Subtrees::Permitted, Subtrees::Excluded] {
                 assert_eq!(matches(&name, &base, subtrees), None, "{kind}");
             }

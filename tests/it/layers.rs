@@ -212,7 +212,7 @@ fn imported(module: &str, text: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code = code.collect::<Vec<_>>().join("\n");
-    for (keyword, start) in [("crate::", ""), ("super::", module)] {
+    for (keyword, start) in [("crate::", ""), ("super::", module), ("self::", module)] {
         let places = code.match_indices(keyword).map(|(place, _)| place);
         for place in places.filter(|place| !code[..*place].ends_with("super::")) {
             let (mut rest, mut from) = (&code[place..], start);
@@ -258,8 +258,10 @@ fn tree<'a>(text: &'a str, prefix: &str, paths: &mut BTreeSet<String>) -> &'a st
     }
 }
 
+/// The code of a file, whose own unit tests stand at its end. Tests in a file of their own are only
+/// declared, and code may follow.
 fn without_tests(text: &str) -> &str {
-    text.split_once("#[cfg(test)]\nmod tests").map_or(text, |(code, _)| code)
+    text.split_once("#[cfg(test)]\nmod tests {").map_or(text, |(code, _)| code)
 }
 
 #[test]
