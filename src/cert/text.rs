@@ -39,7 +39,9 @@ const ELEMENT: usize = 5;
 
 /// The bytes of a line that a text takes as an element of a list.
 pub(super) fn element_length(text: &str) -> usize {
-    written_length(text) + ELEMENT
+    // CSV writes a blank in an element as `\x20`.
+    let blanks = text.bytes().filter(|byte| *byte == b' ').count();
+    written_length(text) + 3 * blanks + ELEMENT
 }
 
 /// As many of the texts as fit into `limit` bytes of a line, each of them cut at `each` bytes. A

@@ -183,17 +183,42 @@ fn as_it_is(value: &[u8]) -> Option<&[u8]> {
     (begins_well && text.iter().all(is_harmless)).then_some(text)
 }
 
-/// Text as it is but for what would break a line, arrays joined by blanks, the rest as JSON.
+/// Text as it is but for what would break a line, arrays joined by blanks, the rest as JSON. A blank in
+/// an element is escaped, so that it parts no element in two.
 fn text(value: &Value) -> serde_json::Result<String> {
     match value {
         Value::String(text) => Ok(escaped(text)),
         Value::Array(items) => {
-            Ok(items.iter().map(text).collect::<serde_json::Result<Vec<_>>>()?.join(" "))
+            // What is JSON has its own quotation marks.
+            let element = |item: &Value| match item {
+                Value::String(element) => Ok(escaped(element).replace(' ', r"\x20")),
+                item => text(item),
+            };
+            Ok(items.iter().map(element).collect::<serde_json::Result<Vec<_>>>()?.join(" "))
         }
         other => {
             let mut out = Vec::new();
             other.serialize(&mut json::serializer(&mut out))?;
             Ok(String::from_utf8_lossy(&out).into_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_blank_inside_an_element_is_not_one_between_two() {
+        for (array, cell) in [
+            (json!(["a b", "c"]), r"a\x20b c"),
+            (json!(["a", "b", "c"]), "a b c"),
+            (json!([{"subject": "CN=a b"}]), r#"{"subject":"CN=a b"}"#),
+            (json!("a b"), "a b"),
+        ] {
+            assert_eq!(text(&array).unwrap(), cell);
         }
     }
 }
