@@ -47,6 +47,10 @@ pub const SHARD_TARGETS: NonZero<usize> = NonZero::new(1024).unwrap();
 /// address. Connections of `--enumerate` and other follow-ups are not counted.
 pub const MAX_CONNECTIONS: usize = 32;
 
+/// Connections of `--enumerate` and other follow-ups that check whether a close is a refusal. A server
+/// that refuses everything by closing takes 70 or fewer.
+pub const MAX_CONTROLS: usize = 96;
+
 /// With `--all-addresses`, the addresses of one name that get a line each.
 pub const ADDRESSES_LIMIT: NonZero<usize> = NonZero::new(64).unwrap();
 

@@ -8,8 +8,10 @@ use tokio::time::Instant;
 use crate::cert::Examined;
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
+use crate::names;
 use crate::quic::VersionProbe;
 use crate::tls::drain::ReadEnd;
+use crate::tls::enumerate::UNRELATED_ALERTS;
 use crate::tls::handshake::{Agreed, Hello};
 use crate::tls::hello::Answer;
 use crate::tls::legacy::ClientHello;
@@ -17,6 +19,12 @@ use crate::tls::recorder::Seen;
 
 /// The name of alert 120, with which a server refuses every protocol of the ALPN extension.
 const NO_APPLICATION_PROTOCOL: &str = "no_application_protocol";
+
+/// The content type of a record that holds an alert.
+const ALERT: u8 = 21;
+
+/// close_notify and internal_error: a server may refuse with them, and it may as well be overloaded.
+const WORDLESS_ALERTS: [u8; 2] = [0, 80];
 
 /// What to say over a connection once TLS may begin.
 #[derive(Clone, Debug)]
@@ -84,6 +92,8 @@ pub struct Attempt {
     /// What the first read of the answer to raw bytes brought, at most
     /// [`FIRST_READ_LIMIT`](crate::limits::FIRST_READ_LIMIT) bytes, or the datagram that answered.
     pub first_read: Vec<u8>,
+    /// Whether the peer's close was shown to be its answer to what the hello offers.
+    pub is_refusal: bool,
     /// Whether that answer shows something that rustls cannot speak.
     pub is_beyond_rustls: bool,
     /// What came after the handshake.
@@ -138,6 +148,7 @@ impl Attempt {
             examined: None,
             answer: None,
             first_read: Vec::new(),
+            is_refusal: false,
             is_beyond_rustls: false,
             read: None,
             is_answered: false,
@@ -186,6 +197,51 @@ impl Attempt {
         let alert = self.result.as_ref().err().and_then(|failure| failure.alert.as_deref());
         alert == Some(NO_APPLICATION_PROTOCOL)
             && self.hello().is_some_and(|hello| hello.alpn.is_offered())
+    }
+
+    /// Whether the peer chose from the hello.
+    pub fn has_chosen(&self) -> bool {
+        match &self.answer {
+            Some(answer) => answer.server_hello().is_some(),
+            None => self.saw_hello || self.agreed.is_some(),
+        }
+    }
+
+    /// Whether the peer ended the connection without a word on what the hello offers. An alert such as
+    /// internal_error is no such word.
+    pub fn is_dropped(&self) -> bool {
+        let is_cut = match self.speech {
+            // Some servers look for a certificate only after their ServerHello.
+            Speech::Handshake(_) => self.has_chain,
+            _ => self.has_chosen(),
+        };
+        let is_closed = self.failed(Stage::Handshake, &[Kind::Eof, Kind::Reset]);
+        !is_cut && (is_closed || self.alert().is_some_and(|alert| WORDLESS_ALERTS.contains(&alert)))
+    }
+
+    /// Whether the peer answered with an alert that blames what the hello offers.
+    pub fn is_said(&self) -> bool {
+        self.alert().is_some_and(|alert| {
+            !WORDLESS_ALERTS.contains(&alert) && !UNRELATED_ALERTS.contains(&alert)
+        })
+    }
+
+    /// Whether the peer refused what the hello offers.
+    pub fn is_refused(&self) -> bool {
+        self.is_refusal || self.is_said()
+    }
+
+    /// The number of the alert that came instead of an answer.
+    fn alert(&self) -> Option<u8> {
+        match (&self.answer, self.first_read.as_slice(), &self.result) {
+            (Some(answer), ..) => answer.alert.map(|alert| alert.description),
+            (None, [ALERT, _, _, 0, 2, _, alert], _) => Some(*alert),
+            (None, _, Err(failure)) => {
+                let name = failure.alert.as_deref()?;
+                (0..=u8::MAX).find(|number| names::alert(*number) == name)
+            }
+            _ => None,
+        }
     }
 
     /// Whether TLS of whatever version may be spoken at the other end.

@@ -1,9 +1,11 @@
 //! Facts that need connections of their own: one provider per file, one row each in [`ROWS`].
 //!
 //! A provider does no I/O. It says what to send next, and is given the outcome. The driver in this
-//! file runs all of them under `--per-host`, the rate and the target's deadline.
+//! file runs all of them under `--per-host`, the rate and the target's deadline. It also finds out which
+//! closes are refusals: [`Attempt::is_refused`] is the only "no" that a provider may conclude from.
 
 mod certificates;
+mod closes;
 mod enumeration;
 mod jarm;
 mod quic;
@@ -11,10 +13,13 @@ mod quic;
 pub use certificates::{Found, Shown};
 pub use quic::Quic;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
+
+use closes::{Closes, Evidence, Turn};
 
 use super::connection::Context;
 use super::{Attempt, Dial, Patience, Prober, Speech, Visit};
@@ -64,6 +69,9 @@ trait Follow: Send {
         false
     }
 
+    /// Takes back what was concluded from closes: the server was seen to close whatever the hello says.
+    fn doubt_closes(&mut self);
+
     /// Adds the findings to `facts`. Whatever was not settled stays unknown.
     fn into_facts(self: Box<Self>, facts: &mut Facts);
 }
@@ -94,6 +102,17 @@ pub(super) fn without_tls(config: &Config) -> Facts {
     facts
 }
 
+impl Visit<'_> {
+    /// Counts the cost of a connection. Connections that waited at the same time stop the target's clock
+    /// only once: it already stood still until `stood_until`. Returns until when it stands still now.
+    fn account(&mut self, settled: &Settled, stood_until: Instant) -> Instant {
+        self.attempts.push_apart(&settled.attempt);
+        let (from, to) = settled.waited;
+        self.context.stand_still(to.saturating_duration_since(from.max(stood_until)));
+        stood_until.max(to)
+    }
+}
+
 /// The outcome of one connection of a follow-up.
 struct Settled {
     number: usize,
@@ -117,20 +136,37 @@ impl Prober {
             hello: standing.unwrap_or_else(|| visit.plan.full_hello()),
             versions: self.client.versions(),
         };
-        for row in ROWS.iter().filter(|row| (row.is_wanted)(&self.config)) {
-            let mut provider = (row.make)(&start);
-            self.drive(provider.as_mut(), address, visit).await;
+        let rows = ROWS.iter().filter(|row| (row.is_wanted)(&self.config));
+        let mut providers: Vec<_> = rows.map(|row| (row.make)(&start)).collect();
+        let mut closes = Closes::after(visit.attempts.all());
+        for provider in &mut providers {
+            self.drive(provider.as_mut(), address, &mut closes, visit).await;
+        }
+        for mut provider in providers {
+            if closes.are_chance() {
+                provider.doubt_closes();
+            }
             provider.into_facts(&mut facts);
         }
         facts
     }
 
-    async fn drive(&self, provider: &mut dyn Follow, address: SocketAddr, visit: &mut Visit<'_>) {
+    async fn drive(
+        &self,
+        provider: &mut dyn Follow,
+        address: SocketAddr,
+        closes: &mut Closes,
+        visit: &mut Visit<'_>,
+    ) {
         let mut under_way = FuturesUnordered::new();
+        // They are checked when nothing else is under way, so that nothing comes between.
+        let mut dropped = VecDeque::new();
         let mut number = 0;
         let mut stood_until = Instant::now();
         loop {
-            while under_way.len() < self.config.per_host.get() && !visit.context.deadline.is_over()
+            while dropped.is_empty()
+                && under_way.len() < self.config.per_host.get()
+                && !visit.context.deadline.is_over()
             {
                 // One connection uses the target's own slot; more need a slot each.
                 let slot = match under_way.is_empty() {
@@ -147,19 +183,61 @@ impl Prober {
                 under_way.push(self.attempt_apart(number, dial, slot, visit.context));
                 number += 1;
             }
-            let Some(mut settled) = under_way.next().await else {
-                break;
+            let (number, mut attempt) = match under_way.next().await {
+                Some(settled) => {
+                    stood_until = visit.account(&settled, stood_until);
+                    closes.note(&settled.attempt);
+                    if settled.attempt.is_dropped() {
+                        dropped.push_back((settled.number, settled.attempt));
+                        continue;
+                    }
+                    (settled.number, settled.attempt)
+                }
+                None => {
+                    let Some((number, closed)) = dropped.pop_front() else {
+                        break;
+                    };
+                    (number, Box::pin(self.check(closed, closes, visit)).await)
+                }
             };
             if provider.judges() {
-                self.judge_attempt(&mut settled.attempt, visit.context.identity);
+                self.judge_attempt(&mut attempt, visit.context.identity);
             }
-            provider.settle(settled.number, &settled.attempt);
-            visit.attempts.push_apart(&settled.attempt);
-            // Connections that waited at the same time stop the target's clock only once.
-            let (from, to) = settled.waited;
-            visit.context.stand_still(to.saturating_duration_since(from.max(stood_until)));
-            stood_until = stood_until.max(to);
+            provider.settle(number, &attempt);
         }
+    }
+
+    /// Finds out whether a close is a refusal. Returns the attempt with the outcome that counts: that of
+    /// its repetition, if that was answered.
+    async fn check(
+        &self,
+        mut closed: Attempt,
+        closes: &mut Closes,
+        visit: &mut Visit<'_>,
+    ) -> Attempt {
+        let Some((control, turns)) = closes.check() else {
+            return closed;
+        };
+        for turn in turns {
+            if visit.context.deadline.is_over() {
+                return closed;
+            }
+            let speech = match turn {
+                Turn::Control => control.clone(),
+                Turn::Question => closed.speech.clone(),
+            };
+            let dial = Dial { address: closed.address, speech, patience: Patience::Whole };
+            let made = self.attempt_apart(0, dial, None, visit.context).await;
+            visit.account(&made, made.waited.0);
+            match (closes.settle(*turn, &made.attempt), turn) {
+                (Evidence::Refusal, _) => {}
+                (Evidence::Chance, Turn::Question) => return made.attempt,
+                (Evidence::Chance, Turn::Control) | (Evidence::Nothing, _) => return closed,
+            }
+        }
+        closes.are_refusals();
+        closed.is_refusal = true;
+        closed
     }
 
     /// One connection beside others, with a handshake limit of its own.

@@ -6,6 +6,7 @@
 
 mod track;
 
+pub(crate) use track::UNRELATED_ALERTS;
 pub use track::{Accepted, Groups, Order, Version};
 
 use schemars::JsonSchema;
@@ -33,9 +34,10 @@ pub enum Support {
 pub enum Outcome<'a> {
     /// The server said this, even if its flight was then cut short.
     Answered(&'a Answer),
-    /// The server closed or reset the connection without a word: how some of them refuse.
+    /// The server closed or reset the connection without a word, and that was shown to be how it
+    /// refuses.
     Closed,
-    /// A deadline expired, there was no connection, or the answer was not TLS.
+    /// A deadline expired, there was no connection, it was lost, or the answer was not TLS.
     Silent,
 }
 
@@ -197,6 +199,17 @@ impl Enumeration {
                 && track.is_in_parts()
             {
                 track.rejoin();
+            }
+        }
+    }
+
+    /// Takes back what was concluded from closes.
+    pub fn doubt_closes(&mut self) {
+        for line in &mut self.lines {
+            match &mut line.track {
+                Track::Suites(track) => track.doubt_closes(),
+                Track::Groups(track) => track.doubt_closes(),
+                Track::Fallback(_) => {}
             }
         }
     }

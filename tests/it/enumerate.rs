@@ -1,5 +1,7 @@
 //! `--enumerate`: what a server speaks, held against what sslscan says of it.
 
+mod drops;
+
 use std::collections::BTreeSet;
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm};

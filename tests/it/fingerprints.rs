@@ -10,6 +10,7 @@ use md5::{Digest as _, Md5};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
 use serde_json::Value;
 use sha2::Sha256;
+use tlsweep::limits::MAX_CONTROLS;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -149,7 +150,8 @@ fn jarm_is_that_of_pyjarm() {
         for host in ["localhost", "127.0.0.1"] {
             let (jarm, attempts) = jarm(host, port);
             assert_eq!(jarm, pyjarm(&python, host, port), "{host}");
-            assert_eq!(attempts, 11, "{host} {port} {jarm}");
+            // More than one for each hello where a server refuses one by closing.
+            assert!((11..=11 + MAX_CONTROLS as u64).contains(&attempts), "{host} {port} {jarm}");
             found.insert(jarm);
         }
     }

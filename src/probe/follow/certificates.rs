@@ -6,7 +6,6 @@
 
 use super::{Facts, Follow, Row};
 use crate::cert::Examined;
-use crate::failure::{Kind, Stage};
 use crate::probe::{Attempt, Speech};
 use crate::signature::Proof;
 use crate::tls::enumerate::PATIENCE;
@@ -21,6 +20,7 @@ pub(super) const ROW: Row = Row {
             left: SchemeSet::usable(start.versions),
             is_under_way: false,
             silences: 0,
+            by_close: false,
             found: Found::default(),
         })
     },
@@ -55,6 +55,8 @@ struct Certificates {
     is_under_way: bool,
     /// Without an answer, one after the other.
     silences: u8,
+    /// Whether the refusal that ended the asking was a close.
+    by_close: bool,
     found: Found,
 }
 
@@ -74,7 +76,8 @@ impl Follow for Certificates {
     fn settle(&mut self, _number: usize, attempt: &Attempt) {
         self.is_under_way = false;
         let Some(examined) = &attempt.examined else {
-            if attempt.failed(Stage::Handshake, &[Kind::Alert, Kind::Eof, Kind::Reset]) {
+            if attempt.is_refused() {
+                self.by_close |= attempt.is_refusal;
                 // A server that showed nothing at all may speak only what rustls cannot.
                 self.end(!self.found.certificates.is_empty());
             } else {
@@ -82,7 +85,6 @@ impl Follow for Certificates {
             }
             return;
         };
-        self.silences = 0;
         let seen = &attempt.seen;
         let is_new = self
             .found
@@ -98,14 +100,21 @@ impl Follow for Certificates {
         }
         match seen.signature_scheme.and_then(scheme_of_number) {
             Some(scheme) if self.left.contains(scheme) => {
+                self.silences = 0;
                 self.left = self.left.without_key_of(scheme);
                 if self.left.is_empty() {
                     self.found.is_complete = true;
                 }
             }
-            // It shows the same whatever it is asked for, or broke off before it signed.
+            // It broke off before it signed.
+            _ if attempt.result.is_err() && seen.signature_scheme.is_none() => self.silences += 1,
+            // It shows the same whatever it is asked for.
             _ => self.end(!is_new),
         }
+    }
+
+    fn doubt_closes(&mut self) {
+        self.found.is_complete &= !self.by_close;
     }
 
     fn into_facts(self: Box<Self>, facts: &mut Facts) {

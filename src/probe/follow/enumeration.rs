@@ -1,7 +1,6 @@
 //! `--enumerate`: everything that a server speaks, a hello at a time.
 
 use super::{Facts, Follow, Row};
-use crate::failure::{Kind, Stage};
 use crate::probe::{Attempt, Speech};
 use crate::tls::enumerate::{Enumeration, Outcome, Probe};
 
@@ -31,6 +30,10 @@ impl Follow for Enumerating {
         }
     }
 
+    fn doubt_closes(&mut self) {
+        self.enumeration.doubt_closes();
+    }
+
     fn into_facts(self: Box<Self>, facts: &mut Facts) {
         facts.enumeration = Some(Box::new(self.enumeration.into_findings()));
     }
@@ -38,10 +41,8 @@ impl Follow for Enumerating {
 
 fn outcome(attempt: &Attempt) -> Outcome<'_> {
     match attempt.answer.as_deref() {
-        Some(answer) if answer.server_hello().is_some() || answer.alert.is_some() => {
-            Outcome::Answered(answer)
-        }
-        _ if attempt.failed(Stage::Handshake, &[Kind::Eof, Kind::Reset]) => Outcome::Closed,
+        _ if attempt.is_refusal => Outcome::Closed,
+        Some(answer) if attempt.has_chosen() || attempt.is_said() => Outcome::Answered(answer),
         _ => Outcome::Silent,
     }
 }

@@ -23,6 +23,8 @@ struct Asking {
     asked: usize,
     answers: [Option<Answer>; HELLOS],
     settled: usize,
+    /// Whether one of these outcomes is a close.
+    by_close: bool,
     /// The original gives up when one hello meets silence.
     is_silent: bool,
 }
@@ -36,6 +38,7 @@ impl Asking {
             asked: 0,
             answers: Default::default(),
             settled: 0,
+            by_close: false,
             is_silent: false,
         }
     }
@@ -54,11 +57,18 @@ impl Follow for Asking {
     fn settle(&mut self, number: usize, attempt: &Attempt) {
         if attempt.failed(Stage::Handshake, &[Kind::Timeout]) {
             self.is_silent |= attempt.times.handshake.is_some_and(|took| took >= self.patience);
-        } else if !attempt.failed(Stage::Connect, &[Kind::Timeout]) && !attempt.is_local_failure() {
+        } else if !attempt.is_dropped() && attempt.is_connected() || attempt.is_refusal {
             self.settled += 1;
+            self.by_close |= attempt.is_refusal;
             if let Some(answer) = self.answers.get_mut(number) {
                 *answer = Answer::read(&attempt.first_read);
             }
+        }
+    }
+
+    fn doubt_closes(&mut self) {
+        if self.by_close {
+            self.settled = 0;
         }
     }
 

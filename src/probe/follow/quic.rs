@@ -64,6 +64,10 @@ impl Follow for Asking {
         };
     }
 
+    fn doubt_closes(&mut self) {
+        // There are none over UDP.
+    }
+
     fn into_facts(self: Box<Self>, facts: &mut Facts) {
         facts.quic = self.found;
     }

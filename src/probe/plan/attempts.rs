@@ -72,6 +72,11 @@ impl Attempts {
         self.list.get(self.try_start..).unwrap_or_default()
     }
 
+    /// Every attempt but those of follow-ups.
+    pub(crate) fn all(&self) -> &[Attempt] {
+        &self.list
+    }
+
     /// The address of the latest connection that was made.
     pub(crate) fn connected_address(&self) -> Option<SocketAddr> {
         let mut latest = self.list.iter().rev();

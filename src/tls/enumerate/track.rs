@@ -26,7 +26,7 @@ static ALL_SUITES: LazyLock<Vec<u16>> = LazyLock::new(|| {
 const PROTOCOL_VERSION: u8 = 70;
 
 /// access_denied, user_canceled and unrecognized_name: alerts that do not depend on the offer.
-const UNRELATED_ALERTS: [u8; 3] = [49, 90, 112];
+pub(crate) const UNRELATED_ALERTS: [u8; 3] = [49, 90, 112];
 
 /// The first of the groups that are no curves.
 const FFDHE2048: u16 = 256;
@@ -39,6 +39,11 @@ impl Offer {
             _ => &[NULL_COMPRESSION],
         };
         Self { version, suites, groups: groups.to_vec(), compressions }
+    }
+
+    /// Whether the server may choose this.
+    fn contains(&self, hello: &ServerHello) -> bool {
+        self.suites.contains(&hello.suite) && hello.version() <= self.version
     }
 }
 
@@ -60,9 +65,7 @@ impl<'a> Said<'a> {
             Outcome::Silent => return Self::Nothing,
         };
         match (answer.hello.as_ref().or(answer.retry.as_ref()), answer.alert) {
-            (Some(hello), _) if offer.suites.contains(&hello.suite) => {
-                Self::Chose(hello, answer.key_exchange)
-            }
+            (Some(hello), _) if offer.contains(hello) => Self::Chose(hello, answer.key_exchange),
             (None, Some(alert)) if !UNRELATED_ALERTS.contains(&alert.description) => {
                 Self::Refused(Some(alert.description))
             }
@@ -145,6 +148,8 @@ pub(super) struct SuiteTrack {
     /// How many of the chosen stand in order, because one hello offered them all.
     in_order: usize,
     order: Option<Order>,
+    /// Whether the server refused by closing.
+    by_close: bool,
 }
 
 /// What came of everything at once.
@@ -178,6 +183,7 @@ impl SuiteTrack {
             chosen: Vec::new(),
             in_order: 0,
             order: None,
+            by_close: false,
         }
     }
 
@@ -222,6 +228,7 @@ impl SuiteTrack {
     }
 
     pub(super) fn settle(&mut self, said: &Said<'_>) {
+        self.by_close |= matches!(said, Said::Refused(None));
         match said {
             Said::Chose(hello, _) if hello.version() != self.version => self.end(),
             Said::Chose(hello, key_exchange) => self.chose(hello, *key_exchange),
@@ -235,6 +242,16 @@ impl SuiteTrack {
             }
             Said::Refused(_) => self.refused(),
             Said::Nothing => {}
+        }
+    }
+
+    /// Takes back what was concluded from closes.
+    pub(super) fn doubt_closes(&mut self) {
+        if self.by_close {
+            self.give_up_sorting();
+            self.support = self.support.filter(|support| *support == Support::Supported);
+            self.order = None;
+            self.phase = Phase::Find;
         }
     }
 
@@ -339,6 +356,8 @@ pub(super) struct GroupTrack {
     /// True when the server has answered without such a certificate.
     free: bool,
     end: Option<End>,
+    /// Whether the server refused by closing.
+    by_close: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -360,7 +379,16 @@ impl GroupTrack {
     }
 
     fn new(version: u16, suites: Vec<u16>, open: Vec<u16>) -> Self {
-        Self { version, suites, open, chosen: Vec::new(), backed: false, free: false, end: None }
+        Self {
+            version,
+            suites,
+            open,
+            chosen: Vec::new(),
+            backed: false,
+            free: false,
+            end: None,
+            by_close: false,
+        }
     }
 
     pub(super) fn is_tls13(&self) -> bool {
@@ -379,6 +407,7 @@ impl GroupTrack {
     }
 
     pub(super) fn settle(&mut self, said: &Said<'_>) {
+        self.by_close |= matches!(said, Said::Refused(None));
         match said {
             Said::Chose(hello, key_exchange) => {
                 self.free |= !Suite(hello.suite).is_ecdsa();
@@ -392,6 +421,13 @@ impl GroupTrack {
             }
             Said::Refused(_) => self.backed = true,
             Said::Nothing => {}
+        }
+    }
+
+    /// Takes back what was concluded from closes.
+    pub(super) fn doubt_closes(&mut self) {
+        if self.by_close {
+            self.end = Some(End::Broken);
         }
     }
 
