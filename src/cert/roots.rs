@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
 
 use super::canonical::canonical;
 use super::reading::{Reading, id};
+use super::text::{hex, sha256};
 
 /// Trusted roots, found by their name.
 ///
@@ -65,6 +66,24 @@ impl Root {
 
     pub(super) fn is_built_in(&self) -> bool {
         self.terms.is_none()
+    }
+
+    /// All that it says, each part behind its length, so that no two roots are the same bytes.
+    fn described(&self) -> Vec<u8> {
+        let terms = self.terms.map(|terms| format!("{terms:?}")).unwrap_or_default();
+        let parts = [
+            Some(&*self.anchor.subject),
+            Some(&*self.anchor.subject_public_key_info),
+            self.name_constraints(),
+            Some(terms.as_bytes()),
+        ];
+        let mut described = Vec::new();
+        for part in parts {
+            let length = part.map_or(u64::MAX, |part| part.len() as u64);
+            described.extend(length.to_be_bytes());
+            described.extend(part.unwrap_or_default());
+        }
+        described
     }
 }
 
@@ -170,6 +189,14 @@ impl Roots {
         self.roots.is_empty()
     }
 
+    /// A SHA-256 over all roots and what each is trusted for, in hex. It is the same in whatever order
+    /// they were added.
+    pub fn sha256(&self) -> String {
+        let mut all: Vec<_> = self.roots.iter().map(|root| sha256(&root.described())).collect();
+        all.sort_unstable();
+        hex(&sha256(all.as_flattened()))
+    }
+
     /// The roots whose names have this canonical form.
     pub(super) fn alike<'r>(&'r self, subject: &[u8]) -> impl Iterator<Item = &'r Root> + use<'r> {
         let places = self.by_subject.get(subject).into_iter().flatten();
@@ -208,6 +235,8 @@ impl std::error::Error for RootsError {}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -219,6 +248,47 @@ mod tests {
             assert!(alike.any(|found| found.anchor() == *anchor));
         }
         assert_eq!(roots.alike(b"nobody").count(), 0);
+    }
+
+    #[test]
+    fn the_hash_depends_on_every_root_and_on_no_order() {
+        let [first, second] = [0, 1]
+            .map(|at| Root { anchor: webpki_roots::TLS_SERVER_ROOTS[at].clone(), terms: None });
+        let of = |added: &[&Root]| {
+            let mut roots = Roots::default();
+            added.iter().for_each(|root| roots.add_root((*root).clone()));
+            roots.sha256()
+        };
+        let constrained = Root {
+            anchor: TrustAnchor {
+                name_constraints: Some(Der::from_slice(b"")),
+                ..first.anchor.clone()
+            },
+            ..first.clone()
+        };
+        let terms = Terms {
+            not_before: None,
+            not_after: None,
+            may_sign: true,
+            is_for_servers: true,
+            path_length: None,
+        };
+        let on_terms = Root { terms: Some(terms), ..first.clone() };
+        let until = Terms { not_after: Some(0), ..terms };
+        let ending = Root { terms: Some(until), ..first.clone() };
+        assert_eq!(of(&[&first, &second]), of(&[&second, &first, &second]));
+        let different: BTreeSet<_> = [
+            of(&[]),
+            of(&[&first]),
+            of(&[&second]),
+            of(&[&first, &second]),
+            of(&[&constrained]),
+            of(&[&on_terms]),
+            of(&[&ending]),
+        ]
+        .into();
+        assert_eq!(different.len(), 7);
+        assert!(different.iter().all(|hash| hash.len() == 64));
     }
 
     #[test]

@@ -12,13 +12,19 @@ pub struct Shuffle {
     size: usize,
     /// Bytes that the lines of the window take.
     bytes: usize,
+    seed: u64,
     random: fastrand::Rng,
 }
 
 impl Shuffle {
     /// A window of `size` lines, or of fewer if they take more than [`SHUFFLE_BYTES`].
     pub fn new(size: usize, seed: u64) -> Self {
-        Self { window: Vec::new(), size, bytes: 0, random: fastrand::Rng::with_seed(seed) }
+        Self { window: Vec::new(), size, bytes: 0, seed, random: fastrand::Rng::with_seed(seed) }
+    }
+
+    /// The seed, with which the order is the same again.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Puts a line into the window.

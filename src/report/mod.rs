@@ -1,6 +1,7 @@
 //! From facts to lines.
 
 pub mod baseline;
+pub mod build;
 pub mod changed;
 pub mod check;
 pub mod enumeration;

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::failure::{Kind, Stage};
 use crate::limits::LABELS;
 use crate::plural::count;
+use crate::report::build::{Build, Setup};
 use crate::report::changed::Changed;
 use crate::report::latency::{Latency, Percentiles};
 use crate::report::record::Record;
@@ -91,8 +92,13 @@ pub(super) struct Latencies {
 pub struct Document<'a> {
     /// Of the program.
     pub version: &'static str,
+    /// What the program was built from.
+    pub build: Build,
     /// The command line.
     pub arguments: Vec<String>,
+    /// What else it takes to sweep in the same way again; absent when nothing was dialled.
+    #[serde(flatten)]
+    pub setup: Option<Setup>,
     /// When the sweep began.
     #[schemars(with = "String")]
     pub start: Timestamp,

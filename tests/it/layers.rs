@@ -67,6 +67,7 @@ const LIBRARY: &[&str] = &[
     "report::enumeration",
     "report::quic",
     "report::changed",
+    "report::build",
     "report::record",
     "report::schema",
     "report::check",
@@ -104,6 +105,7 @@ const COMMAND: &[&str] = &[
     "stdio",
     "term",
     "help",
+    "version",
     "cli::values",
     "cli",
     "man",
@@ -130,6 +132,9 @@ const COMMAND: &[&str] = &[
     "run",
     "main",
 ];
+
+/// What is no module: the map of the library, and the build script.
+const OUTSIDE: [&str; 2] = ["lib", "build"];
 
 /// Where the modules of the command are.
 const COMMAND_ROOT: &str = "bin::tlsweep::";
@@ -173,7 +178,7 @@ impl Crate {
             let module = module(&file);
             let module = match module.strip_prefix(COMMAND_ROOT) {
                 Some(of_command) if root == COMMAND_ROOT => of_command,
-                None if root.is_empty() && module != "lib" => &module,
+                None if root.is_empty() && !OUTSIDE.contains(&module.as_str()) => &module,
                 _ => continue,
             };
             if is_for_tests(&file) {

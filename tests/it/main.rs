@@ -70,6 +70,7 @@ mod starttls;
 mod starttls_real;
 mod stops;
 mod terminal;
+mod version;
 mod volume;
 mod watched;
 mod words;

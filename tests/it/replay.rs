@@ -54,7 +54,9 @@ impl Swept {
 /// A summary without what belongs to the run and not to the records.
 fn document(path: &Path) -> Value {
     let mut document: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    for own in ["arguments", "start", "end", "elapsed", "exit_code", "peak_rss"] {
+    let of_dialling = ["concurrency", "roots"];
+    let of_run = ["arguments", "start", "end", "elapsed", "exit_code", "peak_rss"];
+    for own in of_dialling.into_iter().chain(of_run) {
         document.as_object_mut().unwrap().remove(own);
     }
     document
@@ -90,6 +92,10 @@ fn the_summary_is_that_of_the_sweep() {
     assert_eq!(outcome.text(), swept.lines);
     assert_eq!(document(&summary), swept.summary);
     assert_eq!(swept.summary["targets"], 5);
+    let replayed = fs::read_to_string(&summary).unwrap();
+    for of_dialling in ["seed", "concurrency", "roots"] {
+        assert!(!replayed.contains(&format!("\"{of_dialling}\":")), "nothing was dialled");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod signals;
 mod stdio;
 mod term;
 mod threads;
+mod version;
 mod watch;
 
 use std::process::ExitCode;

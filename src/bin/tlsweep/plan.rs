@@ -22,6 +22,7 @@ use tlsweep::feed::shard::Shard;
 use tlsweep::feed::shuffle::Shuffle;
 use tlsweep::plural::count;
 use tlsweep::report::baseline::Baseline;
+use tlsweep::report::build::{RootsInUse, Setup};
 use tlsweep::report::output::{Format, Sink};
 use tlsweep::report::review::Review;
 use tlsweep::report::status::Status;
@@ -35,6 +36,9 @@ use crate::replay::Replay;
 use crate::watch::{self, Reports};
 use crate::{baseline, crls, demo, files, preflight, roots, stdio, term};
 
+/// How many seeds chance may choose from: every reader of JSON keeps whole numbers below this.
+const SEEDS: u64 = 1 << 53;
+
 /// What is to be done. A mode is a variant here, a way to plan it, and an arm in `run`.
 pub(crate) enum Mode {
     /// Dial the targets.
@@ -43,6 +47,8 @@ pub(crate) enum Mode {
     DryRun(Box<DryRun>),
     /// Read records of earlier sweeps.
     Replay(Box<Replay>),
+    /// Print the version, or all that this was built from.
+    Version { in_full: bool },
     /// Print the man page or a completion script.
     Generate(Artifact),
     /// Print a schema.
@@ -77,6 +83,10 @@ impl Mode {
     /// # Errors
     /// Whatever makes it impossible.
     pub(crate) fn plan(mut cli: Cli, now: SystemTime, runtime: &Handle) -> Result<Self> {
+        if cli.output.version {
+            stdio::check_stdout()?;
+            return Ok(Self::Version { in_full: cli.output.verbose > 0 });
+        }
         if let Some(artifact) = cli.output.generate {
             stdio::check_stdout()?;
             return Ok(Self::Generate(artifact));
@@ -125,7 +135,7 @@ impl Sweep {
         if cli.output.file().is_none() {
             stdio::check_stdout()?;
         }
-        let reports = Reports::open(watch::Settings::of(&mut cli)?)?;
+        let mut reports = Reports::open(watch::Settings::of(&mut cli)?)?;
         let is_one = cli.targets.is_one();
         let (targets, files) = match cli.is_demo() {
             true => (runtime.block_on(demo::start(&mut roots))?, Vec::new()),
@@ -158,6 +168,11 @@ impl Sweep {
         let expected = baseline.filter(|_| is_whole);
         let format = reports.observed(format);
         let shuffle = shuffle(&cli);
+        reports.describe(|| Setup {
+            seed: shuffle.as_ref().map(Shuffle::seed),
+            concurrency: config.concurrency.get(),
+            roots: RootsInUse::of(&roots),
+        });
         Ok(Self {
             config,
             roots,
@@ -222,7 +237,7 @@ fn inputs(cli: &mut Cli) -> Result<(Vec<OsString>, Vec<PathBuf>)> {
 /// The window to shuffle in; says the seed when it was left to chance.
 fn shuffle(cli: &Cli) -> Option<Shuffle> {
     let (size, given) = cli.targets.shuffle()?;
-    let seed = given.unwrap_or_else(|| fastrand::u64(..));
+    let seed = given.unwrap_or_else(|| fastrand::u64(..SEEDS));
     if given.is_none() && !cli.output.quiet {
         term::notice(format_args!("shuffled; for this order again: --seed {seed}"));
     }

@@ -32,7 +32,7 @@ use crate::hints::Hints;
 use crate::plan::{Mode, Sweep};
 use crate::signals::{Signals, listen_for_status};
 use crate::watch::Watch;
-use crate::{generate, preflight, runtime, stdio, term, threads};
+use crate::{generate, preflight, runtime, stdio, term, threads, version};
 
 /// What is said when a signal comes before the sweep begins.
 const STOPPED_EARLY: &str = "stopped before the first dial";
@@ -78,6 +78,8 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
         Mode::Sweep(plan) => run_sweep(*plan, signals, asked).await,
         Mode::Replay(plan) => plan.run(signals, asked).await,
         Mode::DryRun(plan) => print(move || plan.run(), signals).await,
+        Mode::Version { in_full: false } => print(|| Ok(version::line()), signals).await,
+        Mode::Version { in_full: true } => print(|| Ok(version::in_full()), signals).await,
         Mode::Generate(artifact) => print(move || generate::text(artifact), signals).await,
         Mode::Schema(of) => {
             let schema = match of {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tlsweep::deadline::{Clock, within};
 use tlsweep::escape::{escaped, shown};
+use tlsweep::report::build::Setup;
 use tlsweep::report::metrics::exposition;
 use tlsweep::report::output::{Format, Layout, Observed};
 use tlsweep::report::record::Record;
@@ -26,7 +27,7 @@ use crate::drawing::Drawing;
 use crate::exit::Exit;
 use crate::preflight::{memory, open_descriptors};
 use crate::replaced::Replaced;
-use crate::{term, threads};
+use crate::{term, threads, version};
 
 /// How long the end waits for a report that nobody takes.
 const LAST_REPORT: Duration = Duration::from_secs(1);
@@ -83,10 +84,17 @@ pub(crate) struct Reports {
     metrics: Option<Replaced>,
     watched: Option<Arc<Mutex<Watched>>>,
     summary: Option<Replaced>,
+    /// For the summary; `None` when nothing is dialled.
+    setup: Option<Setup>,
     drawing: Drawing,
 }
 
 impl Reports {
+    /// Takes in how the sweep is set up, if there is to be a summary that says so.
+    pub(crate) fn describe(&mut self, setup: impl FnOnce() -> Setup) {
+        self.setup = self.summary.is_some().then(setup);
+    }
+
     /// `format`, and whatever else is to see the records.
     pub(crate) fn observed(&self, format: Box<dyn Format>) -> Box<dyn Format> {
         let format = self.drawing.observed(format);
@@ -120,6 +128,7 @@ impl Reports {
             metrics: metrics.map(Replaced::at).transpose()?,
             watched: of_targets.then(Arc::default),
             summary: summary.map(Replaced::at).transpose()?,
+            setup: None,
             drawing: Drawing::new(report.map(Replaced::at).transpose()?, printed),
         })
     }
@@ -131,6 +140,7 @@ pub(crate) struct Watch {
     ticks: Option<Interval>,
     has_lines: bool,
     summary: Option<Replaced>,
+    setup: Option<Setup>,
     drawing: Drawing,
     sources: Arc<Sources>,
     /// To the thread that writes.
@@ -199,6 +209,7 @@ impl Watch {
             ticks,
             has_lines: reports.has_lines,
             summary: reports.summary,
+            setup: reports.setup,
             drawing: reports.drawing,
             sources,
             reports: due,
@@ -241,7 +252,9 @@ impl Watch {
             let arguments = std::env::args_os();
             let moment = self.sources.moment();
             let document = Document {
-                version: env!("CARGO_PKG_VERSION"),
+                version: version::VERSION,
+                build: version::build(),
+                setup: self.setup,
                 arguments: arguments.map(|text| escaped(&text.to_string_lossy())).collect(),
                 start: (moment.time - moment.elapsed).into(),
                 end: moment.time.into(),

@@ -24,7 +24,7 @@ pub(crate) use self::output::{Artifact, Output, REPORT, SchemaOf};
 use crate::help::after_help;
 
 /// The flags that go with `--from`, by the names of their fields.
-const REPLAYED: [&str; 19] = [
+const REPLAYED: [&str; 20] = [
     "from",
     "baseline",
     "fail_on",
@@ -43,6 +43,7 @@ const REPLAYED: [&str; 19] = [
     "report",
     "quiet",
     "verbose",
+    "version",
     "print_schema",
 ];
 
@@ -51,7 +52,7 @@ const REPLAYED: [&str; 19] = [
 /// Dials every target under deadlines, says goodbye, drains and closes, and writes exactly one
 /// result line for each to stdout.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_long_help = after_help())]
+#[command(version, disable_version_flag = true, max_term_width = 100, after_long_help = after_help())]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) targets: targets::Targets,

@@ -82,6 +82,10 @@ pub(crate) struct Output {
     /// Say more on stderr; twice for more
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// Print the version and exit; with --verbose, what it was built from and its roots as well
+    #[arg(short = 'V', long)]
+    pub(crate) version: bool,
 }
 
 /// What `--generate` prints.
