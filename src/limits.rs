@@ -32,8 +32,8 @@ pub const SHUFFLE_BYTES: usize = 128 << 20;
 /// address or prefix has reached its limit of connections.
 pub const ASIDE_LIMIT: usize = 1536;
 
-/// Targets whose certificates are written in full (`--chain`, `--pem`) and that are judged, but whose
-/// records the output has not taken yet.
+/// Records with certificates in full (`--chain`, `--pem`) that are judged, but that the output has not
+/// taken yet. One target with `--all-addresses` may have those of all its addresses beyond it.
 pub const BULKY_LIMIT: usize = 64;
 
 /// Bytes of lines that wait for the output in each loop of the engine, before the last of them. As

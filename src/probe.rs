@@ -201,6 +201,7 @@ impl Prober {
         let mut probed = Vec::new();
         for address in std::mem::take(&mut visit.plan.addresses) {
             visit.plan.addresses = vec![address];
+            visit.permit.begin_record();
             let facts = self.work(&mut visit).await;
             probed.push(Probed { facts, ..visit.end(asked, time) });
             visit.context.deadline = Deadline::start(&self.config.limits);

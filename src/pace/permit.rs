@@ -17,6 +17,8 @@ struct Semaphores {
     targets: Semaphore,
     dials: Semaphore,
     bulky: Semaphore,
+    /// For a target whose records may be more.
+    beyond: Semaphore,
     in_order: bool,
 }
 
@@ -25,7 +27,12 @@ struct Semaphores {
 pub struct Permit {
     permits: Permits,
     may_dial: bool,
+    /// Large records that it may hold, the last of which may still be in the making.
+    bulky: usize,
+    /// Whether it may make the record that it is at a large one.
     may_be_bulky: bool,
+    /// Whether it may hold as many large records as its target has addresses.
+    is_beyond: bool,
 }
 
 impl Permits {
@@ -38,6 +45,7 @@ impl Permits {
             targets: Semaphore::new(concurrency.get() + ASIDE_LIMIT),
             dials: Semaphore::new(concurrency.get()),
             bulky: Semaphore::new(BULKY_LIMIT),
+            beyond: Semaphore::new(1),
             in_order: concurrency == NonZero::<usize>::MIN,
         }))
     }
@@ -45,15 +53,20 @@ impl Permits {
     /// Waits for permission to work on a target and to dial it.
     pub async fn acquire(&self) -> Permit {
         take(&self.0.targets).await;
-        let mut permit = Permit { permits: self.clone(), may_dial: false, may_be_bulky: false };
+        let mut permit = self.undialled();
         permit.reacquire_dial().await;
         permit
+    }
+
+    fn undialled(&self) -> Permit {
+        let permits = self.clone();
+        Permit { permits, may_dial: false, bulky: 0, may_be_bulky: false, is_beyond: false }
     }
 
     /// Permission to work on a target and to dial it, if there is one now.
     pub fn try_acquire(&self) -> Option<Permit> {
         try_take(&self.0.targets)?;
-        let mut permit = Permit { permits: self.clone(), may_dial: false, may_be_bulky: false };
+        let mut permit = self.undialled();
         try_take(&self.0.dials)?;
         permit.may_dial = true;
         Some(permit)
@@ -82,11 +95,24 @@ impl Permit {
     /// Waits for permission to make a large record, which is held until the permit is dropped: when
     /// the output has taken the record. Without it, a reader that stalls would let as many large
     /// records pile up as there are targets.
+    ///
+    /// A target with several addresses keeps its records to the last. One such target at a time may
+    /// go beyond the limit, for if each of them waited for the others, none would end.
     pub async fn acquire_bulk(&mut self) {
-        if !self.may_be_bulky {
-            take(&self.permits.0.bulky).await;
-            self.may_be_bulky = true;
+        if self.may_be_bulky || self.is_beyond {
+            return;
         }
+        tokio::select! {
+            biased;
+            () = take(&self.permits.0.bulky) => self.bulky += 1,
+            () = take(&self.permits.0.beyond), if self.bulky > 0 => self.is_beyond = true,
+        }
+        self.may_be_bulky = true;
+    }
+
+    /// Begins the record of the target's next address.
+    pub fn begin_record(&mut self) {
+        self.may_be_bulky = false;
     }
 
     fn give_back_the_dial(&mut self) {
@@ -100,8 +126,9 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.give_back_the_dial();
-        if self.may_be_bulky {
-            self.permits.0.bulky.add_permits(1);
+        self.permits.0.bulky.add_permits(self.bulky);
+        if self.is_beyond {
+            self.permits.0.beyond.add_permits(1);
         }
         self.permits.0.targets.add_permits(1);
     }
@@ -183,6 +210,31 @@ mod tests {
         assert!(last.acquire_bulk().now_or_never().is_none());
         bulky.pop();
         assert!(last.acquire_bulk().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn one_target_of_several_addresses_at_a_time_goes_beyond_the_limit() {
+        let permits = permits(BULKY_LIMIT);
+        let mut bulky = Vec::new();
+        for _ in 0..BULKY_LIMIT {
+            let mut permit = permits.acquire().await;
+            permit.acquire_bulk().await;
+            permit.begin_record();
+            bulky.push(permit);
+        }
+        for _ in 0..BULKY_LIMIT {
+            assert!(bulky[0].acquire_bulk().now_or_never().is_some());
+            bulky[0].begin_record();
+            assert!(bulky[1].acquire_bulk().now_or_never().is_none());
+        }
+        bulky.remove(0);
+        // What it held is one place, and the way beyond.
+        assert!(bulky[0].acquire_bulk().now_or_never().is_some());
+        assert!(bulky[1].acquire_bulk().now_or_never().is_some());
+        assert!(bulky[2].acquire_bulk().now_or_never().is_none());
+        drop(bulky);
+        assert_eq!(permits.0.bulky.available_permits(), BULKY_LIMIT);
+        assert_eq!(permits.0.beyond.available_permits(), 1);
     }
 
     #[tokio::test]

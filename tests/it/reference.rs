@@ -121,7 +121,7 @@ fn limits_in_force() {
         ("memory of the targets that `--shuffle`", mib(limits::SHUFFLE_BYTES)),
         ("answers of name servers that are read", limits::RESOLVER_TCP.to_string()),
         ("connections of `--enumerate` and `--jarm` that check", limits::MAX_CONTROLS.to_string()),
-        ("targets that are judged", limits::BULKY_LIMIT.to_string()),
+        ("records that are judged", limits::BULKY_LIMIT.to_string()),
         ("a line of input", kib(limits::LINE_LIMIT)),
         ("a name in the input", kib(limits::UNMAPPED_NAME_LIMIT)),
         ("echo of a line that is no target", limits::ECHO_LIMIT.to_string()),

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tlsweep::limits::BULKY_LIMIT;
+
 use crate::support::cmd::{Tlsweep, sorted, verdict};
+use crate::support::dns::NameServer;
 use crate::support::peer::Spec;
 use crate::support::script::Step::{
     self, Fin, Freeze, Handshake, Hold, ReadHello, Reset, Say, UpTo,
@@ -118,6 +121,50 @@ fn memory_keeps_its_ceiling_though_every_chain_is_large_and_nobody_reads() {
     let outcome = run.finish();
     outcome.assert_complete();
     assert_eq!(outcome.records.len(), TARGETS);
+}
+
+/// A name with 64 addresses keeps their records to the last of them.
+#[test]
+fn addresses_of_names_with_large_chains_pile_up_no_further_than_targets() {
+    const ADDRESSES: usize = 64;
+    let server = NameServer::start();
+    let peer = script([
+        UpTo(EXTENSIONS),
+        Say(Certificate(Chain::Padded { count: 63, size: 1000 })),
+        Say(Verify),
+        Say(Finished),
+        warning(CLOSE_NOTIFY),
+        Hold,
+    ]);
+    let peer = peer.on_all_of_loopback().start();
+    let limits = ["--handshake-timeout", "5m", "--read-timeout", "5m", "--timeout", "10m"];
+    let mut run = Tlsweep::json()
+        .args(["-4", "--all-addresses", "--chain", "--pem", "--resolver", &server.address()])
+        .args(limits)
+        .start();
+    let loops = std::thread::available_parallelism().unwrap().get().max(2);
+    let names = 8 + 2 * loops;
+    let target = |n| format!("huge.n{n}.test:{}\n", peer.addr.port());
+    run.feed((0..names).map(target).collect::<String>().into_bytes());
+
+    // The limit, a name beyond it, a dial that each name is at, and for each loop, and the one that
+    // writes, a name whose records the output has taken.
+    let most = BULKY_LIMIT + (2 + loops) * ADDRESSES + names;
+    for _ in 0..2 {
+        let mut dialled = 0;
+        while dialled < BULKY_LIMIT || dialled < peer.accepted() {
+            dialled = peer.accepted();
+            std::thread::park_timeout(Duration::from_secs(2));
+        }
+        assert!(dialled <= most, "{dialled} were dialled though nobody reads");
+    }
+    let peak = run.peak_rss();
+    assert!(peak < 256 * 1024, "{peak} KiB with nobody reading");
+    // Whoever waits gets on as soon as somebody reads.
+    for _ in 0..names * ADDRESSES {
+        assert_eq!(verdict(&run.next_record()), "ok close_notify");
+    }
+    assert_eq!(run.finish().code, Some(0));
 }
 
 #[test]
