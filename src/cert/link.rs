@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use rustls_pki_types::CertificateDer;
 
-use super::canonical;
 use super::der::Reader;
 use super::reading::Reading;
 use super::roots::Roots;
@@ -25,8 +24,7 @@ pub(super) struct Link<'a> {
 impl<'a> Link<'a> {
     pub(super) fn new(der: &'a CertificateDer<'a>) -> Self {
         let reading = Reading::new(der);
-        let subject = reading.subject.and_then(canonical::of_name);
-        let issuer = reading.issuer.and_then(canonical::of_name);
+        let [subject, issuer] = reading.canonical_names();
         Self { der, reading, subject, issuer, is_well_formed: is_well_formed(der) }
     }
 

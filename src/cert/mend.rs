@@ -175,9 +175,9 @@ fn basic_constraints(certificate: &Reading<'_>, faults: Problems) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
     use webpki::EndEntityCert;
 
+    use super::super::sample::authority;
     use super::*;
 
     /// The SubjectPublicKeyInfo that was given to [`carried_key`].
@@ -188,16 +188,9 @@ mod tests {
         Some(spki)
     }
 
-    fn certificate() -> Vec<u8> {
-        let mut params = CertificateParams::new(["example.com".to_owned()]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        let key = KeyPair::generate().unwrap();
-        params.self_signed(&key).unwrap().der().to_vec()
-    }
-
     #[test]
     fn without_faults_only_key_and_algorithm_are_replaced() {
-        let der = certificate();
+        let der = authority(0);
         let reading = Reading::new(&der);
         for role in [Role::Leaf, Role::Issuer] {
             let mended = mend(&reading, role, Problems::default(), 0);
@@ -218,7 +211,7 @@ mod tests {
 
     #[test]
     fn whatever_is_mended_can_be_read() {
-        let der = certificate();
+        let der = authority(0);
         for fault in Problem::ALL {
             let mended = mend(
                 &Reading::new(&der),

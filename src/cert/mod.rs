@@ -49,3 +49,6 @@ pub use text::pem;
 pub use verdict::{Revocation, RevokedBy, Trust};
 
 pub use crate::limits::{MAX_CERTIFICATES, MAX_INTERMEDIATES, MAX_KEPT_CERTIFICATES, MAX_NAMES};
+
+#[cfg(test)]
+mod sample;

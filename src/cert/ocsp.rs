@@ -486,8 +486,7 @@ fn certificates(list: &[u8]) -> Vec<Sent<'_>> {
         .take(MAX_RESPONDERS)
         .map(|certificate| {
             let reading = Reading::new(certificate.whole);
-            let [subject, issuer] =
-                [reading.subject, reading.issuer].map(|name| name.and_then(canonical::of_name));
+            let [subject, issuer] = reading.canonical_names();
             Sent { reading, subject, issuer }
         })
         .collect()

@@ -143,21 +143,15 @@ fn inside(element: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
     use webpki::EndEntityCert;
 
+    use super::super::sample::authority;
     use super::super::well_formed::is_well_formed;
     use super::*;
 
-    fn certificate() -> Vec<u8> {
-        let mut params = CertificateParams::new(["example.com".to_owned()]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(3));
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
-    }
-
     #[test]
     fn what_is_rewritten_can_be_read_and_is_well_formed() {
-        let der = certificate();
+        let der = authority(3);
         assert!(is_well_formed(&der));
         let rewritten = rewrite(&Reading::new(&der));
         assert!(is_well_formed(&rewritten));

@@ -271,20 +271,14 @@ fn strict<'a>(reader: &mut Reader<'a>, tag: u8) -> Option<Element<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
     use super::super::der::write;
+    use super::super::sample::authority;
     use super::*;
-
-    fn certificate() -> Vec<u8> {
-        let mut params = CertificateParams::new(["example.com".to_owned()]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(3));
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
-    }
 
     #[test]
     fn whatever_is_cut_or_longer_is_not_well_formed() {
-        let der = certificate();
+        let der = authority(3);
         assert!(is_well_formed(&der));
         for length in 0..der.len() {
             assert!(!is_well_formed(&der[..length]), "{length}");
