@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result};
 use tlsweep::report::output::{Format, Layout, Observed};
 use tlsweep::report::overview::{Overview, html, terminal};
-use tlsweep::report::record::Record;
 
 use crate::replaced::Replaced;
 use crate::stdio;
@@ -26,14 +25,8 @@ impl Drawing {
 
     /// `format`, whose records are added to the overview.
     pub(crate) fn observed(&self, format: Box<dyn Format>) -> Box<dyn Format> {
-        match &self.overview {
-            Some(overview) => {
-                let overview = Arc::clone(overview);
-                let see = move |record: &Record| {
-                    overview.lock().unwrap_or_else(PoisonError::into_inner).add(record);
-                };
-                Box::new(Observed { format, see: Box::new(see) })
-            }
+        match self.overview.clone() {
+            Some(overview) => Observed::by(overview, Overview::add, format),
             None => format,
         }
     }

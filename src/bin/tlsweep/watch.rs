@@ -14,7 +14,6 @@ use tlsweep::escape::{escaped, shown};
 use tlsweep::report::build::Setup;
 use tlsweep::report::metrics::exposition;
 use tlsweep::report::output::{Format, Layout, Observed};
-use tlsweep::report::record::Record;
 use tlsweep::report::status::{Moment, Process, Status};
 use tlsweep::report::summary::Document;
 use tlsweep::report::watched::Watched;
@@ -98,11 +97,10 @@ impl Reports {
     /// `format`, and whatever else is to see the records.
     pub(crate) fn observed(&self, format: Box<dyn Format>) -> Box<dyn Format> {
         let format = self.drawing.observed(format);
-        let Some(watched) = self.watched.clone() else { return format };
-        let see = move |record: &Record| {
-            watched.lock().unwrap_or_else(PoisonError::into_inner).add(record);
-        };
-        Box::new(Observed { format, see: Box::new(see) })
+        match self.watched.clone() {
+            Some(watched) => Observed::by(watched, Watched::add, format),
+            None => format,
+        }
     }
 
     /// Opens what `settings` name.

@@ -17,6 +17,7 @@ mod zst;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -128,9 +129,23 @@ impl Format for Silent {
 /// Shows every record to somebody else, whether or not a line is written of it.
 pub struct Observed {
     /// What writes the lines.
-    pub format: Box<dyn Format>,
+    format: Box<dyn Format>,
     /// Sees each record before its line is made.
-    pub see: Box<dyn Fn(&Record) + Send + Sync>,
+    see: Box<dyn Fn(&Record) + Send + Sync>,
+}
+
+impl Observed {
+    /// Shows the records of `format` to what `watcher` guards, by `add`.
+    pub fn by<T: Send + 'static>(
+        watcher: Arc<Mutex<T>>,
+        add: fn(&mut T, &Record),
+        format: Box<dyn Format>,
+    ) -> Box<dyn Format> {
+        let see = move |record: &Record| {
+            add(&mut watcher.lock().unwrap_or_else(PoisonError::into_inner), record);
+        };
+        Box::new(Self { format, see: Box::new(see) })
+    }
 }
 
 impl Format for Observed {
