@@ -114,6 +114,11 @@ impl Failure {
         Reason { stage, kind, alert: None, detail: detail.into(), evidence: None }.into()
     }
 
+    /// Whether our own machine failed, which says nothing about the peer.
+    pub fn is_local(&self) -> bool {
+        self.stage == Stage::Local
+    }
+
     /// What an error of a socket means when it strikes in `stage`.
     ///
     /// An error of rustls, which tokio-rustls wraps in an [`io::Error`], is classified by

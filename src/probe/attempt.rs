@@ -13,15 +13,12 @@ use crate::quic::VersionProbe;
 use crate::tls::drain::ReadEnd;
 use crate::tls::enumerate::UNRELATED_ALERTS;
 use crate::tls::handshake::{Agreed, Hello};
-use crate::tls::hello::Answer;
+use crate::tls::hello::{ALERT, Answer};
 use crate::tls::legacy::ClientHello;
 use crate::tls::recorder::Seen;
 
 /// The name of alert 120, with which a server refuses every protocol of the ALPN extension.
 const NO_APPLICATION_PROTOCOL: &str = "no_application_protocol";
-
-/// The content type of a record that holds an alert.
-const ALERT: u8 = 21;
 
 /// close_notify and internal_error: a server may refuse with them, and it may as well be overloaded.
 const WORDLESS_ALERTS: [u8; 2] = [0, 80];
@@ -184,7 +181,7 @@ impl Attempt {
 
     /// Whether it ended by a fault of this machine.
     pub fn is_local_failure(&self) -> bool {
-        self.result.as_ref().is_err_and(|failure| failure.stage == Stage::Local)
+        self.result.as_ref().is_err_and(|failure| failure.is_local())
     }
 
     /// Whether the peer took the ClientHello and gave no answer to it at all.

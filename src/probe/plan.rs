@@ -158,7 +158,7 @@ pub(super) fn pause(failure: &Failure, retries: u32, most: u32) -> Option<Durati
 
 /// Whether the same attempt may end otherwise a moment later. A refusal is an answer.
 fn is_transient(failure: &Failure) -> bool {
-    failure.stage != Stage::Local
+    !failure.is_local()
         && matches!(
             failure.kind,
             Kind::Timeout | Kind::Reset | Kind::Eof | Kind::Unreachable | Kind::ServerFailure

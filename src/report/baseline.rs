@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 
 use crate::escape::cut;
-use crate::failure::Stage;
 use crate::limits::{BASELINE_SHARED_TEXTS, BASELINE_TEXT_LIMIT};
 use crate::report::changed::{COMPARED, Changed};
 use crate::report::record::Record;
@@ -111,7 +110,7 @@ impl Baseline {
         if self.met.get(first).is_some_and(|met| !met.swap(true, Ordering::Relaxed)) {
             self.targets_met.fetch_add(1, Ordering::Relaxed);
         }
-        if is_ours(record) {
+        if record.is_local_failure() {
             return None;
         }
         let address = address(record, &self.hasher);
@@ -188,11 +187,6 @@ fn address(record: &Record, hasher: &RandomState) -> u32 {
     hasher.hash_one(record.addr) as u32
 }
 
-/// Whether our own machine failed, which says nothing about the target.
-fn is_ours(record: &Record) -> bool {
-    record.error.as_ref().is_some_and(|failure| failure.stage == Stage::Local)
-}
-
 /// What a record says in each of [`FIELDS`](crate::report::changed::FIELDS); nothing where it was not
 /// observed.
 fn observed(record: &Record) -> [Option<Cow<'_, str>>; COMPARED] {
@@ -207,7 +201,7 @@ fn observed(record: &Record) -> [Option<Cow<'_, str>>; COMPARED] {
     ];
     let [version, group, sha256, spki, issuer, verdict] =
         fields.map(|text| text.map(Cow::Borrowed));
-    let result = (!is_ours(record)).then(|| Cow::Owned(record.result()));
+    let result = (!record.is_local_failure()).then(|| Cow::Owned(record.result()));
     [result, version, group, sha256, spki, issuer, verdict]
 }
 

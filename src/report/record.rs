@@ -356,6 +356,11 @@ impl Record {
         }))
     }
 
+    /// Whether our own machine failed, which says nothing about the target.
+    pub fn is_local_failure(&self) -> bool {
+        self.error.as_ref().is_some_and(|failure| failure.stage == Stage::Local)
+    }
+
     /// `ok`, or stage and kind of the failure: `connect/refused`.
     pub fn result(&self) -> String {
         match &self.error {

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::escape::cut;
-use crate::failure::Stage;
 use crate::limits::{TARGET_LABEL_LIMIT, WATCHED_TARGETS};
 use crate::report::record::Record;
 
@@ -85,7 +84,7 @@ impl Watched {
 
 impl Seen {
     fn of(record: &Record) -> Self {
-        let is_ours = record.error.as_ref().is_some_and(|failure| failure.stage == Stage::Local);
+        let is_ours = record.is_local_failure();
         let path = record.trust.as_deref().and_then(|trust| trust.not_after.as_deref());
         let leaf = || record.cert.as_deref().and_then(|cert| cert.not_after.as_deref());
         Self {

@@ -88,7 +88,8 @@ pub struct Flight {
 }
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
+/// The content type of a record that holds alerts.
+pub(crate) const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const HEARTBEAT: u8 = 24;
 
