@@ -7,7 +7,7 @@ use tlsweep::limits::BULKY_LIMIT;
 
 use crate::support::cmd::{Tlsweep, sorted, verdict};
 use crate::support::dns::NameServer;
-use crate::support::peer::Spec;
+use crate::support::peer::{Peer, Spec};
 use crate::support::script::Step::{
     self, Fin, Freeze, Handshake, Hold, ReadHello, Reset, Say, UpTo,
 };
@@ -86,28 +86,12 @@ fn nobody_reads_so_nothing_more_is_dialled() {
 fn memory_keeps_its_ceiling_though_every_chain_is_large_and_nobody_reads() {
     const TARGETS: usize = 1500;
     const CEILING_KIB: u64 = 256 * 1024;
-    // Just below 64 KiB, beyond which rustls takes no message.
-    let large = Chain::Padded { count: 63, size: 1000 };
-    let peer = script([
-        UpTo(EXTENSIONS),
-        Say(Certificate(large)),
-        Say(Verify),
-        Say(Finished),
-        warning(CLOSE_NOTIFY),
-        Hold,
-    ]);
-    let peer = peer.on_all_of_loopback().start();
-    let limits = ["--handshake-timeout", "5m", "--read-timeout", "5m", "--timeout", "10m"];
-    let mut run = Tlsweep::json().args(["-c", "1000", "--chain", "--pem"]).args(limits).start();
+    let peer = with_large_chain().on_all_of_loopback().start();
+    let mut run = large_records().args(["-c", "1000"]).start();
     let target = |n| format!("127.3.{}.{}:{}\n", n / 250, n % 250 + 1, peer.addr.port());
     run.feed((0..TARGETS).map(target).collect::<String>().into_bytes());
 
-    // Nobody says when everything stands still: no connection more for a while is what shows it.
-    let mut dialled = 0;
-    while dialled < 1000 || dialled < peer.accepted() {
-        dialled = peer.accepted();
-        std::thread::park_timeout(Duration::from_secs(2));
-    }
+    let dialled = when_nothing_moves(&peer, 1000);
     let peak = run.peak_rss();
     assert!(dialled < TARGETS, "all were dialled though nobody reads");
     assert!(peak < CEILING_KIB, "{peak} KiB with nobody reading");
@@ -123,25 +107,43 @@ fn memory_keeps_its_ceiling_though_every_chain_is_large_and_nobody_reads() {
     assert_eq!(outcome.records.len(), TARGETS);
 }
 
-/// A name with 64 addresses keeps their records to the last of them.
-#[test]
-fn addresses_of_names_with_large_chains_pile_up_no_further_than_targets() {
-    const ADDRESSES: usize = 64;
-    let server = NameServer::start();
-    let peer = script([
+/// A peer whose certificates are just below 64 KiB, beyond which rustls takes no message.
+fn with_large_chain() -> Spec {
+    script([
         UpTo(EXTENSIONS),
         Say(Certificate(Chain::Padded { count: 63, size: 1000 })),
         Say(Verify),
         Say(Finished),
         warning(CLOSE_NOTIFY),
         Hold,
-    ]);
-    let peer = peer.on_all_of_loopback().start();
+    ])
+}
+
+/// A sweep whose records are large, and whose time is never up.
+fn large_records() -> Tlsweep {
     let limits = ["--handshake-timeout", "5m", "--read-timeout", "5m", "--timeout", "10m"];
-    let mut run = Tlsweep::json()
-        .args(["-4", "--all-addresses", "--chain", "--pem", "--resolver", &server.address()])
-        .args(limits)
-        .start();
+    Tlsweep::json().args(["--chain", "--pem"]).args(limits)
+}
+
+/// How many connections the peer has accepted once there are no more for a while, which is all that
+/// shows that everything stands still. There are `least` to come.
+fn when_nothing_moves(peer: &Peer, least: usize) -> usize {
+    let mut dialled = 0;
+    while dialled < least || dialled < peer.accepted() {
+        dialled = peer.accepted();
+        std::thread::park_timeout(Duration::from_secs(2));
+    }
+    dialled
+}
+
+/// A name with 64 addresses keeps their records to the last of them.
+#[test]
+fn addresses_of_names_with_large_chains_pile_up_no_further_than_targets() {
+    const ADDRESSES: usize = 64;
+    let server = NameServer::start();
+    let peer = with_large_chain().on_all_of_loopback().start();
+    let mut run =
+        large_records().args(["-4", "--all-addresses", "--resolver", &server.address()]).start();
     let loops = std::thread::available_parallelism().unwrap().get().max(2);
     let names = 8 + 2 * loops;
     let target = |n| format!("huge.n{n}.test:{}\n", peer.addr.port());
@@ -151,11 +153,7 @@ fn addresses_of_names_with_large_chains_pile_up_no_further_than_targets() {
     // writes, a name whose records the output has taken.
     let most = BULKY_LIMIT + (2 + loops) * ADDRESSES + names;
     for _ in 0..2 {
-        let mut dialled = 0;
-        while dialled < BULKY_LIMIT || dialled < peer.accepted() {
-            dialled = peer.accepted();
-            std::thread::park_timeout(Duration::from_secs(2));
-        }
+        let dialled = when_nothing_moves(&peer, BULKY_LIMIT);
         assert!(dialled <= most, "{dialled} were dialled though nobody reads");
     }
     let peak = run.peak_rss();
