@@ -17,7 +17,7 @@ struct Semaphores {
     targets: Semaphore,
     dials: Semaphore,
     bulky: Semaphore,
-    /// For a target whose records may be more.
+    /// For the one target that may hold more large records than there are places.
     beyond: Semaphore,
     in_order: bool,
 }
@@ -27,11 +27,11 @@ struct Semaphores {
 pub struct Permit {
     permits: Permits,
     may_dial: bool,
-    /// Large records that it may hold, the last of which may still be in the making.
+    /// Places for large records that it holds.
     bulky: usize,
-    /// Whether it may make the record that it is at a large one.
+    /// Whether the record that is being made may be large.
     may_be_bulky: bool,
-    /// Whether it may hold as many large records as its target has addresses.
+    /// Whether each of its records may be large, without a place.
     is_beyond: bool,
 }
 

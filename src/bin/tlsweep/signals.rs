@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::exit::Exit;
 
-/// The signals that end a run, and the end of its time, which counts as the first SIGINT. A signal that was ignored when the process began stays ignored, as
-/// `nohup` and `trap '' INT` have it.
+/// The signals that end a run, and the end of its time, which counts as the first SIGINT. A signal that
+/// was ignored when the process began stays ignored, as `nohup` and `trap '' INT` have it.
 pub(crate) struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
