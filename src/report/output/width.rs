@@ -1,13 +1,24 @@
 //! Text that fits columns of a terminal.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
 /// What stands for what was left out.
 const ELLIPSIS: char = '\u{2026}';
 
-/// Columns that `text` takes.
+/// Asks for the picture of the character before it. Many terminals then draw that character two columns wide.
+const EMOJI_PRESENTATION: char = '\u{fe0f}';
+
+/// Columns that `text` takes at most: the sum of its characters.
+///
+/// Terminals differ where characters melt together (emoji with joiners, Arabic ligatures). The sum is what those
+/// take that draw each character alone, and the others take less.
 pub(super) fn width(text: &str) -> usize {
-    text.width()
+    text.chars().map(columns).sum()
+}
+
+/// Columns that a character adds at most to those before it.
+fn columns(character: char) -> usize {
+    if character == EMOJI_PRESENTATION { 1 } else { character.width().unwrap_or_default() }
 }
 
 /// `text`, with its middle left out if it takes more than `limit` columns.
@@ -28,7 +39,7 @@ fn prefix(chars: impl Iterator<Item = char>, limit: usize) -> String {
     let mut taken = 0;
     chars
         .take_while(|c| {
-            taken += c.width().unwrap_or_default();
+            taken += columns(*c);
             taken <= limit
         })
         .collect()
@@ -78,6 +89,12 @@ mod tests {
         ] {
             assert_eq!(shortened(text, limit), expected);
         }
+    }
+
+    #[test]
+    fn a_character_that_is_drawn_as_a_picture_takes_two_columns() {
+        assert_eq!(width("0\u{fe0f}"), 2);
+        assert_eq!(wrapped("ab0\u{fe0f}", 3), ["ab0", "\u{fe0f}"]);
     }
 
     #[test]
