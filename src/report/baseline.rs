@@ -16,7 +16,7 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 
 use crate::escape::cut;
 use crate::limits::{BASELINE_SHARED_TEXTS, BASELINE_TEXT_LIMIT};
-use crate::report::changed::{COMPARED, Changed};
+use crate::report::changed::{Changed, Field};
 use crate::report::record::Record;
 use crate::report::replay::{Next, Records, ReplayError};
 
@@ -115,25 +115,11 @@ impl Baseline {
         }
         let address = address(record, &self.hasher);
         earlier = of_target.iter().find(|entry| entry.address == address).unwrap_or(earlier);
-        let [result, version, group, sha256, spki, issuer, verdict] = observed(record);
-        let text = |earlier: Option<Text>, now: Option<Cow<'_, str>>| {
-            let earlier = self.texts.of(earlier?);
-            (earlier != now?).then(|| earlier.to_owned())
-        };
-        let digest = |earlier: Option<[u8; 32]>, now: Option<Cow<'_, str>>| {
-            let earlier = HEXLOWER.encode(&earlier?);
-            (earlier != now?).then_some(earlier)
-        };
-        let is_same_issuer = self.hasher.hash_one(&issuer) == earlier.issuer_hash;
-        Some(Changed::of([
-            text(earlier.result, result),
-            text(earlier.version, version),
-            text(earlier.group, group),
-            digest(earlier.sha256, sha256),
-            digest(earlier.spki_sha256, spki),
-            text(earlier.issuer.filter(|_| !is_same_issuer), issuer),
-            text(earlier.verdict, verdict),
-        ]))
+        Some(Changed::of(Field::ALL.into_iter().filter_map(|field| {
+            let now = observed(record, field)?;
+            let earlier = earlier.value(field, &self.texts)?;
+            (!earlier.is(&now, &self.hasher)).then(|| (field, earlier.shown()))
+        })))
     }
 }
 
@@ -141,24 +127,68 @@ impl Entry {
     /// Nothing when the record is of a line that is no target.
     fn of(record: &Record, sequence: u32, hasher: &RandomState, texts: &mut Texts) -> Option<Self> {
         let key = key(record, hasher)?;
-        let [result, version, group, sha256, spki, issuer, verdict] = observed(record);
-        let mut text = |text: Option<Cow<'_, str>>| texts.add(&text?, hasher);
-        let digest = |text: Option<Cow<'_, str>>| {
-            HEXLOWER_PERMISSIVE.decode(text?.as_bytes()).ok()?.try_into().ok()
+        let mut text = |field| texts.add(&observed(record, field)?, hasher);
+        let digest = |field| {
+            let digest = observed(record, field)?;
+            HEXLOWER_PERMISSIVE.decode(digest.as_bytes()).ok()?.try_into().ok()
         };
         Some(Self {
             key,
             address: address(record, hasher),
-            issuer_hash: hasher.hash_one(&issuer),
+            issuer_hash: hasher
+                .hash_one(observed(record, Field::Issuer).as_deref().unwrap_or_default()),
             sequence,
-            result: text(result),
-            version: text(version),
-            group: text(group),
-            issuer: text(issuer),
-            verdict: text(verdict),
-            sha256: digest(sha256),
-            spki_sha256: digest(spki),
+            result: text(Field::Result),
+            version: text(Field::Version),
+            group: text(Field::Group),
+            issuer: text(Field::Issuer),
+            verdict: text(Field::Verdict),
+            sha256: digest(Field::Sha256),
+            spki_sha256: digest(Field::SpkiSha256),
         })
+    }
+
+    /// What the earlier sweep observed of a field.
+    fn value<'a>(&self, field: Field, texts: &'a Texts) -> Option<Earlier<'a>> {
+        let text = |text: Option<Text>| text.map(|text| Earlier::Text(texts.of(text)));
+        let issuer = |text| Earlier::Cut { text: texts.of(text), hash: self.issuer_hash };
+        match field {
+            Field::Result => text(self.result),
+            Field::Version => text(self.version),
+            Field::Group => text(self.group),
+            Field::Sha256 => self.sha256.map(Earlier::Digest),
+            Field::SpkiSha256 => self.spki_sha256.map(Earlier::Digest),
+            Field::Issuer => self.issuer.map(issuer),
+            Field::Verdict => text(self.verdict),
+        }
+    }
+}
+
+/// What an earlier sweep observed of a field.
+enum Earlier<'a> {
+    Text(&'a str),
+    /// A text of which only the beginning may be kept, with the hash of all of it.
+    Cut {
+        text: &'a str,
+        hash: u64,
+    },
+    Digest([u8; 32]),
+}
+
+impl Earlier<'_> {
+    fn is(&self, now: &str, hasher: &RandomState) -> bool {
+        match self {
+            Self::Text(text) => *text == now,
+            Self::Cut { text, hash } => *text == now || *hash == hasher.hash_one(now),
+            Self::Digest(digest) => HEXLOWER.encode(digest) == now,
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Cut { text, .. } => (*text).to_owned(),
+            Self::Digest(digest) => HEXLOWER.encode(digest),
+        }
     }
 }
 
@@ -187,22 +217,20 @@ fn address(record: &Record, hasher: &RandomState) -> u32 {
     hasher.hash_one(record.addr) as u32
 }
 
-/// What a record says in each of [`FIELDS`](crate::report::changed::FIELDS); nothing where it was not
-/// observed.
-fn observed(record: &Record) -> [Option<Cow<'_, str>>; COMPARED] {
+/// What a record says of a field; nothing where it was not observed.
+fn observed(record: &Record, field: Field) -> Option<Cow<'_, str>> {
     let (tls, cert) = (record.tls.as_deref(), record.cert.as_deref());
-    let fields = [
-        tls.and_then(|tls| tls.version.as_deref()),
-        tls.and_then(|tls| tls.group.as_deref()),
-        cert.and_then(|cert| cert.sha256.as_deref()),
-        cert.and_then(|cert| cert.spki_sha256.as_deref()),
-        cert.and_then(|cert| cert.issuer.as_deref()),
-        record.trust.as_deref().map(|trust| trust.verdict.as_str()),
-    ];
-    let [version, group, sha256, spki, issuer, verdict] =
-        fields.map(|text| text.map(Cow::Borrowed));
-    let result = (!record.is_local_failure()).then(|| Cow::Owned(record.result()));
-    [result, version, group, sha256, spki, issuer, verdict]
+    let observed = match field {
+        Field::Result if record.is_local_failure() => return None,
+        Field::Result => return Some(Cow::Owned(record.result())),
+        Field::Version => tls?.version.as_deref(),
+        Field::Group => tls?.group.as_deref(),
+        Field::Sha256 => cert?.sha256.as_deref(),
+        Field::SpkiSha256 => cert?.spki_sha256.as_deref(),
+        Field::Issuer => cert?.issuer.as_deref(),
+        Field::Verdict => Some(record.trust.as_deref()?.verdict.as_str()),
+    };
+    observed.map(Cow::Borrowed)
 }
 
 /// Where in [`Texts`] a text stands, plus one.

@@ -3,19 +3,24 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How many fields are compared.
-pub const COMPARED: usize = 7;
-
-/// The fields that are compared, in their order everywhere.
-pub const FIELDS: [&str; COMPARED] = [
-    "result",
-    "tls.version",
-    "tls.group",
-    "cert.sha256",
-    "cert.spki_sha256",
-    "cert.issuer",
-    "trust.verdict",
-];
+/// A field that is compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Field {
+    /// `ok`, or stage and kind of the failure.
+    Result,
+    /// The protocol version.
+    Version,
+    /// The key-exchange group.
+    Group,
+    /// The leaf.
+    Sha256,
+    /// The leaf's key.
+    SpkiSha256,
+    /// The leaf's issuer.
+    Issuer,
+    /// What the chain was worth.
+    Verdict,
+}
 
 /// The fields that differ from those of an earlier sweep, with their values in it.
 ///
@@ -76,24 +81,54 @@ pub struct ChangedTrust {
     pub verdict: Option<String>,
 }
 
+impl Field {
+    /// Every field, in the order in which changes are told.
+    pub const ALL: [Self; 7] = [
+        Self::Result,
+        Self::Version,
+        Self::Group,
+        Self::Sha256,
+        Self::SpkiSha256,
+        Self::Issuer,
+        Self::Verdict,
+    ];
+
+    /// What the field is called in conditions, and in the record but for `result`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Version => "tls.version",
+            Self::Group => "tls.group",
+            Self::Sha256 => "cert.sha256",
+            Self::SpkiSha256 => "cert.spki_sha256",
+            Self::Issuer => "cert.issuer",
+            Self::Verdict => "trust.verdict",
+        }
+    }
+}
+
 impl Changed {
     /// A target that the earlier sweep has no record of.
     pub fn new_target() -> Self {
         Self { new: Some(true), ..Self::default() }
     }
 
-    /// The fields that have changed to their earlier values, in the order of [`FIELDS`].
-    pub fn of(earlier: [Option<String>; COMPARED]) -> Self {
-        let [result, version, group, sha256, spki_sha256, issuer, verdict] = earlier;
-        let (tls, trust) = (ChangedTls { version, group }, ChangedTrust { verdict });
-        let cert = ChangedCert { sha256, spki_sha256, issuer };
-        Self {
-            new: None,
-            result,
-            tls: (tls != ChangedTls::default()).then_some(tls),
-            cert: (cert != ChangedCert::default()).then_some(cert),
-            trust: (trust != ChangedTrust::default()).then_some(trust),
+    /// A target that has changed in these fields, which are given with their earlier values.
+    pub fn of(earlier: impl IntoIterator<Item = (Field, String)>) -> Self {
+        let mut changed = Self::default();
+        for (field, value) in earlier {
+            let place = match field {
+                Field::Result => &mut changed.result,
+                Field::Version => &mut changed.tls.get_or_insert_default().version,
+                Field::Group => &mut changed.tls.get_or_insert_default().group,
+                Field::Sha256 => &mut changed.cert.get_or_insert_default().sha256,
+                Field::SpkiSha256 => &mut changed.cert.get_or_insert_default().spki_sha256,
+                Field::Issuer => &mut changed.cert.get_or_insert_default().issuer,
+                Field::Verdict => &mut changed.trust.get_or_insert_default().verdict,
+            };
+            *place = Some(value);
         }
+        changed
     }
 
     /// Whether the target is new, or anything about it is.
@@ -102,18 +137,23 @@ impl Changed {
     }
 
     /// The fields that have changed, with their earlier values.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn fields(&self) -> impl Iterator<Item = (Field, &str)> {
+        Field::ALL.into_iter().filter_map(|field| Some((field, self.earlier(field)?)))
+    }
+
+    /// The earlier value of a field, if it has changed.
+    fn earlier(&self, field: Field) -> Option<&str> {
         let (tls, cert) = (self.tls.as_ref(), self.cert.as_ref());
-        let earlier = [
-            self.result.as_deref(),
-            tls.and_then(|tls| tls.version.as_deref()),
-            tls.and_then(|tls| tls.group.as_deref()),
-            cert.and_then(|cert| cert.sha256.as_deref()),
-            cert.and_then(|cert| cert.spki_sha256.as_deref()),
-            cert.and_then(|cert| cert.issuer.as_deref()),
-            self.trust.as_ref().and_then(|trust| trust.verdict.as_deref()),
-        ];
-        FIELDS.into_iter().zip(earlier).filter_map(|(field, earlier)| Some((field, earlier?)))
+        let earlier = match field {
+            Field::Result => &self.result,
+            Field::Version => &tls?.version,
+            Field::Group => &tls?.group,
+            Field::Sha256 => &cert?.sha256,
+            Field::SpkiSha256 => &cert?.spki_sha256,
+            Field::Issuer => &cert?.issuer,
+            Field::Verdict => &self.trust.as_ref()?.verdict,
+        };
+        earlier.as_deref()
     }
 
     /// Everything that has changed, in words; hashes without their values. Nothing when nothing has.
@@ -121,9 +161,9 @@ impl Changed {
         if self.new == Some(true) {
             return Some("new".to_owned());
         }
-        let word = |(field, earlier)| match field {
-            "cert.sha256" | "cert.spki_sha256" => field.to_owned(),
-            _ => format!("{field} (was {earlier})"),
+        let word = |(field, earlier): (Field, &str)| match field {
+            Field::Sha256 | Field::SpkiSha256 => field.name().to_owned(),
+            _ => format!("{} (was {earlier})", field.name()),
         };
         let words: Vec<_> = self.fields().map(word).collect();
         (!words.is_empty()).then(|| format!("changed: {}", words.join(", ")))

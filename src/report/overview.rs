@@ -115,7 +115,7 @@ impl Overview {
         if let Some(changed) = record.changed.as_deref() {
             self.compared += 1;
             let new = changed.new.filter(|new| *new).map(|_| "new");
-            let fields = changed.fields().map(|(field, _earlier)| field);
+            let fields = changed.fields().map(|(field, _earlier)| field.name());
             fields.chain(new).for_each(|what| *self.changes.entry(what).or_default() += 1);
         }
         self.add_certificate(record);

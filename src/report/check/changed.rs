@@ -1,7 +1,7 @@
 //! `changed`, `changed=cert.spki_sha256`: something differs from the baseline.
 
 use super::{Row, Value};
-use crate::report::changed::FIELDS;
+use crate::report::changed::Field;
 
 /// What stands for a field in the condition for targets that the baseline does not have.
 const NEW: &str = "new";
@@ -21,8 +21,9 @@ pub(super) const ROW: Row = Row {
                 record.changed.as_ref().is_some_and(|changed| changed.new == Some(true))
             }));
         }
-        let Some(field) = FIELDS.into_iter().find(|known| *known == field) else {
-            return Err(format!("what may change is {NEW}, {}", FIELDS.join(", ")));
+        let Some(field) = Field::ALL.into_iter().find(|known| known.name() == field) else {
+            let known = Field::ALL.map(Field::name).join(", ");
+            return Err(format!("what may change is {NEW}, {known}"));
         };
         Ok(Box::new(move |record| {
             let changed = record.changed.as_ref();

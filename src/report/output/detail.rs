@@ -153,7 +153,7 @@ impl Block {
         }
         for (place, (field, earlier)) in changed.fields().enumerate() {
             let label = if place == 0 { "changed" } else { "" };
-            self.row(label, &format!("{field}, which was {earlier}"));
+            self.row(label, &format!("{}, which was {earlier}", field.name()));
         }
     }
 
