@@ -16,7 +16,7 @@ use super::reading::{Extension, Reading, algorithm_oid, id};
 use super::text::{DAY, bounded_hex, bounded_list, days_until, hex, list_length, rfc3339, sha256};
 use crate::escape::{cut, written_length};
 use crate::limits::{CHAIN_NAMES_LIMIT, NAME_LIMIT, NAMES_LIMIT, TEXT_LIMIT, URLS_LIMIT};
-use crate::signature::Key;
+use crate::signature::{Key, Spki};
 
 /// The facts of one certificate. What could not be read is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -253,16 +253,14 @@ impl Certificate {
     }
 
     fn read_key(&mut self, reading: &Reading<'_>) -> Option<()> {
-        let mut key = Reader::new(Reader::new(reading.spki?).expect(tag::SEQUENCE)?.value);
-        let mut algorithm = Reader::new(key.expect(tag::SEQUENCE)?.value);
-        let kind = algorithm.expect(tag::OID)?.value;
-        let name = match oid::key_kind(kind) {
+        let spki = Spki::read(reading.spki?)?;
+        let name = match oid::key_kind(spki.algorithm) {
             Some(oid::KeyKind::Rsa) => {
                 self.key_bits = Key::read(reading.spki?).and_then(|key| key.rsa_bits());
                 "RSA".into()
             }
             Some(oid::KeyKind::Ec) => {
-                if let Some(curve) = algorithm.expect(tag::OID) {
+                if let Some(curve) = Reader::new(spki.parameters).expect(tag::OID) {
                     let (curve, bits) = oid::curve(curve.value);
                     self.key_curve = Some(cut(curve.into_owned(), TEXT_LIMIT));
                     self.key_bits = bits;
@@ -273,7 +271,7 @@ impl Certificate {
                 self.key_bits = bits;
                 name.into()
             }
-            None => oid::numbered(kind),
+            None => oid::numbered(spki.algorithm),
         };
         self.key = Some(cut(name.into_owned(), TEXT_LIMIT));
         Some(())

@@ -8,10 +8,11 @@ use aws_lc_rs::digest::{self, digest};
 use rustls_pki_types::CertificateDer;
 
 use super::canonical;
-use super::der::{Reader, tag};
+use super::named::Named;
 use super::reading::Reading;
 use super::roots::Roots;
 use crate::limits::MAX_ISSUERS;
+use crate::signature::Spki;
 
 /// A possible issuer of the leaf, and the hashes of it that were computed so far.
 pub(super) struct Issuer<'a> {
@@ -29,20 +30,12 @@ impl<'a> Issuer<'a> {
 
     /// The bits of the key, which OCSP hashes.
     pub(super) fn key(&self) -> Option<&[u8]> {
-        key_bits(&self.spki)
+        Spki::read(&self.spki)?.key()
     }
 
     pub(super) fn has_key_hash(&self, algorithm: &'static digest::Algorithm, value: &[u8]) -> bool {
         self.key().is_some_and(|key| self.key_hashes.borrow_mut().of(algorithm, key) == value)
     }
-}
-
-/// The bits of a key (given with its header).
-pub(super) fn key_bits(spki: &[u8]) -> Option<&[u8]> {
-    let mut fields = Reader::new(Reader::new(spki).expect(tag::SEQUENCE)?.value);
-    fields.expect(tag::SEQUENCE)?;
-    let (_unused_bits, key) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
-    Some(key)
 }
 
 /// Hashes of the same bytes, each computed when it is first asked for.
@@ -84,9 +77,8 @@ pub(super) fn issuers<'a>(
     };
     let trusted = roots.alike(&name).map(|root| Cow::Owned(root.key()));
     let sent = others.iter().filter_map(|der| {
-        let reading = Reading::new(der);
-        let subject = reading.subject.and_then(canonical::of_name);
-        (subject.as_ref() == Some(&name)).then_some(Cow::Borrowed(reading.spki?))
+        let sent = Named::new(der);
+        (sent.subject.as_ref() == Some(&name)).then_some(Cow::Borrowed(sent.reading.spki?))
     });
     let mut issuers = Vec::<Issuer<'_>>::new();
     for spki in trusted.chain(sent) {

@@ -1,11 +1,11 @@
 //! Selects the certificates that a path may lead through.
 
-use std::borrow::Cow;
+use std::ops::Deref;
 
 use rustls_pki_types::CertificateDer;
 
 use super::der::Reader;
-use super::reading::Reading;
+use super::named::Named;
 use super::roots::Roots;
 use super::well_formed::is_well_formed;
 use crate::limits::{MAX_INTERMEDIATES, MAX_NAMESAKES};
@@ -13,19 +13,21 @@ use crate::limits::{MAX_INTERMEDIATES, MAX_NAMESAKES};
 /// A certificate that a path may lead through.
 pub(super) struct Link<'a> {
     pub(super) der: &'a CertificateDer<'a>,
-    pub(super) reading: Reading<'a>,
-    /// The subject's canonical form, without the header of its SEQUENCE.
-    pub(super) subject: Option<Cow<'a, [u8]>>,
-    /// The issuer's.
-    pub(super) issuer: Option<Cow<'a, [u8]>>,
+    named: Named<'a>,
     pub(super) is_well_formed: bool,
+}
+
+impl<'a> Deref for Link<'a> {
+    type Target = Named<'a>;
+
+    fn deref(&self) -> &Named<'a> {
+        &self.named
+    }
 }
 
 impl<'a> Link<'a> {
     pub(super) fn new(der: &'a CertificateDer<'a>) -> Self {
-        let reading = Reading::new(der);
-        let [subject, issuer] = reading.canonical_names();
-        Self { der, reading, subject, issuer, is_well_formed: is_well_formed(der) }
+        Self { der, named: Named::new(der), is_well_formed: is_well_formed(der) }
     }
 
     pub(super) fn is_self_issued(&self) -> bool {

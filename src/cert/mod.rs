@@ -12,6 +12,7 @@ mod oid;
 
 mod canonical;
 mod name;
+mod named;
 mod reading;
 
 mod bounded;

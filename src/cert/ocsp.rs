@@ -14,14 +14,15 @@ use super::algorithms::Algorithms;
 use super::canonical;
 use super::contain::contain;
 use super::der::{Reader, tag};
-use super::issuer::{Hashes, Issuer, hash_of_oid, issuers, key_bits};
+use super::issuer::{Hashes, Issuer, hash_of_oid, issuers};
 use super::meter::Meter;
 use super::name;
+use super::named::Named;
 use super::reading::{Moment, Reading, algorithm_oid, holds, id, moment};
 use super::roots::Roots;
 use super::text::{bounded_hex, rfc3339};
 use crate::limits::{MAX_NAMESAKES, MAX_RESPONDERS, MAX_SINGLE_RESPONSES};
-use crate::signature::Checked;
+use crate::signature::{Checked, Spki};
 
 /// What the server stapled about its certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -175,7 +176,7 @@ struct Basic<'a> {
     answers_count: usize,
     algorithm: &'a [u8],
     signature: &'a [u8],
-    certificates: Vec<Sent<'a>>,
+    certificates: Vec<Named<'a>>,
 }
 
 enum Responder<'a> {
@@ -186,14 +187,6 @@ enum Responder<'a> {
         canonical: Cow<'a, [u8]>,
     },
     KeyHash(&'a [u8]),
-}
-
-/// A certificate in a response.
-struct Sent<'a> {
-    reading: Reading<'a>,
-    /// Its names in canonical form, without header.
-    subject: Option<Cow<'a, [u8]>>,
-    issuer: Option<Cow<'a, [u8]>>,
 }
 
 /// A SingleResponse: the status of one certificate.
@@ -356,7 +349,7 @@ impl<'a> Basic<'a> {
         let validities = self
             .certificates
             .iter()
-            .filter_map(|Sent { reading, .. }| Some((reading.not_before?, reading.not_after)));
+            .filter_map(|Named { reading, .. }| Some((reading.not_before?, reading.not_after)));
         let moments = answers.chain(validities).flat_map(|(from, until)| {
             [Some(from.seconds), until.map(|until| until.seconds.saturating_add(1))]
         });
@@ -400,7 +393,7 @@ impl<'a> Basic<'a> {
 
     fn is_authorised(
         &self,
-        Sent { reading: certificate, subject, issuer: issued_by }: &Sent<'_>,
+        Named { reading: certificate, subject, issuer: issued_by }: &Named<'_>,
         issuer: &Issuer<'_>,
         checker: &Checker<'_>,
         now: i64,
@@ -410,7 +403,8 @@ impl<'a> Basic<'a> {
             let (_, usage) = ExtendedKeyUsage::from_der(usage.value).ok()?;
             let is_valid =
                 certificate.not_before?.seconds <= now && now <= certificate.not_after?.seconds;
-            let is_responder = self.is_responder(subject.as_ref()?, key_bits(certificate.spki?));
+            let is_responder =
+                self.is_responder(subject.as_ref()?, Spki::read(certificate.spki?)?.key());
             let is_issued = issued_by.as_ref() == Some(&issuer.name);
             Some(usage.ocsp_signing && is_valid && is_issued && is_responder)
         };
@@ -480,15 +474,11 @@ fn signature_of(
 }
 
 /// The first [`MAX_RESPONDERS`] certificates of a response.
-fn certificates(list: &[u8]) -> Vec<Sent<'_>> {
+fn certificates(list: &[u8]) -> Vec<Named<'_>> {
     let mut list = Reader::new(list);
     std::iter::from_fn(|| list.expect(tag::SEQUENCE))
         .take(MAX_RESPONDERS)
-        .map(|certificate| {
-            let reading = Reading::new(certificate.whole);
-            let [subject, issuer] = reading.canonical_names();
-            Sent { reading, subject, issuer }
-        })
+        .map(|certificate| Named::new(certificate.whole))
         .collect()
 }
 

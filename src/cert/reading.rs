@@ -2,7 +2,6 @@
 //!
 //! Facts and mending both start from this, so that one bad byte does not hide the rest.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use x509_parser::asn1_rs::FromDer;
@@ -116,11 +115,6 @@ impl<'a> Reading<'a> {
     /// The first extension with this OID.
     pub(super) fn extension(&self, id: &[u8]) -> Option<Extension<'a>> {
         self.extensions.iter().find(|extension| extension.id == id).copied()
-    }
-
-    /// Subject and issuer in canonical form, without header.
-    pub(super) fn canonical_names(&self) -> [Option<Cow<'a, [u8]>>; 2] {
-        [self.subject, self.issuer].map(|name| name.and_then(canonical::of_name))
     }
 
     /// Whether subject and issuer are the same name.

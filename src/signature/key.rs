@@ -17,6 +17,17 @@ const RSA_BITS: std::ops::RangeInclusive<u32> = 512..=8_192;
 /// arbitrarily slow.
 const MAX_RSA_EXPONENT_BITS: u32 = 33;
 
+/// The fields of a SubjectPublicKeyInfo, of whatever algorithm.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spki<'a> {
+    /// The object identifier, without its header.
+    pub(crate) algorithm: &'a [u8],
+    /// What follows it.
+    pub(crate) parameters: &'a [u8],
+    /// The number of unused bits at the end of the bit string, and its bytes.
+    bits: Option<(u8, &'a [u8])>,
+}
+
 /// A key of a SubjectPublicKeyInfo.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key<'a> {
@@ -122,15 +133,33 @@ pub(crate) fn spki_of(certificate: &[u8]) -> Option<&[u8]> {
     Some(fields.expect(tag::SEQUENCE)?.whole)
 }
 
-impl<'a> Key<'a> {
-    /// Reads a SubjectPublicKeyInfo, which is given with its header.
+impl<'a> Spki<'a> {
+    /// Reads a SubjectPublicKeyInfo, which is given with its header. A key that is malformed may still
+    /// have an algorithm.
     pub(crate) fn read(spki: &'a [u8]) -> Option<Self> {
         let mut fields = Reader::new(Reader::new(spki).expect(tag::SEQUENCE)?.value);
         let mut algorithm = Reader::new(fields.expect(tag::SEQUENCE)?.value);
-        let (&unused_bits, bits) = fields.expect(tag::BIT_STRING)?.value.split_first()?;
-        let oid = algorithm.expect(tag::OID)?.value;
-        let kind = Kind::read(oid, algorithm.rest())?;
-        (unused_bits == 0).then_some(Self { kind, bits })
+        let bits = fields.expect(tag::BIT_STRING).and_then(|bits| bits.value.split_first());
+        Some(Self {
+            algorithm: algorithm.expect(tag::OID)?.value,
+            parameters: algorithm.rest(),
+            bits: bits.map(|(&unused, bytes)| (unused, bytes)),
+        })
+    }
+
+    /// The bytes of the bit string, which OCSP hashes.
+    pub(crate) fn key(&self) -> Option<&'a [u8]> {
+        self.bits.map(|(_unused, bytes)| bytes)
+    }
+}
+
+impl<'a> Key<'a> {
+    /// Reads a SubjectPublicKeyInfo, which is given with its header.
+    pub(crate) fn read(spki: &'a [u8]) -> Option<Self> {
+        let Spki { algorithm, parameters, bits } = Spki::read(spki)?;
+        let (unused, bits) = bits?;
+        let kind = Kind::read(algorithm, parameters)?;
+        (unused == 0).then_some(Self { kind, bits })
     }
 
     /// The size of an RSA key's modulus, whatever follows it; `None` for other keys.

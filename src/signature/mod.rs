@@ -14,7 +14,7 @@ mod rsa;
 pub(crate) use algorithm::Algorithm;
 pub(crate) use check::{Checked, check, is_slow};
 pub use key::Unsupported;
-pub(crate) use key::{Key, spki_of};
+pub(crate) use key::{Key, Spki, spki_of};
 pub use proof::{Held, Proof, SignedHandshake, Unproven, WrongScheme};
 
 #[cfg(test)]
