@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::limits::{HANDSHAKE_LIMIT, MAX_CERTIFICATES};
+use crate::names::content_type::{ALERT, HANDSHAKE};
 
 /// The limit that a handshake exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -196,11 +197,6 @@ pub struct PlaintextCounter {
 /// Content type, version and length of a record.
 const RECORD_HEADER: usize = 5;
 
-/// The content type of handshake records.
-const HANDSHAKE: u8 = 22;
-/// The content type of alerts, which may stand between messages.
-const ALERT: u8 = 21;
-
 impl PlaintextCounter {
     /// A counter for a connection on which no TLS was received yet.
     pub const fn new() -> Self {
@@ -230,7 +226,8 @@ impl PlaintextCounter {
                     let [kind, _, _, high, low] = self.header;
                     self.filled = 0;
                     self.body = usize::from(u16::from_be_bytes([high, low]));
-                    // Everything after ChangeCipherSpec is ciphertext, as is application data.
+                    // Alerts may stand between messages. Everything after ChangeCipherSpec is ciphertext,
+                    // as is application data.
                     self.is_encrypted = !matches!(kind, HANDSHAKE | ALERT);
                 }
             } else {

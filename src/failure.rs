@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 
-use rustls::{AlertDescription, CertificateError, InvalidMessage, OtherError};
+use rustls::{CertificateError, InvalidMessage, OtherError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::escape::cut;
 use crate::greeting::not_tls;
 use crate::limits::DETAIL_LIMIT;
 pub use crate::limits::EVIDENCE_LIMIT;
-use crate::names;
+use crate::names::{AlertDescription, content_type};
 
 /// Why a target has no finished handshake. It is only a pointer in size, because every future that
 /// waits in a dial reserves room for one.
@@ -34,7 +34,7 @@ pub struct Reason {
     pub kind: Kind,
     /// The alert that the peer sent, by its IANA name; its number when it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alert: Option<String>,
+    pub alert: Option<AlertDescription>,
     /// One sentence for people; its wording may change between versions.
     pub detail: String,
     /// The first bytes that the peer sent, escaped, at most 64 of them.
@@ -147,7 +147,7 @@ impl Failure {
             _ => stage,
         };
         let alert = match error {
-            rustls::Error::AlertReceived(alert) => Some(alert_name(*alert)),
+            rustls::Error::AlertReceived(alert) => Some(AlertDescription((*alert).into())),
             _ => None,
         };
         let detail = match (&alert, error) {
@@ -164,9 +164,10 @@ impl Failure {
     /// former says that the peer does not speak TLS. And rustls wants a whole header before it says
     /// even that, which a peer that hangs up may not have sent.
     pub fn in_view_of(mut self, first: &[u8]) -> Self {
-        match (self.kind, first) {
-            (Kind::NotTls, [20..=24, ..]) => self.kind = Kind::Protocol,
-            (Kind::Eof | Kind::Reset, [] | [20..=24, ..]) => {}
+        let is_record = first.first().map(|kind| content_type::KNOWN.contains(kind));
+        match (self.kind, is_record) {
+            (Kind::NotTls, Some(true)) => self.kind = Kind::Protocol,
+            (Kind::Eof | Kind::Reset, None | Some(true)) => {}
             (Kind::NotTls | Kind::Eof | Kind::Reset, _) => {
                 self.kind = Kind::NotTls;
                 self.detail = not_tls(first);
@@ -262,11 +263,6 @@ impl fmt::Display for Unpackable {
 }
 
 impl std::error::Error for Unpackable {}
-
-/// The IANA name of an alert.
-pub fn alert_name(alert: AlertDescription) -> String {
-    names::alert(u8::from(alert)).into_owned()
-}
 
 /// Whether this machine lacks or forbids something, whoever the peer is.
 pub fn is_local(error: &io::Error) -> bool {

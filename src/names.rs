@@ -3,10 +3,11 @@
 //! Names are spelt as in the IANA TLS registries. A value without a name is shown as a number, in
 //! the base that its registry uses: decimal for alerts and groups, hexadecimal for the rest.
 
+pub mod content_type;
 mod number;
 mod suite;
 
-pub use number::{Group, Suite, Version};
+pub use number::{AlertDescription, Group, Suite, Version};
 pub use suite::Exchange;
 
 use std::borrow::Cow;
@@ -49,11 +50,6 @@ pub fn signature_scheme_by_name(name: &str) -> Option<u16> {
         .chain(SIGNATURE_SCHEME_ALIASES)
         .find(|(_, known)| known.eq_ignore_ascii_case(name))
         .map(|(number, _)| *number)
-}
-
-/// The name of an alert: `handshake_failure`.
-pub fn alert(number: u8) -> Cow<'static, str> {
-    named(&ALERTS, number.into()).map_or_else(|| decimal(number.into()), Cow::Borrowed)
 }
 
 /// Whether a suite's number is a signal of the client (SCSV) instead.
@@ -148,7 +144,7 @@ mod tests {
         assert_eq!(group(0x11ec), "X25519MLKEM768");
         assert_eq!(group(23), "secp256r1");
         assert_eq!(signature_scheme(0x0403), "ecdsa_secp256r1_sha256");
-        assert_eq!(alert(116), "certificate_required");
+        assert_eq!(AlertDescription(116).name(), "certificate_required");
     }
 
     #[test]
@@ -157,7 +153,7 @@ mod tests {
         assert_eq!(Suite(0x0a0a).name(), "0x0a0a");
         assert_eq!(group(0x0a0a), "2570");
         assert_eq!(signature_scheme(0x0301), "0x0301");
-        assert_eq!(alert(233), "233");
+        assert_eq!(AlertDescription(233).name(), "233");
     }
 
     #[test]

@@ -6,22 +6,23 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{GROUPS, SUITES, VERSIONS, decimal, hex, named};
+use super::{ALERTS, GROUPS, SUITES, VERSIONS, decimal, hex, named};
 
 /// Defines a number that is written, and read, by its name.
 macro_rules! number {
-    ($(#[$doc:meta])* $kind:ident in $table:expr, else $shown:expr, $read:expr) => {
+    ($(#[$doc:meta])* $kind:ident($number:ty) in $table:expr, else $shown:expr, $read:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub struct $kind(
             /// The number in the registry.
-            pub u16,
+            pub $number,
         );
 
         impl $kind {
             /// The IANA name; the number if there is none.
             pub fn name(self) -> Cow<'static, str> {
-                named($table, self.0).map_or_else(|| $shown(self.0), Cow::Borrowed)
+                let number = u16::from(self.0);
+                named($table, number).map_or_else(|| $shown(number), Cow::Borrowed)
             }
 
             /// The opposite of [`Self::name`].
@@ -29,7 +30,8 @@ macro_rules! number {
                 let rows: &[(u16, &str)] = $table;
                 let row = rows.iter().find(|(_, known)| *known == name);
                 // What had no name when it was written may have one by now.
-                row.map(|(number, _)| *number).or_else(|| $read(name)).map(Self)
+                let number = row.map(|(number, _)| *number).or_else(|| $read(name));
+                number.and_then(|number| number.try_into().ok()).map(Self)
             }
         }
 
@@ -72,17 +74,22 @@ macro_rules! number {
 
 number! {
     /// A protocol version: `TLSv1.3`.
-    Version in VERSIONS, else hex, of_hex
+    Version(u16) in VERSIONS, else hex, of_hex
 }
 
 number! {
     /// A cipher suite: `TLS_AES_128_GCM_SHA256`.
-    Suite in &SUITES, else hex, of_hex
+    Suite(u16) in &SUITES, else hex, of_hex
 }
 
 number! {
     /// A key exchange group: `x25519`.
-    Group in &GROUPS, else decimal, of_decimal
+    Group(u16) in &GROUPS, else decimal, of_decimal
+}
+
+number! {
+    /// What an alert says: `handshake_failure`.
+    AlertDescription(u8) in &ALERTS, else decimal, of_decimal
 }
 
 fn of_hex(text: &str) -> Option<u16> {
@@ -91,6 +98,33 @@ fn of_hex(text: &str) -> Option<u16> {
 
 fn of_decimal(text: &str) -> Option<u16> {
     text.parse().ok()
+}
+
+impl AlertDescription {
+    /// The peer has nothing more to say.
+    pub const CLOSE_NOTIFY: Self = Self(0);
+    /// Nothing in the hello suits the peer.
+    pub const HANDSHAKE_FAILURE: Self = Self(40);
+    /// A field of the hello is out of range or contradicts another.
+    pub const ILLEGAL_PARAMETER: Self = Self(47);
+    /// The peer forbids the access.
+    pub const ACCESS_DENIED: Self = Self(49);
+    /// The hello cannot be decoded.
+    pub const DECODE_ERROR: Self = Self(50);
+    /// The peer knows the version, and refuses it.
+    pub const PROTOCOL_VERSION: Self = Self(70);
+    /// The peer wants stronger suites.
+    pub const INSUFFICIENT_SECURITY: Self = Self(71);
+    /// The peer has failed, which is not the fault of the hello.
+    pub const INTERNAL_ERROR: Self = Self(80);
+    /// The peer speaks a newer version than the one to which the client says that it has fallen back.
+    pub const INAPPROPRIATE_FALLBACK: Self = Self(86);
+    /// A person ended the handshake.
+    pub const USER_CANCELED: Self = Self(90);
+    /// The peer does not serve this name.
+    pub const UNRECOGNIZED_NAME: Self = Self(112);
+    /// The peer wants none of the protocols of the ALPN extension.
+    pub const NO_APPLICATION_PROTOCOL: Self = Self(120);
 }
 
 impl Suite {
@@ -110,6 +144,10 @@ mod tests {
             assert_eq!(Version::of_name(&Version(number).name()), Some(Version(number)));
             assert_eq!(Group::of_name(&Group(number).name()), Some(Group(number)));
         }
+        for number in 0..=u8::MAX {
+            let alert = AlertDescription(number);
+            assert_eq!(AlertDescription::of_name(&alert.name()), Some(alert));
+        }
         for number in (0..=u16::MAX).step_by(7).chain(Suite::named().map(|suite| suite.0)) {
             assert_eq!(Suite::of_name(&Suite(number).name()), Some(Suite(number)));
         }
@@ -117,10 +155,32 @@ mod tests {
     }
 
     #[test]
+    fn constants_are_called_as_in_the_registry() {
+        use AlertDescription as A;
+        for (alert, name) in [
+            (A::CLOSE_NOTIFY, "close_notify"),
+            (A::HANDSHAKE_FAILURE, "handshake_failure"),
+            (A::ILLEGAL_PARAMETER, "illegal_parameter"),
+            (A::ACCESS_DENIED, "access_denied"),
+            (A::DECODE_ERROR, "decode_error"),
+            (A::PROTOCOL_VERSION, "protocol_version"),
+            (A::INSUFFICIENT_SECURITY, "insufficient_security"),
+            (A::INTERNAL_ERROR, "internal_error"),
+            (A::INAPPROPRIATE_FALLBACK, "inappropriate_fallback"),
+            (A::USER_CANCELED, "user_canceled"),
+            (A::UNRECOGNIZED_NAME, "unrecognized_name"),
+            (A::NO_APPLICATION_PROTOCOL, "no_application_protocol"),
+        ] {
+            assert_eq!(alert.name(), name);
+        }
+    }
+
+    #[test]
     fn what_is_no_name_is_an_error_that_says_so() {
         let suite = serde_json::from_str::<Suite>(r#""TLS_NONE""#).unwrap_err().to_string();
         assert!(suite.contains("TLS_NONE") && suite.contains("IANA"), "{suite}");
         assert!(serde_json::from_str::<Group>(r#""99999""#).is_err());
+        assert!(serde_json::from_str::<AlertDescription>(r#""256""#).is_err());
         assert!(serde_json::from_str::<Version>("771").is_err());
     }
 }

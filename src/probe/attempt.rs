@@ -8,20 +8,19 @@ use tokio::time::Instant;
 use crate::cert::Examined;
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
-use crate::names;
+use crate::names::AlertDescription;
+use crate::names::content_type::ALERT;
 use crate::quic::VersionProbe;
 use crate::tls::drain::ReadEnd;
 use crate::tls::enumerate::UNRELATED_ALERTS;
 use crate::tls::handshake::{Agreed, Hello};
-use crate::tls::hello::{ALERT, Answer};
+use crate::tls::hello::Answer;
 use crate::tls::legacy::ClientHello;
 use crate::tls::recorder::Seen;
 
-/// The name of alert 120, with which a server refuses every protocol of the ALPN extension.
-const NO_APPLICATION_PROTOCOL: &str = "no_application_protocol";
-
-/// close_notify and internal_error: a server may refuse with them, and it may as well be overloaded.
-const WORDLESS_ALERTS: [u8; 2] = [0, 80];
+/// Alerts that may be a refusal, or a sign that the server is overloaded.
+const WORDLESS_ALERTS: [AlertDescription; 2] =
+    [AlertDescription::CLOSE_NOTIFY, AlertDescription::INTERNAL_ERROR];
 
 /// What to say over a connection once TLS may begin.
 #[derive(Clone, Debug)]
@@ -191,8 +190,8 @@ impl Attempt {
 
     /// Whether the peer refused all the protocols of the ALPN extension that was offered.
     pub fn is_alpn_refused(&self) -> bool {
-        let alert = self.result.as_ref().err().and_then(|failure| failure.alert.as_deref());
-        alert == Some(NO_APPLICATION_PROTOCOL)
+        let alert = self.result.as_ref().err().and_then(|failure| failure.alert);
+        alert == Some(AlertDescription::NO_APPLICATION_PROTOCOL)
             && self.hello().is_some_and(|hello| hello.alpn.is_offered())
     }
 
@@ -228,15 +227,12 @@ impl Attempt {
         self.is_refusal || self.is_said()
     }
 
-    /// The number of the alert that came instead of an answer.
-    fn alert(&self) -> Option<u8> {
+    /// The alert that came instead of an answer.
+    fn alert(&self) -> Option<AlertDescription> {
         match (&self.answer, self.first_read.as_slice(), &self.result) {
             (Some(answer), ..) => answer.alert.map(|alert| alert.description),
-            (None, [ALERT, _, _, 0, 2, _, alert], _) => Some(*alert),
-            (None, _, Err(failure)) => {
-                let name = failure.alert.as_deref()?;
-                (0..=u8::MAX).find(|number| names::alert(*number) == name)
-            }
+            (None, [ALERT, _, _, 0, 2, _, alert], _) => Some(AlertDescription(*alert)),
+            (None, _, Err(failure)) => failure.alert,
             _ => None,
         }
     }

@@ -17,6 +17,7 @@ use crate::dial::upgrade::upgrade;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::target::ServerIdentity;
 use crate::limits::FIRST_READ_LIMIT;
+use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
 use crate::tls::handshake::{Agreed, Hello};
@@ -24,9 +25,6 @@ use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
 use crate::tls::plaintext::ask;
 use crate::tls::recorder::Seen;
-
-/// The content type of a handshake record, with which every ServerHello begins.
-const HANDSHAKE: u8 = 22;
 
 /// What the connections of one target have in common.
 #[derive(Clone, Copy, Debug)]

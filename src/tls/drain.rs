@@ -8,7 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
 use crate::deadline::{Deadline, Wait};
 use crate::dial::tap::ReadLimitReached;
-use crate::failure::{alert_name, tls_error};
+use crate::failure::tls_error;
+use crate::names::AlertDescription;
 use crate::tls::handshake::Session;
 
 /// What came after the handshake.
@@ -21,7 +22,7 @@ pub struct ReadEnd {
     pub end: End,
     /// The alert that ended it, by its IANA name; its number when it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alert: Option<String>,
+    pub alert: Option<AlertDescription>,
 }
 
 /// How the reading after the handshake ended.
@@ -106,12 +107,14 @@ async fn read_to_end(session: &mut Session<'_>, bytes: &mut u64) -> io::Result<(
     }
 }
 
-fn end_of(error: &io::Error) -> (End, Option<String>) {
+fn end_of(error: &io::Error) -> (End, Option<AlertDescription>) {
     if ReadLimitReached::is(error) {
         return (End::Limit, None);
     }
     match (tls_error(error), error.kind()) {
-        (Some(rustls::Error::AlertReceived(alert)), _) => (End::Alert, Some(alert_name(*alert))),
+        (Some(rustls::Error::AlertReceived(alert)), _) => {
+            (End::Alert, Some(AlertDescription((*alert).into())))
+        }
         (Some(_), _) | (None, io::ErrorKind::InvalidData) => (End::Protocol, None),
         (None, io::ErrorKind::UnexpectedEof) => (End::Eof, None),
         (None, _) => (End::Reset, None),

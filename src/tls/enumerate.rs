@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hello::Answer;
 use super::legacy::{ClientHello, DEFLATE, MOST_SUITES, TLS_1_2};
+use crate::names::AlertDescription;
 use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
 
 /// Whether a server supports something.
@@ -115,7 +116,6 @@ enum Track {
 pub(crate) const PATIENCE: u8 = 2;
 
 const FALLBACK_SCSV: u16 = 0x5600;
-const INAPPROPRIATE_FALLBACK: u8 = 86;
 
 impl Line {
     fn new(track: Track) -> Self {
@@ -186,7 +186,9 @@ impl Enumeration {
             Track::Fallback(support) => {
                 *support = match said {
                     Said::Chose(..) => Some(Support::NotSupported),
-                    Said::Refused(Some(INAPPROPRIATE_FALLBACK)) => Some(Support::Supported),
+                    Said::Refused(Some(AlertDescription::INAPPROPRIATE_FALLBACK)) => {
+                        Some(Support::Supported)
+                    }
                     Said::Refused(_) => Some(Support::Unknown),
                     Said::Nothing => None,
                 };

@@ -13,6 +13,8 @@ use crate::failure::{Failure, Kind, Stage, evidence};
 use crate::greeting::not_tls;
 pub use crate::limits::FLIGHT_LIMIT;
 use crate::limits::MESSAGE_LIMIT;
+use crate::names::AlertDescription;
+use crate::names::content_type::{self, ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE};
 use message::Malformed;
 
 /// The facts of a server's first flight. What is absent was not sent, or not yet.
@@ -57,8 +59,8 @@ impl Answer {
 pub struct Alert {
     /// 1 is a warning, 2 is fatal.
     pub level: u8,
-    /// What it says, by its number.
-    pub description: u8,
+    /// What it says.
+    pub description: AlertDescription,
 }
 
 /// Whether a [`Flight`] has come to its end.
@@ -86,12 +88,6 @@ pub struct Flight {
     alert_level: Option<u8>,
     ended: bool,
 }
-
-const CHANGE_CIPHER_SPEC: u8 = 20;
-/// The content type of a record that holds alerts.
-pub(crate) const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const HEARTBEAT: u8 = 24;
 
 /// The longest record body: what RFC 5246, section 6.2.3, allows for a ciphertext.
 const MAX_FRAGMENT: usize = (1 << 14) + 2048;
@@ -152,7 +148,7 @@ impl Flight {
     /// than five bytes.
     fn read_header(&mut self, input: &[u8]) -> Result<(), Failure> {
         match self.header.as_slice() {
-            [CHANGE_CIPHER_SPEC..=HEARTBEAT] => {}
+            [kind] if content_type::KNOWN.contains(kind) => {}
             [_] if self.records == 0 => {
                 let mut failure = Failure::new(Stage::Handshake, Kind::NotTls, not_tls(input));
                 failure.evidence = Some(evidence(input));
@@ -216,9 +212,10 @@ impl Flight {
                 self.alert_level = Some(*byte);
                 continue;
             };
-            self.answer.alert = Some(Alert { level, description: *byte });
+            self.answer.alert = Some(Alert { level, description: AlertDescription(*byte) });
             // A warning may precede a good answer, unless it says goodbye.
-            self.ended |= level != WARNING || *byte == CLOSE_NOTIFY;
+            self.ended |=
+                level != WARNING || AlertDescription(*byte) == AlertDescription::CLOSE_NOTIFY;
         }
     }
 
@@ -291,7 +288,6 @@ impl Flight {
 }
 
 const WARNING: u8 = 1;
-const CLOSE_NOTIFY: u8 = 0;
 
 const HELLO_REQUEST: u8 = 0;
 const SERVER_HELLO: u8 = 2;

@@ -11,9 +11,9 @@ use data_encoding::HEXLOWER;
 use fastrand::Rng;
 use sha2::{Digest as _, Sha256};
 
+use crate::names::content_type::HANDSHAKE;
 use crate::tls::legacy::{
-    HANDSHAKE, TLS_1_0, TLS_1_2, TLS_1_3, client_hello, extension, prefixed, put_all,
-    put_server_name, put16,
+    TLS_1_0, TLS_1_2, TLS_1_3, client_hello, extension, prefixed, put_all, put_server_name, put16,
 };
 
 /// How many hellos a fingerprint takes.

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::names::Suite;
+use crate::names::content_type::HANDSHAKE;
 
 /// What a ClientHello offers. Its extensions follow from its version.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -199,7 +200,6 @@ pub(super) fn put16(out: &mut Vec<u8>, number: u16) {
     out.extend(number.to_be_bytes());
 }
 
-pub(super) const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const HOST_NAME: u8 = 0;
 const OCSP: u8 = 1;

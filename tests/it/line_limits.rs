@@ -10,6 +10,7 @@ use tlsweep::feed::target::Target;
 use tlsweep::limits::{
     BANNER_LIMIT, MAX_KEPT_CERTIFICATES, MESSAGE_LIMIT, OUTPUT_LINE_LIMIT, PEM_LINE_LIMIT,
 };
+use tlsweep::names::AlertDescription;
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::record::{Record, Starttls, Tls};
 
@@ -155,7 +156,7 @@ fn record(chain: &[CertificateDer<'_>], filler: &'static str, wanted: Wanted) ->
     let reason = Reason {
         stage: Stage::Handshake,
         kind: Kind::Protocol,
-        alert: Some("unsupported_certificate".to_owned()),
+        alert: Some(AlertDescription(43)),
         detail: filler.repeat(10_000),
         evidence: Some(evidence(&[0; 100])),
     };

@@ -3,30 +3,31 @@
 use super::super::attempt::Attempt;
 use crate::cert::Certificate;
 use crate::failure::{Kind, Stage};
-use crate::names;
+use crate::names::{self, AlertDescription};
 use crate::tls::handshake::{Agreed, can_speak, known_groups};
 use crate::tls::legacy::ClientHello;
 
-/// The alerts with which a server refuses a hello that offers it nothing: 40, 47, 50, 70, 71, 80.
-const REFUSALS: [&str; 6] = [
-    "handshake_failure",
-    "illegal_parameter",
-    "decode_error",
-    "protocol_version",
-    "insufficient_security",
-    "internal_error",
+/// The alerts with which a server refuses a hello that offers it nothing.
+const REFUSALS: [AlertDescription; 6] = [
+    AlertDescription::HANDSHAKE_FAILURE,
+    AlertDescription::ILLEGAL_PARAMETER,
+    AlertDescription::DECODE_ERROR,
+    AlertDescription::PROTOCOL_VERSION,
+    AlertDescription::INSUFFICIENT_SECURITY,
+    AlertDescription::INTERNAL_ERROR,
 ];
 
-/// handshake_failure and insufficient_security: the server refuses the suites.
-const NO_SUITE: &[u8] = &[40, 71];
-/// protocol_version: the server refuses the version.
-const NO_VERSION: &[u8] = &[70];
-const ANY: &[u8] = &[];
+/// The alerts that refuse the suites.
+const NO_SUITE: &[AlertDescription] =
+    &[AlertDescription::HANDSHAKE_FAILURE, AlertDescription::INSUFFICIENT_SECURITY];
+/// The alert that refuses the version.
+const NO_VERSION: &[AlertDescription] = &[AlertDescription::PROTOCOL_VERSION];
+const ANY: &[AlertDescription] = &[];
 
 /// A hello of our own, and when to send it.
 struct Row {
     /// The alerts to the hello before that it may follow.
-    after: &'static [u8],
+    after: &'static [AlertDescription],
     hello: fn() -> ClientHello,
 }
 
@@ -80,7 +81,7 @@ fn is_worth_asking(standing: &Attempt) -> bool {
     };
     let is_refused = match failure.kind {
         Kind::Eof | Kind::Reset => true,
-        Kind::Alert => failure.alert.as_deref().is_some_and(|alert| REFUSALS.contains(&alert)),
+        Kind::Alert => failure.alert.is_some_and(|alert| REFUSALS.contains(&alert)),
         _ => false,
     };
     failure.stage == Stage::Handshake

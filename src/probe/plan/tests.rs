@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::failure::Reason;
+use crate::names::AlertDescription;
 use crate::tls::handshake::Agreed;
 use crate::tls::hello::{self, Answer};
 
@@ -73,7 +74,7 @@ fn attempt(dial: &Dial, does: Does, left: Duration) -> Attempt {
         Vanish => fails(Stage::Connect, Kind::Timeout),
         Lack => fails(Stage::Local, Kind::Resource),
         Alert(number) => Err(Failure::from(Reason {
-            alert: Some(alert_name(number).to_owned()),
+            alert: Some(AlertDescription(number)),
             ..(*Failure::new(Stage::Handshake, Kind::Alert, "made up")).clone()
         })),
     };
@@ -99,7 +100,9 @@ fn attempt(dial: &Dial, does: Does, left: Duration) -> Attempt {
                 _ => None,
             },
             alert: match does {
-                Alert(description) => Some(hello::Alert { level: 2, description }),
+                Alert(number) => {
+                    Some(hello::Alert { level: 2, description: AlertDescription(number) })
+                }
                 _ => None,
             },
             ..Answer::default()
@@ -108,16 +111,6 @@ fn attempt(dial: &Dial, does: Does, left: Duration) -> Attempt {
         attempt.answer = Some(Box::new(answer));
     }
     attempt
-}
-
-fn alert_name(number: u8) -> &'static str {
-    match number {
-        40 => "handshake_failure",
-        70 => "protocol_version",
-        112 => "unrecognized_name",
-        120 => "no_application_protocol",
-        _ => unreachable!("no test uses the alert {number}"),
-    }
 }
 
 /// A target with this many addresses.

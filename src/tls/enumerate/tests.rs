@@ -1,5 +1,5 @@
 use super::*;
-use crate::names::Group;
+use crate::names::{AlertDescription, Group};
 use crate::tls::hello::{Alert, KeyExchange, Parameters, ServerHello};
 use crate::tls::legacy::TLS_1_3;
 use Support::{NotSupported, Supported, Unknown};
@@ -14,16 +14,12 @@ struct Server {
     /// More than so many suites it calls an illegal parameter.
     most: usize,
     /// What it says to a version that it does not speak.
-    refusal: u8,
+    refusal: AlertDescription,
     compression: u8,
     /// The curve of its certificate, without which it refuses.
     curve: Option<u16>,
     silent: fn(&Offer) -> bool,
 }
-
-const HANDSHAKE_FAILURE: u8 = 40;
-const ILLEGAL_PARAMETER: u8 = 47;
-const PROTOCOL_VERSION: u8 = 70;
 
 const OLD: Server = Server {
     versions: &[0x0301, 0x0302, 0x0303],
@@ -31,7 +27,7 @@ const OLD: Server = Server {
     groups: &[23, 24],
     server_order: true,
     most: usize::MAX,
-    refusal: PROTOCOL_VERSION,
+    refusal: AlertDescription::PROTOCOL_VERSION,
     compression: 0,
     curve: None,
     silent: |_| false,
@@ -45,9 +41,9 @@ const NEW: Server = Server {
 };
 
 impl Server {
-    fn answer(&self, offer: &Offer) -> Result<Answer, u8> {
+    fn answer(&self, offer: &Offer) -> Result<Answer, AlertDescription> {
         if offer.suites.len() > self.most {
-            return Err(ILLEGAL_PARAMETER);
+            return Err(AlertDescription::ILLEGAL_PARAMETER);
         }
         let speaks = |version: &u16| match offer.version {
             TLS_1_3 => *version == TLS_1_3,
@@ -56,10 +52,10 @@ impl Server {
         let version = *self.versions.iter().rev().find(|v| speaks(v)).ok_or(self.refusal)?;
         let best = self.versions.last();
         if offer.suites.contains(&FALLBACK_SCSV) && best > Some(&version) {
-            return Err(INAPPROPRIATE_FALLBACK);
+            return Err(AlertDescription::INAPPROPRIATE_FALLBACK);
         }
         if self.curve.is_some_and(|curve| version < TLS_1_3 && !offer.groups.contains(&curve)) {
-            return Err(HANDSHAKE_FAILURE);
+            return Err(AlertDescription::HANDSHAKE_FAILURE);
         }
         let fits = |suite: &u16| {
             let tls13 = suite >> 8 == 0x13;
@@ -75,7 +71,7 @@ impl Server {
         let suite = *first
             .iter()
             .find(|suite| second.contains(suite) && fits(suite) && curves(suite))
-            .ok_or(HANDSHAKE_FAILURE)?;
+            .ok_or(AlertDescription::HANDSHAKE_FAILURE)?;
         let hello = ServerHello {
             legacy_version: version.min(0x0303),
             random: [0; 32],
@@ -227,7 +223,11 @@ fn a_server_that_cannot_take_all_is_asked_in_parts_which_are_sorted() {
 
 #[test]
 fn a_server_that_takes_all_is_asked_for_no_version_in_parts() {
-    let server = Server { versions: &[0x0303], refusal: HANDSHAKE_FAILURE, ..OF_ALL_KINDS };
+    let server = Server {
+        versions: &[0x0303],
+        refusal: AlertDescription::HANDSHAKE_FAILURE,
+        ..OF_ALL_KINDS
+    };
     let (findings, count) = server.enumerate(4);
     assert_eq!(
         supports(&findings),
@@ -303,7 +303,8 @@ fn a_closed_connection_is_a_refusal() {
 
 #[test]
 fn a_refusal_of_the_name_says_nothing_of_the_offer() {
-    let answer = Answer { alert: Some(Alert { level: 2, description: 112 }), ..Answer::default() };
+    let description = AlertDescription::UNRECOGNIZED_NAME;
+    let answer = Answer { alert: Some(Alert { level: 2, description }), ..Answer::default() };
     let mut enumeration = Enumeration::new();
     while let Some(probe) = enumeration.next_probe() {
         enumeration.settle(&probe, Outcome::Answered(&answer));

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Offer, Outcome, Support};
-use crate::names::{self, Exchange, Group, Suite};
+use crate::names::{self, AlertDescription, Exchange, Group, Suite};
 use crate::tls::hello::{KeyExchange, Parameters, ServerHello};
 use crate::tls::legacy::{
     DEFLATE, GROUPS, MOST_SUITES, NULL_COMPRESSION, SUITES, TLS_1_0, TLS_1_2, TLS_1_3,
@@ -23,10 +23,12 @@ static ALL_SUITES: LazyLock<Vec<u16>> = LazyLock::new(|| {
     SUITES.iter().copied().chain(named.filter(|suite| !known(suite))).collect()
 });
 
-const PROTOCOL_VERSION: u8 = 70;
-
-/// access_denied, user_canceled and unrecognized_name: alerts that do not depend on the offer.
-pub(crate) const UNRELATED_ALERTS: [u8; 3] = [49, 90, 112];
+/// Alerts that do not depend on the offer.
+pub(crate) const UNRELATED_ALERTS: [AlertDescription; 3] = [
+    AlertDescription::ACCESS_DENIED,
+    AlertDescription::USER_CANCELED,
+    AlertDescription::UNRECOGNIZED_NAME,
+];
 
 /// The first of the groups that are no curves.
 const FFDHE2048: u16 = 256;
@@ -52,7 +54,7 @@ pub(super) enum Said<'a> {
     /// The server chose from the offer.
     Chose(&'a ServerHello, Option<KeyExchange>),
     /// The server refused all of it, with this alert.
-    Refused(Option<u8>),
+    Refused(Option<AlertDescription>),
     /// The outcome shows nothing.
     Nothing,
 }
@@ -232,7 +234,9 @@ impl SuiteTrack {
         match said {
             Said::Chose(hello, _) if hello.version() != self.version => self.end(),
             Said::Chose(hello, key_exchange) => self.chose(hello, *key_exchange),
-            Said::Refused(Some(PROTOCOL_VERSION)) if self.chosen.is_empty() => self.end(),
+            Said::Refused(Some(AlertDescription::PROTOCOL_VERSION)) if self.chosen.is_empty() => {
+                self.end()
+            }
             // The number of suites may have been the reason.
             _ if self.chosen.is_empty() && self.open.len() > MOST_SUITES => {
                 let is_silence = matches!(said, Said::Nothing);

@@ -139,14 +139,14 @@ fn a_hello_may_follow_the_retry_request() {
 #[test]
 fn alerts() {
     let fatal = answer(captures::ALERT).alert.unwrap();
-    assert_eq!((fatal.level, fatal.description), (2, 70));
+    assert_eq!((fatal.level, fatal.description), (2, AlertDescription::PROTOCOL_VERSION));
 
     let mut flight = record(21, &[1, 112]);
     assert_eq!(read(&[&flight]).unwrap().0, Progress::Incomplete);
     flight.extend(bytes(captures::ECDHE_ECDSA));
     let (progress, answer) = read(&[&flight]).unwrap();
     assert_eq!(progress, Progress::Complete);
-    assert_eq!(answer.alert.unwrap().description, 112);
+    assert_eq!(answer.alert.unwrap().description, AlertDescription::UNRECOGNIZED_NAME);
     assert_eq!(answer.certificates.len(), 1);
 
     assert_eq!(read(&[&record(21, &[1, 0])]).unwrap().0, Progress::Complete);

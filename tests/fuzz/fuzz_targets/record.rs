@@ -12,8 +12,8 @@ use tlsweep::cert::{
 };
 use tlsweep::failure::{Failure, Kind, Reason, Stage};
 use tlsweep::feed::input::{Line, Place};
-use tlsweep::names::{self, Group, Suite};
-use tlsweep::report::changed::Changed;
+use tlsweep::names::{self, AlertDescription, Group, Suite};
+use tlsweep::report::changed::{Changed, Field};
 use tlsweep::report::check::Checks;
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Format, Layout};
@@ -170,7 +170,9 @@ fn record(script: &mut Script<'_>) -> Record {
 fn changed(script: &mut Script<'_>) -> Changed {
     match script.flag() {
         true => Changed::new_target(),
-        false => Changed::of(std::array::from_fn(|_field| script.option(Script::text))),
+        false => Changed::of(
+            Field::ALL.into_iter().filter_map(|field| Some((field, script.option(Script::text)?))),
+        ),
     }
 }
 
@@ -205,7 +207,7 @@ fn failure(script: &mut Script<'_>) -> Failure {
     let reason = Reason {
         stage,
         kind,
-        alert: script.option(Script::text),
+        alert: script.option(|script| AlertDescription(script.byte())),
         detail: script.text(),
         evidence: script.option(Script::text),
     };
@@ -347,5 +349,5 @@ fn shown(script: &mut Script<'_>) -> Shown {
 
 fn read(script: &mut Script<'_>) -> ReadEnd {
     let end: End = word(script, &["close_notify", "eof", "alert", "timeout", "limit"]);
-    ReadEnd { bytes: script.u64(), end, alert: script.option(Script::text) }
+    ReadEnd { bytes: script.u64(), end, alert: script.option(|script| AlertDescription(script.byte())) }
 }
