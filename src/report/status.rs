@@ -204,10 +204,12 @@ impl Status {
         Some(if counts.in_flight > 0 { percent.min(99) } else { percent })
     }
 
-    /// The time that is left if it goes on as it went since the first line that is swept.
+    /// The time that is left if it goes on as it went since the first line that is swept. Nothing when
+    /// nothing is left to do.
     pub fn left(&self) -> Option<Duration> {
         let seconds = self.seconds_left(self.counts().done)?;
-        Duration::try_from_secs_f64(seconds).ok()
+        // More than a `Duration` holds is as good as not known.
+        Duration::try_from_secs_f64(seconds).ok().filter(|left| !left.is_zero())
     }
 
     fn seconds_left(&self, done: u64) -> Option<f64> {
@@ -274,7 +276,7 @@ mod tests {
                 assert!(percent >= last && (percent == 100) == (done == targets), "{percent}");
                 last = percent;
             }
-            assert_eq!(status.left(), Some(Duration::ZERO));
+            assert_eq!(status.left(), None, "nothing is left");
         }
     }
 }
