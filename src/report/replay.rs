@@ -20,6 +20,7 @@ const CHUNK: usize = 256 * 1024;
 /// The records of several files, in order. Memory does not depend on how many there are.
 pub struct Records {
     sources: vec::IntoIter<PathBuf>,
+    stdin: Box<dyn Fn() -> Box<dyn Read + Send> + Send>,
     file: Option<OpenFile>,
     /// The records of the target that is being read.
     target: Vec<Record>,
@@ -71,11 +72,14 @@ struct Versioned {
 }
 
 impl Records {
-    /// The records of `files`, of which `-` is stdin.
+    /// The records of `files`, of which `-` is `stdin`.
     ///
     /// # Errors
     /// The first file that is not there or cannot be opened.
-    pub fn open(files: Vec<PathBuf>) -> Result<Self, ReplayError> {
+    pub fn open(
+        files: Vec<PathBuf>,
+        stdin: impl Fn() -> Box<dyn Read + Send> + Send + 'static,
+    ) -> Result<Self, ReplayError> {
         for path in files.iter().filter(|path| !is_stdin(path)) {
             let found = path.metadata().map_err(|error| ReplayError::of(path, &error))?;
             // Opening a FIFO waits for its writer, so that happens when its turn comes.
@@ -85,7 +89,8 @@ impl Records {
                 return Err(ReplayError::of(path, &io::ErrorKind::IsADirectory.into()));
             }
         }
-        Ok(Self { sources: files.into_iter(), file: None, target: Vec::new(), error: None })
+        let (sources, stdin) = (files.into_iter(), Box::new(stdin));
+        Ok(Self { sources, stdin, file: None, target: Vec::new(), error: None })
     }
 
     /// Reads on until there is something to tell.
@@ -113,7 +118,7 @@ impl Records {
                     return Ok(Next::Target(std::mem::take(&mut self.target)));
                 }
                 match self.sources.next() {
-                    Some(path) => self.file = Some(OpenFile::open(&path)?),
+                    Some(path) => self.file = Some(OpenFile::open(&path, &self.stdin)?),
                     None => return Ok(Next::End),
                 }
                 continue;
@@ -165,9 +170,9 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 impl OpenFile {
-    fn open(path: &Path) -> Result<Self, ReplayError> {
+    fn open(path: &Path, stdin: &dyn Fn() -> Box<dyn Read + Send>) -> Result<Self, ReplayError> {
         let (name, source): (_, Box<dyn Read + Send>) = match is_stdin(path) {
-            true => ("stdin".to_owned(), Box::new(io::stdin())),
+            true => ("stdin".to_owned(), stdin()),
             false => {
                 let file = File::open(path).map_err(|error| ReplayError::of(path, &error))?;
                 (shown(path), Box::new(file))
@@ -216,6 +221,7 @@ impl OpenFile {
         let record = serde_json::from_slice::<Record>(&self.line);
         let version = match &record {
             Ok(record) => Some(record.v),
+            // What has no version either is no record, as the first error says.
             Err(_) => serde_json::from_slice(&self.line).ok().map(|Versioned { v }| v),
         };
         if let Some(version) = version.filter(|version| *version != VERSION) {

@@ -44,6 +44,7 @@ mod feed;
 mod fields;
 mod files;
 mod fingerprints;
+mod full_disk;
 mod generate;
 mod input;
 mod layers;

@@ -1,5 +1,6 @@
 //! `--baseline`: what an earlier sweep found.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ fn load(cli: &mut Cli, checks: &Checks) -> Result<Option<Baseline>> {
             ));
         }
     };
-    let read = Records::open(files).and_then(|mut records| Baseline::read(&mut records, torn));
+    let no_stdin = || Box::new(io::empty()) as _;
+    let read = Records::open(files, no_stdin);
+    let read = read.and_then(|mut records| Baseline::read(&mut records, torn));
     read.map(Some).context("--baseline")
 }

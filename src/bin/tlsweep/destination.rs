@@ -25,6 +25,8 @@ pub(crate) struct Destination {
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) format: Box<dyn Format>,
     pub(crate) done: Done,
+    /// What people call the sink.
+    pub(crate) name: String,
 }
 
 impl Destination {
@@ -53,8 +55,10 @@ impl Destination {
             }
             let format = format(name, &layout);
             let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
-            let stdout = progress.around(File::from(stdout));
-            return Ok(Self { sink: Box::new(Stream::new(stdout)), format, done: Done::default() });
+            let stdout = File::from(stdout);
+            let file = stdout.try_clone().context("cannot use stdout")?;
+            let sink = Box::new(Stream::to_file(progress.around(stdout), file));
+            return Ok(Self { sink, format, done: Done::default(), name: "stdout".to_owned() });
         };
         if output.resume && reader.is_none() {
             bail!(
@@ -72,7 +76,8 @@ impl Destination {
             let file = OpenOptions::new().write(true).open(path);
             let file = file.with_context(|| format!("cannot write to {shown}"))?;
             let sink = Box::new(OutputFile::stream(progress.around(file), compressed)?);
-            return Ok(Self { sink, format: format(name, &layout), done: Done::default() });
+            let format = format(name, &layout);
+            return Ok(Self { sink, format, done: Done::default(), name: shown });
         }
         let file = open_file(path, output.resume)?;
         lock(&file, path, output.quiet)?;
@@ -95,7 +100,8 @@ impl Destination {
             );
         }
         let sink = OutputFile::new(file, found.whole, is_resumable, compressed)?;
-        Ok(Self { sink: Box::new(sink), format: format(name, &layout), done: found.done })
+        let format = format(name, &layout);
+        Ok(Self { sink: Box::new(sink), format, done: found.done, name: shown })
     }
 }
 

@@ -69,6 +69,8 @@ pub(crate) struct Sweep {
     pub(crate) done: Done,
     pub(crate) format: Arc<dyn Format>,
     pub(crate) sink: Box<dyn Sink>,
+    /// What people call the sink.
+    pub(crate) output: String,
     pub(crate) status: Arc<Status>,
     pub(crate) progress: Progress,
     pub(crate) reports: Reports,
@@ -146,7 +148,7 @@ impl Sweep {
         let input = open()?;
         let status = Arc::new(Status::new(input.extent(), input.size()));
         let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));
-        let Destination { sink, format, mut done } = Destination::open(
+        let Destination { sink, format, mut done, name } = Destination::open(
             &cli.output,
             config.all_addresses,
             (selection.shard, is_one),
@@ -184,6 +186,7 @@ impl Sweep {
             done,
             format: Arc::from(format),
             sink,
+            output: name,
             status,
             progress,
             reports,

@@ -1,15 +1,16 @@
 //! Files that are replaced as a whole: whoever reads one finds the old or the new, never a part.
 
-use std::fs::{Metadata, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use tempfile::NamedTempFile;
 use tlsweep::escape::shown;
+use tlsweep::report::output::file::sync;
 
 pub(crate) struct Replaced(PathBuf);
 
@@ -40,7 +41,10 @@ impl Replaced {
     pub(crate) fn replace(&self, bytes: &[u8]) -> Result<()> {
         let replace = || -> io::Result<()> {
             let mut file = beside(&self.0)?;
-            file.write_all(bytes)?;
+            // An error of the file itself does not name it: it is gone when somebody reads that.
+            file.as_file_mut().write_all(bytes)?;
+            // Before the old is gone, for the file system may have no room for the new.
+            sync(file.as_file())?;
             file.persist(&self.0)?;
             Ok(())
         };
@@ -70,9 +74,10 @@ fn is_fixed(path: &Path) -> bool {
 /// 0666 & !umask.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory.unwrap_or_else(|| Path::new(".")))?;
+    let directory = directory.unwrap_or_else(|| Path::new("."));
+    let file = tempfile::Builder::new().make_in(directory, |path| {
+        File::options().write(true).create_new(true).mode(0o666).open(path)
+    })?;
     if let Some(old) = existing(path)? {
         // Only root may give files away.
         let _not_allowed = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));

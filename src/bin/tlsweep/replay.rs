@@ -32,6 +32,8 @@ use crate::{baseline, stdio, term, threads};
 /// A replay that can begin.
 pub(crate) struct Replay {
     reading: Reading,
+    /// What people call the sink.
+    output: String,
     baseline: Option<Arc<Baseline>>,
     progress: Progress,
     reports: Reports,
@@ -70,15 +72,15 @@ impl Replay {
         if files.iter().any(|path| path == Path::new("-")) {
             stdio::check_stdin()?;
         }
-        let records = Records::open(files)?;
+        let records = Records::open(files, || Box::new(stdio::Patient(io::stdin())))?;
         let reports = Reports::open(watch::Settings::of(&mut cli)?)?;
         let status = Arc::new(Status::new(Extent::default(), None));
         let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));
-        let Destination { sink, format, .. } =
+        let Destination { sink, format, name: output, .. } =
             Destination::open(&cli.output, false, (Shard::WHOLE, false), &progress)?;
         let format = reports.observed(format);
         let reading = Reading { records, review, format, sink, status, quiet };
-        Ok(Self { reading, baseline, progress, reports, quiet })
+        Ok(Self { reading, output, baseline, progress, reports, quiet })
     }
 
     /// Reads to the end, or until a signal.
@@ -86,7 +88,7 @@ impl Replay {
     /// # Errors
     /// There is no thread to read on, or the metrics cannot be written.
     pub(crate) async fn run(self, mut signals: Signals, asked: Signal) -> Result<Exit> {
-        let Self { reading, baseline, progress, reports, quiet } = self;
+        let Self { reading, output, baseline, progress, reports, quiet } = self;
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place of a replay that reads the clock"
@@ -128,7 +130,8 @@ impl Replay {
                 signal.unwrap_or(Exit::Complete)
             }
             (Some(Err(error)), _) => {
-                term::error(&anyhow::Error::new(error).context("cannot write the output"));
+                let context = format!("cannot write to {output}");
+                term::error(&anyhow::Error::new(error).context(context));
                 Exit::Incomplete
             }
             (_, Some(signal)) => signal,

@@ -121,7 +121,7 @@ fn now() -> SystemTime {
 
 async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<Exit> {
     let Sweep { config, roots, review, expected, status, progress, reports, quiet, .. } = plan;
-    let Sweep { input, selection, shuffle, mut done, format, mut sink, is_one, .. } = plan;
+    let Sweep { input, selection, shuffle, mut done, format, mut sink, output, is_one, .. } = plan;
     let clock = Clock::start(now());
     let settings = Settings {
         permits: Permits::new(config.concurrency),
@@ -193,7 +193,7 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
         status.summary().set_missing(baseline.missing());
     }
     let last_words = (!quiet).then(|| status.last_line(clock.elapsed()));
-    let exit = conclude(written, signal, input_ended, &status, last_words);
+    let exit = conclude((&output, written), signal, input_ended, &status, last_words);
     Ok(watch.end(exit))
 }
 
@@ -258,7 +258,7 @@ async fn while_lines_are_written<T>(
 
 /// Prints the last line on stderr and returns the exit code.
 fn conclude(
-    written: Option<io::Result<()>>,
+    (output, written): (&str, Option<io::Result<()>>),
     signal: Option<Exit>,
     mut input_ended: oneshot::Receiver<Result<(), SelectionError>>,
     status: &Status,
@@ -274,8 +274,8 @@ fn conclude(
         if stdio::is_reader_gone(&error) {
             return signal.unwrap_or(Exit::Complete);
         }
-        let error = anyhow::Error::new(error);
-        term::error(&error.context("cannot write the output, the sweep is not complete"));
+        let context = format!("cannot write to {output}, so the sweep is not complete");
+        term::error(&anyhow::Error::new(error).context(context));
         return Exit::Incomplete;
     }
     if let Some(signal) = signal {

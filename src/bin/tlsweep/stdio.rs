@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use anyhow::{Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
+use tlsweep::report::output::file::sync;
 
 /// A bit for each descriptor that was closed.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -82,6 +83,10 @@ pub(crate) fn check_stdin() -> Result<()> {
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = Patient(io::stdout());
     let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let printed = printed.and_then(|()| {
+        let descriptor = stdout.0.as_fd().try_clone_to_owned()?;
+        sync(&descriptor.into())
+    });
     if printed.as_ref().is_err_and(is_reader_gone) { Ok(()) } else { printed }
 }
 

@@ -1,8 +1,8 @@
 //! What the operator sees of a sweep besides its results: status lines, metrics, the summary.
 
 use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,8 @@ use tlsweep::deadline::{Clock, within};
 use tlsweep::escape::{escaped, shown};
 use tlsweep::report::build::Setup;
 use tlsweep::report::metrics::exposition;
+use tlsweep::report::output::file::sync;
+use tlsweep::report::output::stream::write_most;
 use tlsweep::report::output::{Format, Layout, Observed};
 use tlsweep::report::status::{Moment, Process, Status};
 use tlsweep::report::summary::Document;
@@ -26,6 +28,7 @@ use crate::drawing::Drawing;
 use crate::exit::Exit;
 use crate::preflight::{memory, open_descriptors};
 use crate::replaced::Replaced;
+use crate::stdio::is_reader_gone;
 use crate::{term, threads, version};
 
 /// How long the end waits for a report that nobody takes.
@@ -75,7 +78,7 @@ impl Settings {
 /// Where to write what, and how often.
 pub(crate) struct Reports {
     /// Where status lines go; `None`: stderr.
-    lines: Option<File>,
+    lines: Option<Lines>,
     /// Whether there are any that nobody asks for by a signal.
     has_lines: bool,
     /// Between two reports.
@@ -110,12 +113,8 @@ impl Reports {
     pub(crate) fn open(settings: Settings) -> Result<Self> {
         let Settings { status, status_file, metrics, of_targets, summary, report, printed } =
             settings;
-        let append = |path: &PathBuf| {
-            let file = File::options().append(true).create(true).open(path);
-            file.with_context(|| format!("cannot write {}", shown(path)))
-        };
         Ok(Self {
-            lines: status_file.as_ref().map(append).transpose()?,
+            lines: status_file.as_deref().map(Lines::open).transpose()?,
             interval: match (status, &status_file, &metrics) {
                 (Some(every), ..) => Some(every),
                 (None, Some(_), _) => Some(FILE_INTERVAL),
@@ -162,10 +161,21 @@ struct Sources {
     lookups: Box<dyn Fn() -> usize + Send + Sync>,
     clock: Clock,
     /// `None`: stderr.
-    lines: Option<Mutex<File>>,
+    lines: Option<Mutex<Lines>>,
     metrics: Option<Replaced>,
     watched: Option<Arc<Mutex<Watched>>>,
-    has_failed: AtomicBool,
+    /// Whether somebody has heard that there are lines, or metrics, that could not be written.
+    has_said: [AtomicBool; 2],
+}
+
+/// A file that status lines are appended to.
+struct Lines {
+    file: File,
+    name: String,
+    /// Whether it ends with a part of a line.
+    is_torn: bool,
+    /// Whether a line is missing.
+    has_gap: bool,
 }
 
 impl Watch {
@@ -179,9 +189,9 @@ impl Watch {
         (status, lookups, clock): (Arc<Status>, Box<dyn Fn() -> usize + Send + Sync>, Clock),
     ) -> Result<Self> {
         let lines = reports.lines.map(Mutex::new);
-        let (metrics, watched, has_failed) = (reports.metrics, reports.watched, false.into());
+        let (metrics, watched, has_said) = (reports.metrics, reports.watched, Default::default());
         let sources =
-            Arc::new(Sources { status, lookups, clock, lines, metrics, watched, has_failed });
+            Arc::new(Sources { status, lookups, clock, lines, metrics, watched, has_said });
         sources.write_metrics(None)?;
         let ticks = reports.interval.map(|interval| {
             let mut ticks = interval_at(Instant::now() + interval, interval);
@@ -192,11 +202,12 @@ impl Watch {
         let writer = Arc::clone(&sources);
         threads::spawn("reports", move || {
             for Due { line, metrics, written } in all_due {
+                let [of_lines, of_metrics] = &writer.has_said;
                 if line {
-                    writer.say_once(writer.write_line());
+                    say_once(writer.write_line(), of_lines);
                 }
                 if metrics {
-                    writer.say_once(writer.write_metrics(None));
+                    say_once(writer.write_metrics(None), of_metrics);
                 }
                 // The sweep may have ended without waiting for this.
                 let _awaited = written.send(());
@@ -265,7 +276,8 @@ impl Watch {
             text.push(b'\n');
             file.replace(&text)
         });
-        [summarized, self.drawing.draw(), self.sources.write_metrics(Some(exit.code()))]
+        let metered = self.sources.write_metrics(Some(exit.code()));
+        let exit = [summarized, self.drawing.draw(), metered, self.sources.end_lines()]
             .into_iter()
             .fold(exit, |exit, report| match report {
                 Ok(()) => exit,
@@ -273,7 +285,8 @@ impl Watch {
                     term::error(&error);
                     exit.without_report()
                 }
-            })
+            });
+        if self.sources.has_gap() { exit.without_report() } else { exit }
     }
 
     async fn write(&mut self, line: bool, metrics: bool) {
@@ -294,11 +307,24 @@ impl Sources {
         match &self.lines {
             None => term::say(&line),
             Some(file) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.write_all(&line).context("cannot write a status line")?;
+                file.lock().unwrap_or_else(PoisonError::into_inner).add(&line)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a status line is missing in the file. One that is still being written is none that was
+    /// refused.
+    fn has_gap(&self) -> bool {
+        let lines = self.lines.as_ref().and_then(|lines| lines.try_lock().ok());
+        lines.is_some_and(|lines| lines.has_gap)
+    }
+
+    /// Makes sure of the status lines, unless the last one is still being written: nobody may be there to
+    /// take it.
+    fn end_lines(&self) -> Result<()> {
+        let lines = self.lines.as_ref().and_then(|lines| lines.try_lock().ok());
+        lines.map_or(Ok(()), |lines| lines.named(sync(&lines.file)))
     }
 
     fn write_metrics(&self, ended: Option<u8>) -> Result<()> {
@@ -322,13 +348,37 @@ impl Sources {
             },
         }
     }
+}
 
-    /// A disk that is full now may stay so for the whole sweep.
-    fn say_once(&self, written: Result<()>) {
-        if let Err(error) = written
-            && !self.has_failed.swap(true, Ordering::Relaxed)
-        {
-            term::error(&error);
-        }
+impl Lines {
+    fn open(path: &Path) -> Result<Self> {
+        let name = shown(path);
+        let file = File::options().append(true).create(true).open(path);
+        let file = file.with_context(|| format!("cannot write {name}"))?;
+        Ok(Self { file, name, is_torn: false, has_gap: false })
+    }
+
+    /// Appends a line, after the end of one that was torn off by a full disk.
+    fn add(&mut self, line: &[u8]) -> Result<()> {
+        let mut rest = if self.is_torn { [b"\n", line].concat() } else { line.to_owned() };
+        let (written, result) = write_most(&mut self.file, &rest);
+        rest.truncate(written);
+        self.is_torn = rest.last().map_or(self.is_torn, |last| *last != b'\n');
+        // Who does not read on misses nothing.
+        self.has_gap |= result.as_ref().is_err_and(|error| !is_reader_gone(error));
+        self.named(result)
+    }
+
+    fn named(&self, written: io::Result<()>) -> Result<()> {
+        written.with_context(|| format!("cannot write to {}", self.name))
+    }
+}
+
+/// A disk that is full now may stay so for the whole sweep.
+fn say_once(written: Result<()>, has_said: &AtomicBool) {
+    if let Err(error) = written
+        && !has_said.swap(true, Ordering::Relaxed)
+    {
+        term::error(&error);
     }
 }

@@ -1,7 +1,7 @@
 //! A file that whole targets are appended to.
 
 use std::fs::File;
-use std::io::ErrorKind::{InvalidInput, Unsupported};
+use std::io::ErrorKind::{InvalidInput, ReadOnlyFilesystem, Unsupported};
 use std::io::{self, Write};
 
 use crate::report::output::stream::write_most;
@@ -100,6 +100,21 @@ impl OutputFile {
     }
 }
 
+/// Waits until `file` is on its disk. Some file systems tell only now that they have no room, and nobody
+/// hears what they tell when a file is closed. What is no file on a disk has nothing to wait for.
+///
+/// # Errors
+/// The file system has lost something.
+pub fn sync(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        // A pipe, a terminal, or a file system that cannot do that: what it has taken is there.
+        Err(error) if matches!(error.kind(), InvalidInput | ReadOnlyFilesystem | Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
 /// Cuts `file` to `length` bytes if it is longer: an append-only file takes no cut that changes nothing.
 fn cut(file: &File, length: u64) -> io::Result<()> {
     if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
@@ -125,7 +140,6 @@ impl Sink for OutputFile {
         if self.frames.as_ref().is_some_and(Frames::is_old) { self.end_frame() } else { Ok(()) }
     }
 
-    /// Some file systems tell only now that they have no room.
     fn finish(&mut self) -> io::Result<()> {
         let is_new = matches!(self.out, Out::Stream(_) | Out::File { kept: 0, .. });
         // A frame at least: programs do not take an empty file for compressed.
@@ -140,11 +154,7 @@ impl Sink for OutputFile {
         if std::mem::take(has_rest) {
             cut(file, kept)?;
         }
-        match file.sync_data() {
-            // The file system cannot do that; what it has taken is there nevertheless.
-            Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
-            synced => synced,
-        }
+        sync(file)
     }
 
     fn written(&self) -> u64 {

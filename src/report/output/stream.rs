@@ -1,19 +1,29 @@
 //! Stdout, and anything else that cannot take back what it was given.
 
+use std::fs::File;
 use std::io::{self, Write};
 
+use crate::report::output::file::sync;
 use crate::report::output::{Batch, Sink};
 
 /// Writes lines to `W` as they are, and flushes when nothing more is there.
 pub struct Stream<W> {
     out: W,
+    /// What `out` ends in, if that may be a file.
+    file: Option<File>,
     written: u64,
 }
 
 impl<W: Write + Send> Stream<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, written: 0 }
+        Self { out, file: None, written: 0 }
+    }
+
+    /// Writes to `out`, which writes to `file`. At the end the file system is asked whether it has room
+    /// for everything.
+    pub fn to_file(out: W, file: File) -> Self {
+        Self { file: Some(file), ..Self::new(out) }
     }
 }
 
@@ -29,7 +39,8 @@ impl<W: Write + Send> Sink for Stream<W> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.out.flush()?;
+        self.file.as_ref().map_or(Ok(()), sync)
     }
 
     fn written(&self) -> u64 {
@@ -38,7 +49,7 @@ impl<W: Write + Send> Sink for Stream<W> {
 }
 
 /// Writes as much of `bytes` as `out` takes; how much that is, and why it is not all.
-pub(super) fn write_most(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+pub fn write_most(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut rest = bytes;
     while !rest.is_empty() {
         let error = match out.write(rest) {
