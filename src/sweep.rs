@@ -61,6 +61,7 @@ pub async fn sweep<W: Work>(
     let mut was_stopped = loop {
         coop::consume_budget().await;
         // What nobody waits for is taken without asking who else might have something to say.
+        // When every stop sender is dropped, nobody can ask for a stop.
         let is_disturbed = records.is_closed() || stop.has_changed().unwrap_or_default();
         let permit = match permits.try_acquire().filter(|_| !is_disturbed) {
             Some(permit) => permit,

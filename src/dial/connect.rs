@@ -122,7 +122,8 @@ fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
 /// The kernel may give a dial to a free port on this machine that very port as its own, and TCP
 /// then connects the socket to itself. This machine may have any address, not only a loopback one.
 fn is_connected_to_itself(stream: &TcpStream, port: u16) -> bool {
-    // The peer is looked up only where the ports agree: that is another system call.
+    // The peer is looked up only where the ports agree: that is another system call. A connection that
+    // is gone already has no peer; the first read says so.
     stream.local_addr().is_ok_and(|local| {
         local.port() == port && stream.peer_addr().is_ok_and(|peer| peer == local)
     })

@@ -25,7 +25,7 @@ use self::conf::Conf;
 use self::hosts::Hosts;
 use self::servers::NameServers;
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
-use crate::failure::{Failure, Kind, Stage};
+use crate::failure::{Failure, Kind, Stage, is_shortage};
 use crate::feed::exclude::Exclusions;
 
 const HOSTS: &str = "/etc/hosts";
@@ -108,6 +108,7 @@ impl Resolver {
     ///
     /// It has no deadline of its own: every place is given back within the deadlines of its holder.
     pub async fn slot(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed, so this does not fail.
         self.permits.acquire().await.ok()
     }
 
@@ -347,7 +348,10 @@ fn absolute(name: &DnsName<'_>) -> Result<Name, Failure> {
 /// Whether this machine can send IPv6 at all; where it is switched off, every connect fails as if
 /// the ports were used up.
 fn has_ipv6() -> bool {
-    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
-        .and_then(|socket| socket.connect((Ipv6Addr::LOCALHOST, 9)))
-        .is_ok()
+    let bound = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0));
+    match bound.and_then(|socket| socket.connect((Ipv6Addr::LOCALHOST, 9))) {
+        // Whoever has no descriptor or no memory for a moment may have IPv6 nevertheless.
+        Err(error) => is_shortage(&error) && error.raw_os_error() != Some(libc::EADDRNOTAVAIL),
+        Ok(()) => true,
+    }
 }

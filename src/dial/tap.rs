@@ -133,6 +133,7 @@ impl Tap {
         if self.unsent.is_empty() {
             return;
         }
+        // The dial ends here, and its result stands already.
         if let Ok(length) = self.stream.try_write(&self.unsent) {
             self.sent += length as u64;
         }

@@ -45,6 +45,7 @@ pub struct Percentiles {
 
 impl Default for Latency {
     fn default() -> Self {
+        // The bounds are constants, so there is a histogram; without one there would be no percentiles.
         let fine = Histogram::new_with_max(LONGEST, DIGITS).ok();
         Self { fine, coarse: [0; _], count: 0, sum: 0.0, max: 0.0 }
     }

@@ -74,7 +74,12 @@ fn target(name: &str, port: u16) -> OsString {
 }
 
 async fn serve(listener: TcpListener, behaviour: Behaviour) {
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // A client that went away before, or a shortage, which passes.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
         let behaviour = behaviour.clone();
         // A client that goes away is no matter.
         tokio::spawn(async move { answer(stream, behaviour).await.is_ok() });

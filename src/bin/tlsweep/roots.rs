@@ -38,11 +38,16 @@ fn of_system(quiet: bool) -> Result<Roots> {
     for certificate in &loaded.certs {
         unusable += usize::from(roots.add(certificate).is_err());
     }
+    // The first of them tells most: often it is why there are no others.
+    let reason = loaded.errors.first().map_or_else(String::new, |error| format!(": {error}"));
     if roots.is_empty() {
-        bail!("--system-roots: this machine has no roots (on Debian: apt install ca-certificates)");
+        bail!(
+            "--system-roots: this machine has no roots{reason} \
+             (on Debian: apt install ca-certificates)"
+        );
     }
     if unusable > 0 && !quiet {
-        term::notice(format_args!("{unusable} of this machine's roots cannot be used"));
+        term::notice(format_args!("{unusable} of this machine's roots cannot be used{reason}"));
     }
     Ok(roots)
 }

@@ -48,6 +48,7 @@ pub(crate) fn start() -> io::Result<Runtime> {
 /// How many loops a sweep with so many dials at once can use: one for each core, as long as each has
 /// enough to do. A loop alone keeps the order of its lines.
 pub(crate) fn useful_loops(concurrency: NonZero<usize>) -> NonZero<usize> {
+    // Where the cores cannot be counted, one loop works.
     let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let busy = NonZero::new(concurrency.get() / DIALS_OF_A_LOOP).unwrap_or(NonZero::<usize>::MIN);
     cores.min(busy)

@@ -197,6 +197,7 @@ impl NameServers {
         settings: &Settings,
     ) -> Result<Answer, Unresolved> {
         // Others' answers may hold all places for long, for which this server is not to blame.
+        // The semaphore is never closed, so this does not fail.
         let _place = self.tcp.acquire().await;
         let asked = async {
             let message = tcp::ask(server.address, question).await?;
