@@ -1,13 +1,18 @@
 //! Which connections a target takes, and what they show, over real sockets.
 
+use std::io::Read as _;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, thread};
 
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+use tempfile::TempDir;
 
 use crate::support::cmd::{Tlsweep, verdict};
-use crate::support::peer::{Spec, server_config};
+use crate::support::peer::{Spec, fill_queue, server_config};
 use crate::support::pki::GOOD;
 use crate::support::programs::{Program, skip};
 use crate::support::script;
@@ -58,6 +63,35 @@ fn a_peer_that_drops_every_second_connection_is_not_pq_intolerant() {
         let group = if attempts == 6 { "x25519" } else { "X25519MLKEM768" };
         assert_eq!(record["tls"]["group"], group, "{record:#}");
     }
+}
+
+/// The first connection is closed behind the hello, and the next ones get no answer.
+#[test]
+fn the_time_of_a_dial_that_failed_is_not_that_of_a_connection() {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    socket.listen(1).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let server = thread::spawn(move || {
+        let (mut first, _) = socket.accept().unwrap();
+        assert!(first.read(&mut [0; 16]).unwrap() > 0);
+        // Nobody gets into the queue before the first connection is closed.
+        let queue = fill_queue(address);
+        drop(first);
+        (socket, queue)
+    });
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("summary");
+    let args = ["--connect-timeout", "2s", "--summary", file.to_str().unwrap()];
+    let outcome = Tlsweep::json().args(args).sweep([address.to_string()]);
+    let record = outcome.only_record();
+    assert!(record["attempts"].as_u64().unwrap() > 1, "{record:#}");
+    let connect = record["ms"]["connect"].as_f64();
+    assert!(connect.is_none_or(|connect| connect < 1000.0), "{record:#}");
+    let summary: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let slowest = summary["ms"]["connect"]["max"].as_f64();
+    assert!(slowest.is_none_or(|slowest| slowest < 1000.0), "{summary:#}");
+    server.join().unwrap();
 }
 
 #[test]

@@ -179,6 +179,19 @@ fn what_is_excluded_is_not_dialled_and_has_its_line() {
     assert_eq!(peer.accepted(), dialled.len());
 }
 
+/// The kernel takes the unspecified addresses for this machine, and gateways translate those of NAT64.
+#[test]
+fn an_excluded_network_is_reached_by_no_other_form_of_its_addresses() {
+    let peer = Spec::good().on_all_of_loopback().start();
+    let forms = ["0.0.0.0", "[::ffff:0.0.0.0]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"];
+    let lines = forms.map(|form| format!("{form}:{}", peer.addr.port()));
+    let (run, _list) = excluding(Tlsweep::json(), "127.0.0.0/8\n");
+    let outcome = run.args(["--connect-timeout", "1s", "--timeout", "2s"]).sweep(lines);
+    let verdicts: Vec<_> = outcome.assert_complete().records.iter().map(verdict).collect();
+    assert_eq!(verdicts, ["input/excluded"; 4]);
+    assert_eq!(peer.accepted(), 0);
+}
+
 #[test]
 fn a_range_is_excluded_line_by_line() {
     let peer = Spec::refusing().on_all_of_loopback().start();

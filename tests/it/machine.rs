@@ -145,6 +145,23 @@ fn stdin_that_does_not_block_is_waited_for() {
 }
 
 #[test]
+fn records_on_a_stdin_that_does_not_block_are_waited_for() {
+    let refusing = Spec::refusing().start();
+    let records = Tlsweep::json().sweep([refusing.target(), refusing.target()]);
+    let lines: Vec<_> = records.text().lines().collect();
+    let (stdin, mut writer) = io::pipe().unwrap();
+    ioctl_fionbio(&stdin, true).unwrap();
+    let mut run = Tlsweep::json().args(["--from", "-"]).stdin(stdin).start();
+    // A target ends where the next one begins.
+    writeln!(writer, "{}", lines[0]).unwrap();
+    writeln!(writer, "{}", lines[1]).unwrap();
+    assert_eq!(run.next_record()["line"], 1);
+    // Nothing is there to read any more, and the end comes later.
+    drop(writer);
+    assert_eq!(run.finish().assert_complete().records.len(), 2);
+}
+
+#[test]
 fn stdout_that_does_not_block_takes_all_that_is_printed() {
     let whole = Tlsweep::new().args(["--generate", "man"]).run("");
     let (mut reader, stdout) = io::pipe().unwrap();

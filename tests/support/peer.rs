@@ -228,7 +228,7 @@ impl Peer {
 }
 
 /// More connections than a queue of one takes; they have to live as long as the peer.
-fn fill_queue(addr: SocketAddr) -> Vec<Socket> {
+pub(crate) fn fill_queue(addr: SocketAddr) -> Vec<Socket> {
     let knock = |_| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_nonblocking(true).unwrap();
