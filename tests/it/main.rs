@@ -15,6 +15,7 @@
 mod support;
 
 mod baseline;
+mod cert_beside;
 mod cert_cases;
 mod cert_corpus;
 mod cert_crl;

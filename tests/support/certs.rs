@@ -78,12 +78,23 @@ impl Entity {
         issuer: &Self,
         surgery: impl FnOnce(&mut Vec<Vec<u8>>),
     ) -> CertificateDer<'static> {
+        self.altered_and_signed(surgery, |part| issuer.key.sign(part).unwrap())
+    }
+
+    /// The same, signed otherwise.
+    pub(crate) fn altered_and_signed(
+        &self,
+        surgery: impl FnOnce(&mut Vec<Vec<u8>>),
+        sign: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> CertificateDer<'static> {
         let mut parts = children(&self.der);
         let mut fields = children(&parts[0]);
         surgery(&mut fields);
         parts[0] = element(0x30, &fields);
-        let signature = issuer.key.sign(&parts[0]).unwrap();
-        parts[2] = element(0x03, &[vec![0], signature]);
+        // Version 1 is not written.
+        let algorithm = if fields[0][0] == 0xa0 { 2 } else { 1 };
+        parts[1].clone_from(&fields[algorithm]);
+        parts[2] = element(0x03, &[vec![0], sign(&parts[0])]);
         element(0x30, &parts).into()
     }
 

@@ -3,9 +3,11 @@
 pub(crate) mod certs;
 pub(crate) mod cmd;
 pub(crate) mod dns;
+pub(crate) mod draft;
 pub(crate) mod exposition;
 pub(crate) mod keys;
 pub(crate) mod ocsp;
+pub(crate) mod odd;
 pub(crate) mod openssl;
 pub(crate) mod peer;
 pub(crate) mod pki;

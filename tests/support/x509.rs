@@ -17,7 +17,9 @@ pub(crate) fn verify(
     roots: &[CertificateDer<'_>],
     host: &str,
 ) -> Option<Result<(), String>> {
-    openssl_verify(chain, roots, &["-purpose", "sslserver", "-verify_hostname", host])
+    let is_address = host.parse::<IpAddr>().is_ok();
+    let asked = if is_address { "-verify_ip" } else { "-verify_hostname" };
+    openssl_verify(chain, roots, &["-purpose", "sslserver", asked, host])
 }
 
 /// The same whatever the leaf is for.

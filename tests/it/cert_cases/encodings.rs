@@ -18,9 +18,6 @@ pub(crate) fn signatures() -> Vec<Case> {
         let id_ecdsa_sha224 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1];
         fields[2] = element(0x30, &[element(6, &[id_ecdsa_sha224.to_vec()])]);
     });
-    let mut parts = children(&unknown_algorithm);
-    parts[1] = children(&parts[0])[2].clone();
-    let unknown_algorithm = element(0x30, &parts).into();
     let bad = &[BadSignature][..];
     let unsupported = &[UnsupportedSignature][..];
     let both = [BadSignature, UnknownIssuer];

@@ -1,14 +1,15 @@
 //! Random chains: how each is made, and the making.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    NameConstraints,
+    BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints,
+    SigningKey as _,
 };
 use rustls_pki_types::CertificateDer;
 
-use super::odd::OddKey;
+use super::flaws::{FLAWS, Flaw};
 use crate::support::certs::{Entity, ca, element, server, valid};
+use crate::support::odd::{KINDS, Kind, OddKeys};
 
 type Der = CertificateDer<'static>;
 
@@ -33,7 +34,7 @@ pub(super) struct World {
     /// In the order of `SHAPES`, then the namesake and the stranger.
     trusted: Vec<Der>,
     stranger: Entity,
-    pub(super) odd: Vec<OddKey>,
+    odd: OddKeys,
 }
 
 impl World {
@@ -49,9 +50,13 @@ impl World {
             .collect::<Vec<_>>();
         let stranger = Entity::root("stranger");
         trusted.extend([Entity::root("root").der, stranger.der.clone()]);
-        Self { root, trusted, stranger, odd: OddKey::all() }
+        Self { root, trusted, stranger, odd: OddKeys::make() }
     }
 }
+
+/// Places of fields in a certificate.
+const ALGORITHM: usize = 2;
+const KEY: usize = 6;
 
 /// How a chain is made.
 #[derive(Debug)]
@@ -60,9 +65,11 @@ pub(super) struct Plan {
     pub(super) roots: Vec<usize>,
     /// From the root down.
     pub(super) cas: Vec<Member>,
-    /// The place of the key of the last CA among the odd ones.
-    pub(super) odd: Option<usize>,
+    /// The key of the last CA, when it is an odd one.
+    pub(super) odd: Option<&'static Kind>,
     pub(super) leaf: Member,
+    /// What is malformed or unusual, and in which CA; in the leaf without a CA.
+    pub(super) flaw: Option<(&'static Flaw, Option<usize>)>,
     /// The CAs that are sent, in this order.
     sent: Vec<usize>,
     /// The first CA is signed by the stranger as well, and that certificate is sent too.
@@ -92,6 +99,8 @@ enum Constraint {
     PermitsCountry(&'static str),
     ExcludesCountry(&'static str),
     PermitsEmail,
+    PermitsAddress([u8; 4]),
+    ExcludesAddress([u8; 4]),
 }
 
 /// Extensions about policies.
@@ -103,14 +112,18 @@ enum Policies {
 }
 
 impl Plan {
-    pub(super) fn new(random: &mut Random, odd_keys: usize) -> Self {
+    pub(super) fn new(random: &mut Random) -> Self {
         // Half of the chains have few faults, so that many have one or none.
         let rarity = [1, 5][random.below(2)];
         let mut cas = (0..random.below(4)).map(|_| Member::ca(random, rarity)).collect::<Vec<_>>();
-        let odd = (odd_keys > 0 && random.below(12) == 0).then(|| random.below(odd_keys));
+        let odd = (random.below(8) == 0).then(|| &KINDS[random.below(KINDS.len())]);
         if odd.is_some() {
             cas.push(Member::ca(random, rarity));
         }
+        let flaw = (random.below(8 * rarity) == 0).then(|| {
+            let place = random.below(cas.len() + 1);
+            (&FLAWS[random.below(FLAWS.len())], (place < cas.len()).then_some(place))
+        });
         let mut sent = (0..cas.len()).rev().collect::<Vec<_>>();
         match random.below(8 * rarity) {
             0 => drop(sent.pop()),
@@ -134,6 +147,7 @@ impl Plan {
             leaf: Member::leaf(random, rarity),
             cas,
             odd,
+            flaw,
             sent,
             strangers: [0, 0, 0, 1, 3][random.below(5)],
             sends_root: random.below(4) == 0,
@@ -143,30 +157,31 @@ impl Plan {
     /// The chain, leaf first, and the roots.
     pub(super) fn carry_out(&self, world: &World, random: &mut Random) -> (Vec<Der>, Vec<Der>) {
         let mut issued = Vec::<Entity>::new();
-        let mut odd = None;
         for (number, member) in self.cas.iter().enumerate() {
             let issuer = issued.last().unwrap_or(&world.root);
-            let params = member.params(ca(&format!("CA {number}")));
-            let next = match self.odd.filter(|_| number + 1 == self.cas.len()) {
-                None => issuer.issue(params),
-                Some(place) => {
-                    let key = &world.odd[place];
-                    odd = Some((params.clone(), key));
-                    let signer = Issuer::from_params(&issuer.params, &issuer.key);
-                    let der = params.signed_by(key, &signer).unwrap().der().clone();
-                    Entity { params, key: KeyPair::generate().unwrap(), der }
+            let mut made = issuer.issue(member.params(ca(&format!("CA {number}"))));
+            made.der = made.altered(issuer, |fields| {
+                if let Some(kind) = self.odd.filter(|_| number + 1 == self.cas.len()) {
+                    fields[KEY] = world.odd.public(kind);
                 }
-            };
-            issued.push(next);
+                self.spoil(Some(number), fields);
+            });
+            issued.push(made);
         }
-        let params = self.leaf.params(server(self.leaf.names));
-        let leaf = match odd {
-            None => issued.last().unwrap_or(&world.root).issue(params).der,
-            Some((issuer, key)) => {
-                let signer = Issuer::from_params(&issuer, key);
-                params.signed_by(&KeyPair::generate().unwrap(), &signer).unwrap().der().clone()
-            }
-        };
+        let issuer = issued.last().unwrap_or(&world.root);
+        let leaf = issuer.issue(self.leaf.params(server(self.leaf.names)));
+        let leaf = leaf.altered_and_signed(
+            |fields| {
+                if let Some(kind) = self.odd {
+                    fields[ALGORITHM] = world.odd.algorithm(kind);
+                }
+                self.spoil(None, fields);
+            },
+            |part| match self.odd {
+                Some(kind) => world.odd.sign(kind, part),
+                None => issuer.key.sign(part).unwrap(),
+            },
+        );
         let mut others =
             self.sent.iter().map(|&number| issued[number].der.clone()).collect::<Vec<_>>();
         if self.crossed && (self.odd.is_none() || self.cas.len() > 1) {
@@ -181,6 +196,13 @@ impl Plan {
         }
         let roots = self.roots.iter().map(|&place| world.trusted[place].clone());
         (std::iter::once(leaf).chain(others).collect(), roots.collect())
+    }
+
+    /// Spoils the certificate that the flaw is for.
+    fn spoil(&self, place: Option<usize>, fields: &mut Vec<Vec<u8>>) {
+        if let Some((flaw, _)) = self.flaw.filter(|(_, flawed)| *flawed == place) {
+            (flaw.surgery)(fields);
+        }
     }
 
     /// Whether the client trusts several roots of the true one's name.
@@ -213,6 +235,9 @@ impl Member {
                 4 => Some(Constraint::PermitsCountry("DE")),
                 5 => Some(Constraint::ExcludesCountry("FR")),
                 6 => Some(Constraint::PermitsEmail),
+                7 => Some(Constraint::PermitsAddress([192, 0, 0, 0])),
+                8 => Some(Constraint::PermitsAddress([10, 0, 0, 0])),
+                9 => Some(Constraint::ExcludesAddress([192, 0, 0, 0])),
                 _ => None,
             },
             names: &[],
@@ -309,6 +334,7 @@ impl Constraint {
             GeneralSubtree::DirectoryName(name)
         };
         let dns = |name: &str| GeneralSubtree::DnsName(name.to_owned());
+        let network = |of| GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix(of, 8));
         let (permitted, excluded) = match self {
             Self::PermitsDns(name) => (Some(dns(name)), None),
             Self::ExcludesDns(name) => (None, Some(dns(name))),
@@ -317,6 +343,8 @@ impl Constraint {
             Self::PermitsEmail => {
                 (Some(GeneralSubtree::Rfc822Name("example.com".to_owned())), None)
             }
+            Self::PermitsAddress(of) => (Some(network(of)), None),
+            Self::ExcludesAddress(of) => (None, Some(network(of))),
         };
         NameConstraints {
             permitted_subtrees: permitted.into_iter().collect(),
