@@ -27,17 +27,17 @@ const KNOWN: [(&[u8], Option<&str>); 6] = [
     (id::OCSP_NO_CHECK, None),
 ];
 
-/// Whether a certificate is well-formed, but has something that webpki cannot represent.
+/// Whether a certificate has something that webpki cannot represent. That includes malformed ones:
+/// where webpki stops at an extension that we know, only the rewritten certificate shows the rest.
 pub(super) fn is_beyond_webpki(link: &Link<'_>) -> bool {
     let certificate = &link.reading;
     let is_before_1970 = |moment: Option<Moment<'_>>| moment.is_some_and(|m| m.seconds < 0);
     let (_, path_length) = certificate.basic_constraints().unwrap_or_default();
-    let is_beyond = certificate.extension(id::NAME_CONSTRAINTS).is_some()
+    certificate.extension(id::NAME_CONSTRAINTS).is_some()
         || is_before_1970(certificate.not_before)
         || is_before_1970(certificate.not_after)
         || path_length.is_some_and(|length| u8::try_from(length).is_err())
-        || EndEntityCert::try_from(link.der).is_err();
-    is_beyond && link.is_well_formed
+        || EndEntityCert::try_from(link.der).is_err()
 }
 
 fn is_known(extension: &Extension<'_>) -> bool {

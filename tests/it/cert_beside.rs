@@ -3,6 +3,7 @@
 //! Each row says what we say. Where OpenSSL says otherwise, the row gives the reason: a difference
 //! without a reason fails, and so does a reason without a difference.
 
+mod attributes;
 mod constraints;
 mod encodings;
 mod fields;
@@ -72,7 +73,7 @@ fn issuer(extensions: impl IntoIterator<Item = Vec<u8>>) -> Draft {
     Draft::new("Issuer", "Root", issuer_key()).with([is_ca(), may_sign()]).with(extensions)
 }
 
-/// The chain of a leaf that is named `Root` as its issuer's subject and an issuer between them.
+/// A leaf that this issuer signs, and the issuer under the root.
 fn below(leaf: Draft, issuer: &Draft) -> Vec<Der> {
     let leaf = leaf.but(|leaf| leaf.issuer.clone_from(&issuer.subject));
     vec![leaf.signed_by(issuer_key()), issuer.signed_by(root_key())]

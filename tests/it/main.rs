@@ -71,6 +71,7 @@ mod resume;
 mod starttls;
 mod starttls_real;
 mod stops;
+mod target_names;
 mod terminal;
 mod version;
 mod volume;

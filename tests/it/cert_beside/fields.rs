@@ -64,12 +64,16 @@ fn extensions_that_stand_there_twice() {
         plain("2.5.29.32", &element(SEQUENCE, &[policy]))
     };
     let unknown = || plain("1.2.3", &NULL);
+    let limit = || critical("2.5.29.36", &element(SEQUENCE, &[vec![0x80, 1, 0]]));
     hold(&[
         row("alternative names", &[for_a_test()], &[BadEncoding]),
         row("key usage", &[usage(), usage()], &[BadEncoding]),
         row("key identifier", &[key(1), key(2)], &[BadEncoding]),
         row("unknown", &[unknown(), unknown()], &[BadEncoding]).openssl_differs(TWICE),
         row("policies", &[policy(), policy()], &[BadEncoding]).openssl_differs(TWICE),
+        row("unknown, beside critical policies", &[unknown(), unknown(), limit()], &[BadEncoding])
+            .openssl_differs(TWICE),
+        row("key usage, beside critical policies", &[usage(), usage(), limit()], &[BadEncoding]),
     ]);
 }
 

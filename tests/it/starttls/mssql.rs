@@ -55,6 +55,36 @@ fn tls12_is_packed_up_to_the_servers_finished() {
     }
 }
 
+/// FreeTDS, a client of SQL Server, takes our server for one: it finds its handshake in the packets
+/// where we find it.
+#[test]
+fn our_server_packs_as_a_client_of_sql_server_expects() {
+    let Some(tsql) = Program::find("tsql") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [config, dump] = ["freetds.conf", "dump"].map(|name| folder.path().join(name));
+    let text = "[global]\ntds version = 7.4\nencryption = require\n";
+    std::fs::write(&config, text).unwrap();
+    let versions = [&rustls::version::TLS12, &rustls::version::TLS13];
+    for version in versions {
+        let config_of_server = Arc::new(server_config(&GOOD, &[version]));
+        for packing_of_server in [Packing::USUAL, Packing { segment: 1, ..Packing::USUAL }] {
+            let serve = Box::new(Serve(Arc::clone(&config_of_server)));
+            let (_, reply) = Dialogue::of("mssql").cut_at(0);
+            let steps = vec![Step::HearPackets, send(reply), InPackets(packing_of_server, serve)];
+            let server = Server::start("mssql", steps);
+            let mut client = tsql.command();
+            client.env("FREETDSCONF", &config).env("TDSDUMP", &dump);
+            let port = server.peer.addr.port().to_string();
+            client.args(["-H", "127.0.0.1", "-p", &port, "-U", "user", "-P", "word"]);
+            client.stdin(std::process::Stdio::null()).output().unwrap();
+            let said = std::fs::read_to_string(&dump).unwrap();
+            let is_done = said.contains("handshake succeeded");
+            assert!(is_done, "{version:?} {packing_of_server:?}: {said}");
+            std::fs::remove_file(&dump).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_is_not_packed_is_not_taken_for_tls() {
     for (answer, expected, evidence) in [
