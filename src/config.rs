@@ -74,6 +74,9 @@ pub struct Config {
     pub quic: bool,
     /// Connections to one server at once, for the follow-ups.
     pub per_host: NonZero<usize>,
+    /// Connections to silent peers that may stay open while others to the same peers are made. Where there
+    /// are no more, the silent one is closed first.
+    pub standbys: usize,
     /// Revocation lists to look into.
     pub crls: Arc<Crls>,
     /// What to work out of a chain.
@@ -115,6 +118,7 @@ impl Default for Config {
             jarm: false,
             quic: false,
             per_host: PER_HOST,
+            standbys: CONCURRENCY.get(),
             crls: Arc::default(),
             wanted: Wanted::default(),
             goodbye: Goodbye::First,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -57,6 +58,7 @@ pub struct Deadline<'a> {
     limits: &'a Limits,
     start: Instant,
     end: Instant,
+    given_up: Option<&'a AtomicBool>,
 }
 
 /// A wait that ended by its deadline.
@@ -74,7 +76,7 @@ impl<'a> Deadline<'a> {
     /// The deadline of a target whose work begins now.
     pub fn start(limits: &'a Limits) -> Self {
         let start = Instant::now();
-        Self { limits, start, end: start + limits.total }
+        Self { limits, start, end: start + limits.total, given_up: None }
     }
 
     /// When a wait that begins now must end: at its own limit or at the target's, the earlier.
@@ -90,7 +92,7 @@ impl<'a> Deadline<'a> {
         &self,
         wait: Wait,
         future: F,
-    ) -> impl Future<Output = Result<F::Output, Expired>> + use<F> {
+    ) -> impl Future<Output = Result<F::Output, Expired>> + use<'a, F> {
         self.run_until(wait, self.of(wait), future)
     }
 
@@ -107,12 +109,13 @@ impl<'a> Deadline<'a> {
         wait: Wait,
         until: Instant,
         future: F,
-    ) -> impl Future<Output = Result<F::Output, Expired>> + use<F> {
+    ) -> impl Future<Output = Result<F::Output, Expired>> + use<'a, F> {
         let expired = self.expired(wait, until);
         let (now, until) = (Instant::now(), until.min(self.end));
         let until = if late(now, until).is_some() { now + self.limit(wait) } else { until };
         // An async function would store `future` twice.
-        PeerTimeout::new(until, future).map_err(move |Late| expired)
+        let wait = PeerTimeout { given_up: self.given_up, ..PeerTimeout::new(until, future) };
+        wait.map_err(move |Late| expired)
     }
 
     /// What ends a wait that must end at `until`, or earlier with the target.
@@ -135,6 +138,15 @@ impl<'a> Deadline<'a> {
     /// Extends the deadline by the time that the target spent in one of our own queues.
     pub fn later_by(self, waited: Duration) -> Self {
         Self { start: self.start + waited, end: self.end + waited, ..self }
+    }
+
+    /// The same deadline, which also expires as soon as `given_up` is set. Nobody is woken by that: whoever
+    /// sets it polls the wait.
+    pub fn or_given_up<'b>(self, given_up: &'b AtomicBool) -> Deadline<'b>
+    where
+        'a: 'b,
+    {
+        Deadline { given_up: Some(given_up), ..self }
     }
 
     /// How much later this deadline ends than `other`.
@@ -178,30 +190,34 @@ pin_project! {
     ///
     /// tokio wakes the timers before it looks at the sockets when a process goes on after a stop. So the
     /// answers of all peers would come too late, although they have arrived.
-    struct PeerTimeout<F> {
+    struct PeerTimeout<'a, F> {
         #[pin]
         answer: F,
         #[pin]
         end: Sleep,
+        given_up: Option<&'a AtomicBool>,
     }
 }
 
-/// The answer did not come in time.
+/// The answer did not come in time, or is not waited for any longer.
 struct Late;
 
-impl<F> PeerTimeout<F> {
+impl<F> PeerTimeout<'_, F> {
     fn new(until: Instant, answer: F) -> Self {
-        Self { answer, end: sleep_until(until) }
+        Self { answer, end: sleep_until(until), given_up: None }
     }
 }
 
-impl<F: Future> Future for PeerTimeout<F> {
+impl<F: Future> Future for PeerTimeout<'_, F> {
     type Output = Result<F::Output, Late>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Poll::Ready(answer) = this.answer.poll(cx) {
             return Poll::Ready(Ok(answer));
+        }
+        if this.given_up.is_some_and(|given_up| given_up.load(Ordering::Relaxed)) {
+            return Poll::Ready(Err(Late));
         }
         while this.end.as_mut().poll(cx).is_ready() {
             let now = Instant::now();

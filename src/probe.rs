@@ -12,6 +12,7 @@ mod datagram;
 mod follow;
 mod judge;
 mod plan;
+mod standby;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
@@ -39,6 +41,7 @@ use crate::pace::permit::Permit;
 use crate::tls::handshake::Client;
 use connection::Context;
 use plan::{Next, Plan};
+use standby::Standby;
 
 /// Everything that the targets of a sweep share.
 ///
@@ -78,6 +81,8 @@ pub struct Prober {
     limiter: Limiter,
     /// Every lookup that waits or is in flight holds another of these.
     lookups: Arc<()>,
+    /// For connections to silent peers that stay open beside others.
+    standbys: Semaphore,
     client: Client,
     judge: Judge,
 }
@@ -144,6 +149,7 @@ impl Prober {
             resolver,
             limiter: Limiter::new(config.dial_limits),
             lookups: Arc::default(),
+            standbys: Semaphore::new(config.standbys),
             clock,
             config,
         })
@@ -213,21 +219,19 @@ impl Prober {
 
     /// Makes the connections that the plan asks for, then those of the follow-ups.
     async fn work(&self, visit: &mut Visit<'_>) -> Facts {
+        let mut standby: Option<Box<Standby<'_>>> = None;
         loop {
-            match visit.plan.next(&visit.attempts, visit.time_left()) {
-                Next::Dial(dial) => {
+            let next = visit.plan.next(&visit.attempts, visit.time_left());
+            match (next, standby.take()) {
+                (Next::Dial(dial), silent) => {
+                    standby = silent;
                     if self.limiter.has_limits() {
                         Box::pin(self.wait_for_permission(dial.address, visit)).await;
                     }
-                    let attempt = self.attempt(&visit.context, &dial).await;
-                    visit.context.handshake_end = attempt.handshake_end;
-                    visit.attempts.push(attempt);
-                    if self.config.wanted.is_bulky() {
-                        Box::pin(wait_for_room(visit)).await;
-                    }
-                    self.judge_standing(visit);
+                    self.dial(dial, visit, &mut standby).await;
                 }
-                Next::Retry(pause) => {
+                (_, Some(silent)) => Box::pin(silent.outlast(visit)).await,
+                (Next::Retry(pause), None) => {
                     // Targets that failed together do not come back together.
                     let pause = pause.mul_f64(0.5 + fastrand::f64());
                     if !Box::pin(visit.context.deadline.pause(pause)).await {
@@ -235,9 +239,14 @@ impl Prober {
                     }
                     visit.context.handshake_end = None;
                     visit.attempts.begin_try();
+                    continue;
                 }
-                Next::Stop => break,
+                (Next::Stop, None) => break,
             }
+            if self.config.wanted.is_bulky() {
+                Box::pin(wait_for_room(visit)).await;
+            }
+            self.judge_standing(visit);
         }
         if !follow::is_wanted(&self.config) {
             return Facts::default();
@@ -283,6 +292,7 @@ impl Prober {
             starttls,
             deadline: Deadline::start(&self.config.limits),
             handshake_end: None,
+            silence: None,
         };
         let plan = Plan {
             addresses: Vec::new(),

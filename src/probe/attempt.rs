@@ -54,6 +54,9 @@ pub enum Patience {
     Whole,
     /// Half of it, so that another dial has time as well.
     Half,
+    /// All of it. After half of it, other hellos are sent over connections beside this one, and the first
+    /// that is answered counts.
+    Standby,
 }
 
 /// The outcome of one connection, or of the attempt to make it.

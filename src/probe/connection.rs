@@ -1,5 +1,6 @@
 //! Makes one connection, from the SYN to the last byte. Nothing here decides whether to dial again.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -20,7 +21,7 @@ use crate::limits::FIRST_READ_LIMIT;
 use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
-use crate::tls::handshake::{Agreed, Hello};
+use crate::tls::handshake::{Agreed, Hello, Silence};
 use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
 use crate::tls::plaintext::ask;
@@ -35,6 +36,8 @@ pub(super) struct Context<'a> {
     pub(super) deadline: Deadline<'a>,
     /// When the handshakes of this try must end. A second one has no limit of its own.
     pub(super) handshake_end: Option<Instant>,
+    /// Told when a peer that has [`Patience::Standby`] is silent. Without it, such a peer is given up then.
+    pub(super) silence: Option<&'a OnceLock<Instant>>,
 }
 
 impl Context<'_> {
@@ -119,9 +122,11 @@ impl Prober {
         tap: &mut Tap,
     ) -> Attempt {
         let start = Instant::now();
-        let silence = match dial.patience {
-            Patience::Whole => end,
-            Patience::Half => start + end.duration_since(start) / 2,
+        let half = start + end.duration_since(start) / 2;
+        let silence = match (dial.patience, context.silence) {
+            (Patience::Whole, _) => Silence::Ends(end),
+            (Patience::Standby, Some(to)) => Silence::Told { at: half, to },
+            (Patience::Half | Patience::Standby, _) => Silence::Ends(half),
         };
         let Context { identity, deadline, .. } = context;
         let handshake = self.client.handshake(hello, identity, tap, deadline, (silence, end));

@@ -140,10 +140,11 @@ impl Plan {
         }
     }
 
-    /// A full hello that may have to be followed by a smaller one leaves half of the time for it.
+    /// A silence may mean that a full hello is too large, or only that the server is slow. So a smaller one
+    /// is sent beside it.
     fn patience_with(&self, hello: Hello) -> Patience {
         match hello.groups {
-            Groups::All if self.has_classical => Patience::Half,
+            Groups::All if self.has_classical => Patience::Standby,
             _ => Patience::Whole,
         }
     }

@@ -32,7 +32,7 @@ async fn futures_that_wait_in_large_numbers_are_small() {
     let asked = prober.ask(parse(&line).unwrap());
     let context = prober.visit(&asked, &mut permit).context;
     let hello = Hello { groups: Groups::All, alpn: AlpnOffer::NONE, schemes: Schemes::Configured };
-    let dial = Dial { address, speech: Speech::Handshake(hello), patience: Patience::Half };
+    let dial = Dial { address, speech: Speech::Handshake(hello), patience: Patience::Standby };
     let connect = size_of_val(&connect(address, None, &context.deadline, None));
     let stream = TcpStream::connect(address).await.unwrap();
     let handshake = size_of_val(&prober.speak(stream, &context, &dial));

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::ptr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
@@ -134,6 +134,28 @@ pub enum Schemes {
     Configured,
     /// These. Suites that need a signature by another kind of key are left out of the hello.
     Only(SchemeSet),
+}
+
+/// What happens when a peer has not sent a byte of its answer for a while.
+#[derive(Clone, Copy, Debug)]
+pub enum Silence<'a> {
+    /// It is given up at this time.
+    Ends(Instant),
+    /// `to` is given the end of the handshake at this time, and the wait goes on.
+    Told {
+        /// When to tell.
+        at: Instant,
+        /// Whom.
+        to: &'a OnceLock<Instant>,
+    },
+}
+
+impl Silence<'_> {
+    fn limit(self, end: Instant) -> Instant {
+        match self {
+            Self::Ends(at) | Self::Told { at, .. } => at.min(end),
+        }
+    }
 }
 
 /// One of the ALPN lists that a [`Client`] offers.
@@ -279,8 +301,7 @@ impl Client {
         self.versions
     }
 
-    /// Runs a handshake over `tap` until `until` at the latest. A peer that has not sent a byte by
-    /// `silence` is given up earlier.
+    /// Runs a handshake over `tap` until `until` at the latest.
     ///
     /// # Errors
     /// Whatever ended the handshake, and what had been seen by then.
@@ -290,7 +311,7 @@ impl Client {
         identity: &ServerIdentity,
         tap: &'a mut Tap,
         deadline: &Deadline<'_>,
-        (silence, until): (Instant, Instant),
+        (silence, until): (Silence<'_>, Instant),
     ) -> impl Future<Output = Result<Session<'a>, Unfinished>> {
         let connector = self.connector(hello);
         let mut hello = Vec::new();
@@ -300,7 +321,6 @@ impl Client {
         };
         let mut connect =
             Recorded::new(connector.connect_with(sent_name(identity), tap, take_hello));
-        let first_byte = silence.min(until);
         // From here on, so that what waits does not hold what only the beginning needs.
         async move {
             let result = async {
@@ -310,8 +330,19 @@ impl Client {
                 {
                     // rustls allocates a buffer of 4 KiB before it reads. A silent peer must not
                     // cost that, so the buffer is allocated only when there is something to read.
+                    let first_byte = silence.limit(until);
                     let answer = tap.ask(hello);
-                    deadline.run_until(Wait::Handshake, first_byte, answer).await??;
+                    let mut answered =
+                        deadline.run_until(Wait::Handshake, first_byte, answer).await;
+                    if answered.is_err()
+                        && let Silence::Told { to, .. } = silence
+                    {
+                        // Only the first one is kept, and there is no other.
+                        _ = to.set(until);
+                        let answer = tap.ask(Vec::new());
+                        answered = deadline.run_until(Wait::Handshake, until, answer).await;
+                    }
+                    answered??;
                     tap.gather(true);
                 }
                 Ok(deadline.run_until(Wait::Handshake, until, &mut connect).await??)

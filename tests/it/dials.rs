@@ -10,17 +10,18 @@ use rcgen::PKCS_ECDSA_P256_SHA256;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::peer::{Spec, fill_queue, server_config};
 use crate::support::pki::GOOD;
 use crate::support::programs::{Program, skip};
 use crate::support::script;
-use crate::support::script::Step::{Fin, ReadHello};
+use crate::support::script::Step::{Fin, Hold, ReadHello};
 use crate::support::servers::{Files, serve_nginx_mail, serve_openssl};
 
-/// Half of the limit is what silence gets.
-const PATIENTLY: [&str; 2] = ["--handshake-timeout", "20s"];
+/// After silence for half of it, a smaller hello is sent.
+const PATIENTLY: &str = "20s";
 
 /// A good server that closes some connections after it has read the hello, by their number from 0.
 fn drops(is_dropped: fn(usize) -> bool) -> Spec {
@@ -39,8 +40,59 @@ fn drops(is_dropped: fn(usize) -> bool) -> Spec {
     })
 }
 
+/// A good server that answers its first connection as soon as there is a second one, and never that one.
+/// Such a server is slow, and not silent.
+fn answers_the_first_late(second: &'static [script::Step]) -> Spec {
+    let config = Arc::new(server_config(&GOOD, rustls::DEFAULT_VERSIONS));
+    let met = Arc::new(AtomicUsize::new(0));
+    let has_second = Arc::new(Notify::new());
+    Spec::made_up(move |stream| {
+        let (config, has_second) = (Arc::clone(&config), Arc::clone(&has_second));
+        let is_first = met.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            if is_first {
+                has_second.notified().await;
+                // The client may leave at any moment.
+                _ = script::serve(config, stream).await;
+            } else {
+                has_second.notify_one();
+                _ = script::play(second, stream).await;
+            }
+        }
+    })
+}
+
+#[test]
+fn a_server_that_answers_in_the_second_half_of_the_limit_is_ok() {
+    // The second half is three seconds, and the server needs some milliseconds of it.
+    const LIMIT_MS: f64 = 6000.0;
+    for second in [&[ReadHello, Hold][..], &[ReadHello, Fin]] {
+        let peer = answers_the_first_late(second).start();
+        let record = sweep_within(&peer.target(), "6s", &[]);
+        assert_eq!(verdict(&record), "ok close_notify", "{record:#}");
+        assert_eq!(record["attempts"], peer.accepted(), "{record:#}");
+        assert_eq!(record["tls"]["group"], "X25519MLKEM768", "{record:#}");
+        assert!(record["tls"].get("pq_intolerant").is_none(), "{record:#}");
+        let handshake = record["ms"]["handshake"].as_f64().unwrap();
+        assert!((LIMIT_MS / 2.0..LIMIT_MS).contains(&handshake), "{record:#}");
+    }
+}
+
+/// Where only one connection at once is allowed, the silent one is closed first.
+#[test]
+fn a_silent_peer_has_no_more_connections_at_once_than_an_address_may_have() {
+    let peer = answers_the_first_late(&[ReadHello, Hold]).start();
+    let record = sweep_within(&peer.target(), "2s", &["--per-address", "1"]);
+    assert_eq!(verdict(&record), "handshake/timeout", "{record:#}");
+    assert_eq!(record["attempts"], 2, "{record:#}");
+}
+
 fn sweep(target: &str, args: &[&str]) -> Value {
-    let outcome = Tlsweep::json().args(PATIENTLY).args(args).sweep([target]);
+    sweep_within(target, PATIENTLY, args)
+}
+
+fn sweep_within(target: &str, limit: &str, args: &[&str]) -> Value {
+    let outcome = Tlsweep::json().args(["--handshake-timeout", limit]).args(args).sweep([target]);
     outcome.only_record().clone()
 }
 

@@ -163,6 +163,9 @@ pub(crate) fn fit(config: &mut Config, lists: usize) -> Vec<String> {
         config.concurrency = fitting;
     }
     let dials = config.concurrency.get() * each;
+    let spare = (free - config.lookups.get()).saturating_sub(dials);
+    let room = usize::try_from(left / MEMORY_OF_A_DIAL).unwrap_or(usize::MAX);
+    config.standbys = config.standbys.min(spare).min(room.saturating_sub(dials));
     let crowd = config.dial_limits.per_address.map_or(dials, NonZero::get).min(dials);
     let turns = TRACKED.div_duration_f64(config.limits.connect).ceil().max(1.0) as usize;
     let rated =

@@ -31,9 +31,24 @@ pub struct Costs {
 
 impl Attempts {
     /// Adds the outcome of another connection. Attempts that no longer count free their bulk.
-    pub(crate) fn push(&mut self, mut attempt: Attempt) {
+    pub(crate) fn push(&mut self, attempt: Attempt) {
+        self.insert(self.list.len(), attempt);
+    }
+
+    /// Puts the outcome of a connection in the place of what stood for it while it was under way.
+    pub(crate) fn replace(&mut self, index: usize, attempt: Attempt) {
+        self.remove(index);
+        self.insert(index, attempt);
+    }
+
+    /// Takes an attempt of this try away.
+    pub(crate) fn remove(&mut self, index: usize) {
+        self.list.remove(index);
+    }
+
+    fn insert(&mut self, index: usize, mut attempt: Attempt) {
         attempt.is_beyond_rustls = is_beyond_rustls(&attempt);
-        self.list.push(attempt);
+        self.list.insert(index, attempt);
         let standing = self.standing_index();
         let superseded = self.list.iter_mut().enumerate();
         superseded
@@ -187,8 +202,8 @@ fn supersedes(next: &Attempt, standing: &Attempt) -> bool {
     if next.is_answered {
         return !standing.is_answered || standing.is_alpn_refused();
     }
-    // Silence for half of the limit is not a timeout, so the outcome of the second dial counts. A
-    // shortage of this machine counts, too.
+    // A silence says less than whatever ended a later dial: it may have lasted for half of the limit only.
+    // A shortage of this machine counts, too.
     standing.is_unanswered()
         && standing.failed(Stage::Handshake, &[Kind::Timeout])
         && matches!(next.stage(), Some(Stage::Handshake | Stage::Local))

@@ -84,7 +84,7 @@ fn attempt(dial: &Dial, does: Does, left: Duration) -> Attempt {
         attempt.is_answered = !matches!(does, Close | Stall);
         attempt.saw_hello = matches!(does, Succeed | SucceedAfter(_) | ShowTls10 | ShowTls12);
         (attempt.sent, attempt.received) = (100, 10);
-        let window = if dial.patience == Patience::Half { left / 2 } else { left };
+        let window = if dial.patience == Patience::Whole { left } else { left / 2 };
         attempt.times.handshake = Some(match does {
             Stall => window,
             SucceedAfter(time) => time,

@@ -13,7 +13,7 @@ use tlsweep::dial::tap::Tap;
 use tlsweep::failure::Failure;
 use tlsweep::feed::target::{Sni, Target};
 use tlsweep::tls::drain::{End, Goodbye, ReadEnd, drain};
-use tlsweep::tls::handshake::{Alpn, AlpnOffer, Client, Groups, Hello, Offer, Schemes, Versions};
+use tlsweep::tls::handshake::{Alpn, AlpnOffer, Client, Groups, Hello, Offer, Schemes, Silence, Versions};
 use tlsweep_fuzz::peer::{self, APPLICATION_DATA, Seal, Setup, plain_record};
 use tlsweep_fuzz::script::Script;
 use tokio::io::AsyncWriteExt;
@@ -124,7 +124,7 @@ async fn client(
     let hello = Hello { groups: Groups::All, alpn: AlpnOffer::NONE, schemes: Schemes::Configured };
     let mut tap = Tap::new(stream);
     let mut session = CLIENT
-        .handshake(hello, &identity, &mut tap, &deadline, (until, until))
+        .handshake(hello, &identity, &mut tap, &deadline, (Silence::Ends(until), until))
         .await
         .map_err(|unfinished| unfinished.failure)?;
     let _server_does_not_care = ready.send(());

@@ -12,7 +12,7 @@ use tlsweep::deadline::{Deadline, Limits, Wait};
 use tlsweep::dial::tap::Tap;
 use tlsweep::failure::{EVIDENCE_LIMIT, Failure, Kind, Stage};
 use tlsweep::feed::target::{Sni, Target};
-use tlsweep::tls::handshake::{Agreed, Alpn, Client, Groups, Hello, Offer, Schemes, Versions};
+use tlsweep::tls::handshake::{Agreed, Alpn, Client, Groups, Hello, Offer, Schemes, Silence, Versions};
 use tlsweep_fuzz::peer::{self, Setup};
 use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::text::unescaped_length;
@@ -57,7 +57,7 @@ async fn client(stream: tokio::net::TcpStream, hello: Hello) {
     let deadline = Deadline::start(&LIMITS);
     let until = deadline.of(Wait::Handshake);
     let mut tap = Tap::new(stream);
-    let result = CLIENT.handshake(hello, &identity, &mut tap, &deadline, (until, until)).await;
+    let result = CLIENT.handshake(hello, &identity, &mut tap, &deadline, (Silence::Ends(until), until)).await;
     let (agreed, seen, failure) = match result {
         Ok(session) => (Some(session.agreed), session.seen, None),
         Err(unfinished) => (None, unfinished.seen, Some(unfinished.failure)),

@@ -158,6 +158,7 @@ impl Cli {
             jarm: self.tls.jarm,
             quic: self.tls.quic,
             per_host: self.tls.per_host,
+            standbys: self.dialling.concurrency.get(),
             crls: Arc::default(),
             wanted: self.wanted(format),
             goodbye: self.tls.goodbye(),

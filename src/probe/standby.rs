@@ -1,0 +1,181 @@
+//! Keeps the connection to a silent peer open while other hellos are sent over connections beside it.
+//!
+//! A peer may be silent because it never answers a hello that does not fit into one segment, or only
+//! because it is slow. Which of the two it is shows at the end of the handshake's time, when it is too
+//! late to send another hello. So both are waited for, and the first connection that is answered counts.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
+
+use super::connection::Context;
+use super::{Attempt, Dial, Patience, Prober, Visit};
+use crate::deadline::Wait;
+use crate::failure::Failure;
+use crate::pace::limiter::HostSlot;
+
+/// What a connection and whoever waits for it tell each other.
+#[derive(Debug, Default)]
+struct Signals {
+    /// Set once the peer has been silent for a while: when the handshake must end.
+    silence: OnceLock<Instant>,
+    /// Set once nobody waits for the peer any longer.
+    given_up: AtomicBool,
+}
+
+/// A connection whose peer has been silent so far.
+pub(super) struct Standby<'a> {
+    signals: Arc<Signals>,
+    attempt: Pin<Box<dyn Future<Output = Attempt> + Send + 'a>>,
+    /// Where, among the attempts, one without an answer stands for it.
+    index: usize,
+    _place: SemaphorePermit<'a>,
+    _slot: HostSlot,
+}
+
+impl Prober {
+    /// Makes a connection and adds what came of it to the attempts. While `standby` holds another
+    /// connection, the first of the two that is answered ends the other.
+    pub(super) async fn dial<'a, 'v: 'a>(
+        &'a self,
+        dial: Dial,
+        visit: &mut Visit<'v>,
+        standby: &mut Option<Box<Standby<'a>>>,
+    ) {
+        match standby.take() {
+            Some(silent) => *standby = Box::pin(self.dial_beside(silent, dial, visit)).await,
+            None if dial.patience == Patience::Standby => {
+                *standby = self.dial_until_silence(dial, visit).await;
+            }
+            None => {
+                let attempt = self.attempt(&visit.context, &dial).await;
+                visit.push(attempt);
+            }
+        }
+    }
+
+    /// Makes a connection, and waits until it has ended or its peer has been silent for half of the
+    /// handshake's time.
+    async fn dial_until_silence<'a, 'v: 'a>(
+        &'a self,
+        dial: Dial,
+        visit: &mut Visit<'v>,
+    ) -> Option<Box<Standby<'a>>> {
+        let signals = Arc::<Signals>::default();
+        let mut attempt = self.attempt_with(Arc::clone(&signals), dial.clone(), visit.context);
+        let silence = poll_fn(|cx| match attempt.as_mut().poll(cx) {
+            Poll::Ready(attempt) => Poll::Ready(Err(attempt)),
+            Poll::Pending => match signals.silence.get() {
+                Some(end) => Poll::Ready(Ok(*end)),
+                None => Poll::Pending,
+            },
+        });
+        let end = match silence.await {
+            Ok(end) => end,
+            Err(attempt) => {
+                visit.push(attempt);
+                return None;
+            }
+        };
+        // Two connections take two descriptors, and two slots at the address.
+        let place = self.standbys.try_acquire().ok();
+        let slot = self.limiter.try_host_slot(dial.address.ip());
+        let (Some(place), Some(slot)) = (place, slot) else {
+            signals.given_up.store(true, Ordering::Relaxed);
+            visit.push(attempt.await);
+            return None;
+        };
+        let index = visit.attempts.len();
+        visit.push_silent(&dial, end);
+        Some(Box::new(Standby { signals, attempt, index, _place: place, _slot: slot }))
+    }
+
+    /// Makes a connection beside one that is silent. Returns that one if neither was answered.
+    async fn dial_beside<'a, 'v: 'a>(
+        &'a self,
+        mut silent: Box<Standby<'a>>,
+        dial: Dial,
+        visit: &mut Visit<'v>,
+    ) -> Option<Box<Standby<'a>>> {
+        let given_up = AtomicBool::new(false);
+        let deadline = visit.context.deadline.or_given_up(&given_up);
+        let context = Context { deadline, ..visit.context };
+        let mut attempt = pin!(self.attempt(&context, &dial));
+        match select(silent.attempt.as_mut(), attempt.as_mut()).await {
+            Either::Left((first, _)) => {
+                given_up.store(first.is_answered, Ordering::Relaxed);
+                let second = attempt.await;
+                silent.ended(first, Some(second), visit);
+                None
+            }
+            Either::Right((second, _)) if second.is_answered => {
+                silent.signals.given_up.store(true, Ordering::Relaxed);
+                let first = silent.attempt.as_mut().await;
+                visit.attempts.replace(silent.index, first);
+                visit.push(second);
+                None
+            }
+            Either::Right((second, _)) => {
+                visit.push(second);
+                Some(silent)
+            }
+        }
+    }
+
+    /// The attempt to make a connection, as a future that owns all that it needs.
+    fn attempt_with<'a>(
+        &'a self,
+        signals: Arc<Signals>,
+        dial: Dial,
+        context: Context<'a>,
+    ) -> Pin<Box<dyn Future<Output = Attempt> + Send + 'a>> {
+        Box::pin(async move {
+            let deadline = context.deadline.or_given_up(&signals.given_up);
+            let context = Context { deadline, silence: Some(&signals.silence), ..context };
+            self.attempt(&context, &dial).await
+        })
+    }
+}
+
+impl Standby<'_> {
+    /// Waits for the rest of its time, because there is nothing else to be tried.
+    pub(super) async fn outlast(mut self, visit: &mut Visit<'_>) {
+        let first = self.attempt.as_mut().await;
+        self.ended(first, None, visit);
+    }
+
+    /// Adds its outcome to the attempts, and that of the connection beside it. An answer counts as the
+    /// later of the two.
+    fn ended(self, first: Attempt, second: Option<Attempt>, visit: &mut Visit<'_>) {
+        if first.is_answered {
+            visit.attempts.remove(self.index);
+            second.into_iter().chain([first]).for_each(|attempt| visit.push(attempt));
+        } else {
+            visit.attempts.replace(self.index, first);
+            second.into_iter().for_each(|attempt| visit.push(attempt));
+        }
+    }
+}
+
+impl Visit<'_> {
+    fn push(&mut self, attempt: Attempt) {
+        self.context.handshake_end = attempt.handshake_end;
+        self.attempts.push(attempt);
+    }
+
+    /// Adds an attempt that was not answered, in place of one that is under way.
+    fn push_silent(&mut self, dial: &Dial, end: Instant) {
+        let expired = self.context.deadline.expired(Wait::Handshake, end);
+        let mut attempt = Attempt::new(dial, Err(Failure::from(expired)));
+        attempt.times.connect = Some(Duration::ZERO);
+        attempt.handshake_end = Some(end);
+        self.push(attempt);
+    }
+}
