@@ -146,7 +146,9 @@ impl Prober {
             }
             Err(unfinished) => {
                 let mut attempt = Attempt::new(dial, Err(unfinished.failure));
-                attempt.agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
+                let agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
+                // A choice of something else is refused by rustls, and not believed.
+                attempt.agreed = agreed.filter(|agreed| self.client.offers(hello, agreed));
                 attempt.set_seen(unfinished.seen);
                 attempt
             }
@@ -180,7 +182,7 @@ async fn ask_in_plain_text(
     tap: &mut Tap,
 ) -> Attempt {
     let start = Instant::now();
-    let mut flight = Flight::new();
+    let mut flight = Flight::answering(hello.clone());
     let result = match random() {
         Ok(random) => {
             let server_name = context.identity.sent.as_ref().map(|name| name.as_ref());

@@ -179,7 +179,8 @@ impl Enumeration {
             return;
         };
         line.asked = false;
-        line.silences = if let Said::Nothing = said { line.silences + 1 } else { 0 };
+        let is_nothing = matches!(said, Said::ChoseGroup(_) | Said::Nothing);
+        line.silences = if is_nothing { line.silences + 1 } else { 0 };
         match &mut line.track {
             Track::Suites(track) => track.settle(&said),
             Track::Groups(track) => track.settle(&said),
@@ -190,7 +191,7 @@ impl Enumeration {
                         Some(Support::Supported)
                     }
                     Said::Refused(_) => Some(Support::Unknown),
-                    Said::Nothing => None,
+                    Said::ChoseGroup(_) | Said::Nothing => None,
                 };
             }
         }

@@ -5,8 +5,10 @@
 //! HelloRetryRequest.
 
 mod message;
+mod offered;
 
 pub use message::{KeyExchange, Parameters, ServerHello};
+pub use offered::NotOffered;
 
 use crate::certificate_count::CertificateCounter;
 use crate::failure::{Failure, Kind, Stage, evidence};
@@ -15,6 +17,7 @@ pub use crate::limits::FLIGHT_LIMIT;
 use crate::limits::MESSAGE_LIMIT;
 use crate::names::AlertDescription;
 use crate::names::content_type::{self, ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE};
+use crate::tls::legacy::ClientHello;
 use message::Malformed;
 
 /// The facts of a server's first flight. What is absent was not sent, or not yet.
@@ -37,6 +40,8 @@ pub struct Answer {
     pub client_cert_requested: bool,
     /// The last alert.
     pub alert: Option<Alert>,
+    /// What the server chose although it was not offered. Then nothing else of its answer is kept.
+    pub not_offered: Option<NotOffered>,
 }
 
 impl Answer {
@@ -75,6 +80,8 @@ pub enum Progress {
 /// Reads a server's first flight.
 #[derive(Debug, Default)]
 pub struct Flight {
+    /// What the flight answers, if that is known. A choice of something else ends the flight.
+    offer: Option<ClientHello>,
     answer: Answer,
     received: usize,
     records: usize,
@@ -95,9 +102,14 @@ const MAX_FRAGMENT: usize = (1 << 14) + 2048;
 const TLS_1_3: u16 = 0x0304;
 
 impl Flight {
-    /// The start of a flight.
+    /// The start of a flight of which nobody knows what it answers.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The start of a flight that answers this hello.
+    pub fn answering(offer: ClientHello) -> Self {
+        Self { offer: Some(offer), ..Self::default() }
     }
 
     /// The facts so far. They hold even when the flight ends early or is malformed.
@@ -242,7 +254,32 @@ impl Flight {
         Ok(())
     }
 
+    /// Reads a message, unless the server chose in it what was not offered.
     fn read_message(&mut self, kind: u8, body: &[u8]) -> Result<(), Failure> {
+        self.read_body(kind, body)?;
+        if let Err(not_offered) = self.check(kind) {
+            self.answer = Answer { not_offered: Some(not_offered), ..Answer::default() };
+            return Err(broken(not_offered.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Checks the choice in a message of this kind, which was read.
+    fn check(&self, kind: u8) -> Result<(), NotOffered> {
+        let Some(offer) = &self.offer else {
+            return Ok(());
+        };
+        let Answer { hello, retry, key_exchange, .. } = &self.answer;
+        match kind {
+            SERVER_HELLO => hello.as_ref().or(retry.as_ref()).map_or(Ok(()), |h| offer.check(h)),
+            SERVER_KEY_EXCHANGE => {
+                key_exchange.as_ref().map_or(Ok(()), |exchange| offer.check_key_exchange(exchange))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn read_body(&mut self, kind: u8, body: &[u8]) -> Result<(), Failure> {
         let answer = &mut self.answer;
         let malformed = |Malformed(what)| broken(format!("the server's {what} is malformed"));
         let Some(hello) = &answer.hello else {

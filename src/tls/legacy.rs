@@ -137,12 +137,19 @@ impl ClientHello {
                 prefixed::<1>(body, |list| put16(list, self.version));
             });
         }
-        if self.version >= TLS_1_2 {
+        if !self.schemes().is_empty() {
             extension(out, SIGNATURE_ALGORITHMS, |body| {
-                prefixed::<2>(body, |list| put_all(list, SIGNATURE_SCHEMES));
+                prefixed::<2>(body, |list| put_all(list, self.schemes()));
             });
         }
         all
+    }
+}
+
+impl ClientHello {
+    /// The signature schemes that it offers.
+    pub(super) fn schemes(&self) -> &'static [u16] {
+        if self.version >= TLS_1_2 { SIGNATURE_SCHEMES } else { &[] }
     }
 }
 

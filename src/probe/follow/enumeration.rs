@@ -42,7 +42,11 @@ impl Follow for Enumerating {
 fn outcome(attempt: &Attempt) -> Outcome<'_> {
     match attempt.answer.as_deref() {
         _ if attempt.is_refusal => Outcome::Closed,
-        Some(answer) if attempt.has_chosen() || attempt.is_said() => Outcome::Answered(answer),
+        Some(answer)
+            if attempt.has_chosen() || attempt.is_said() || answer.not_offered.is_some() =>
+        {
+            Outcome::Answered(answer)
+        }
         _ => Outcome::Silent,
     }
 }

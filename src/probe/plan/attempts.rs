@@ -190,7 +190,9 @@ fn standing_index(this_try: &[Attempt]) -> Option<usize> {
 /// Whether `next` counts instead of `standing`, which came before it in the same try.
 fn supersedes(next: &Attempt, standing: &Attempt) -> bool {
     if let Speech::Plain(_) = next.speech {
-        return next.is_beyond_rustls;
+        // A server that breaks the protocol is not one that only refuses what rustls offers.
+        let breaks_protocol = next.answer.as_ref().is_some_and(|a| a.not_offered.is_some());
+        return next.is_beyond_rustls || breaks_protocol;
     }
     if !standing.is_connected() {
         // The failure at the first address stands until a later address answers.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Offer, Outcome, Support};
 use crate::names::{self, AlertDescription, Exchange, Group, Suite};
-use crate::tls::hello::{KeyExchange, Parameters, ServerHello};
+use crate::tls::hello::{KeyExchange, NotOffered, Parameters, ServerHello};
 use crate::tls::legacy::{
     DEFLATE, GROUPS, MOST_SUITES, NULL_COMPRESSION, SUITES, TLS_1_0, TLS_1_2, TLS_1_3,
     TLS13_GROUPS, TLS13_SUITES,
@@ -53,6 +53,8 @@ impl Offer {
 pub(super) enum Said<'a> {
     /// The server chose from the offer.
     Chose(&'a ServerHello, Option<KeyExchange>),
+    /// The server chose this group, which the offer does not contain.
+    ChoseGroup(u16),
     /// The server refused all of it, with this alert.
     Refused(Option<AlertDescription>),
     /// The outcome shows nothing.
@@ -66,6 +68,9 @@ impl<'a> Said<'a> {
             Outcome::Closed => return Self::Refused(None),
             Outcome::Silent => return Self::Nothing,
         };
+        if let Some(NotOffered::Group(group)) = answer.not_offered {
+            return Self::ChoseGroup(group);
+        }
         match (answer.hello.as_ref().or(answer.retry.as_ref()), answer.alert) {
             (Some(hello), _) if offer.contains(hello) => Self::Chose(hello, answer.key_exchange),
             (None, Some(alert)) if !UNRELATED_ALERTS.contains(&alert.description) => {
@@ -239,13 +244,13 @@ impl SuiteTrack {
             }
             // The number of suites may have been the reason.
             _ if self.chosen.is_empty() && self.open.len() > MOST_SUITES => {
-                let is_silence = matches!(said, Said::Nothing);
+                let is_silence = matches!(said, Said::ChoseGroup(_) | Said::Nothing);
                 self.in_parts = Some(if is_silence { Whole::Unanswered } else { Whole::Refused });
                 self.later = std::mem::take(&mut self.open);
                 self.open_more();
             }
             Said::Refused(_) => self.refused(),
-            Said::Nothing => {}
+            Said::ChoseGroup(_) | Said::Nothing => {}
         }
     }
 
@@ -424,7 +429,11 @@ impl GroupTrack {
                 self.end = Some(End::Complete);
             }
             Said::Refused(_) => self.backed = true,
-            Said::Nothing => {}
+            // Some old servers have one group and use it whatever is offered.
+            Said::ChoseGroup(group) if self.chosen.contains(group) => {
+                self.end = Some(End::Complete);
+            }
+            Said::ChoseGroup(_) | Said::Nothing => {}
         }
     }
 

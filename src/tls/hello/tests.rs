@@ -83,6 +83,34 @@ fn a_whole_flight_of_tls_1_2() {
     assert_eq!(answer.alert, None);
 }
 
+/// Of an answer that chooses what was not offered, nothing is kept, whatever came before.
+#[test]
+fn a_flight_ends_where_it_chooses_what_was_not_offered() {
+    let flight = bytes(captures::ECDHE_ECDSA);
+    for (offer, not_offered) in [
+        (ClientHello::common(), None),
+        (ClientHello::rare(), Some(NotOffered::Suite(0xc02b))),
+        (ClientHello::ssl3(), Some(NotOffered::Version(0x0303))),
+        (
+            ClientHello { groups: vec![23].into(), ..ClientHello::common() },
+            Some(NotOffered::Group(29)),
+        ),
+    ] {
+        for piece in [1, flight.len()] {
+            let mut read = Flight::answering(offer.clone());
+            let result = flight.chunks(piece).try_for_each(|piece| read.receive(piece).map(drop));
+            let kind = result.err().map(|failure| failure.kind);
+            assert_eq!(kind, not_offered.map(|_| Kind::Protocol));
+            let answer = read.into_answer();
+            assert_eq!(answer.not_offered, not_offered);
+            assert_eq!(answer.hello.is_none(), not_offered.is_some());
+            assert_eq!(answer.certificates.is_empty(), not_offered.is_some());
+        }
+    }
+    let mut retry = Flight::answering(ClientHello::tls13());
+    assert_eq!(retry.receive(&bytes(captures::RETRY_REQUEST)).unwrap(), Progress::Complete);
+}
+
 #[test]
 fn key_exchanges_of_every_form() {
     let prime = Parameters::Dh { prime_bits: 1024 };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::record;
 use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::peer::Spec;
@@ -106,6 +108,100 @@ fn an_answer_that_does_not_explain_leaves_the_first_failure() {
             attempts,
             1,
         );
+    }
+}
+
+/// A ServerHello, or a HelloRetryRequest, with what is named and nothing besides.
+fn server_hello(version: u16, suite: u16, compression: u8, extensions: &[u8]) -> Vec<u8> {
+    let mut body = [&version.to_be_bytes()[..], &[7; 32], &[0], &suite.to_be_bytes()].concat();
+    body.push(compression);
+    if !extensions.is_empty() {
+        body.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+        body.extend(extensions);
+    }
+    let length = u8::try_from(body.len()).unwrap();
+    record(22, &[&[2, 0, 0, length], body.as_slice()].concat())
+}
+
+const RSA_AES128: u16 = 0x002f;
+const SELECTED_TLS13: &[u8] = &[0, 43, 0, 2, 3, 4];
+
+#[test]
+fn a_choice_that_was_not_offered_breaks_the_protocol_and_is_not_believed() {
+    let tls13_share = [SELECTED_TLS13, &[0, 51, 0, 2, 0xde, 0xad]].concat();
+    for version in 0x0300..=0x0303 {
+        // What is offered is believed.
+        let (record, _) = answered_with(40, server_hello(version, RSA_AES128, 0, &[]));
+        assert_eq!(verdict(&record), "handshake/unsupported", "{record:#}");
+        assert_eq!(record["tls"]["cipher"], "TLS_RSA_WITH_AES_128_CBC_SHA", "{record:#}");
+        for (suite, compression, extensions) in [
+            (0x1301, 0, &[][..]),
+            (0xdead, 0, &[]),
+            (RSA_AES128, 1, &[]),
+            (RSA_AES128, 0, b"\x00\x10\x00\x05\x00\x03\x02h2"),
+            (RSA_AES128, 0, SELECTED_TLS13),
+        ] {
+            let lie = server_hello(version, suite, compression, extensions);
+            check_not_believed(&answered_with(40, lie));
+        }
+    }
+    for version in [0x0002, 0x0304, 0x0305, 0xfeff, 0xffff] {
+        check_not_believed(&answered_with(40, server_hello(version, RSA_AES128, 0, &[])));
+    }
+    // To the alert protocol_version, TLS 1.3 alone is offered next.
+    for lie in [
+        server_hello(0x0303, 0x1301, 0, &tls13_share),
+        server_hello(0x0303, 0xdead, 0, SELECTED_TLS13),
+        server_hello(0x0303, 0x1301, 1, SELECTED_TLS13),
+        server_hello(0x0303, 0x1301, 0, &[0, 43, 0, 2, 3, 5]),
+        server_hello(0x0303, RSA_AES128, 0, &[]),
+    ] {
+        check_not_believed(&answered_with(70, lie));
+    }
+}
+
+/// The record of a server, and whether a condition was met, that sends this alert until it is sent a hello
+/// that may be answered so.
+fn answered_with(alert: u8, answer: Vec<u8>) -> (Value, Option<i32>) {
+    let is_refused = match alert {
+        // The only hello with TLS 1.3 that is small.
+        70 => |hello: &[u8]| hello.len() > 1000 || !is_tls13(hello),
+        _ => |hello: &[u8]| hello.len() > 1000,
+    };
+    let refusal = IfHello(is_refused, vec![ReadHello, fatal(alert), Fin]);
+    let peer = Spec::script([refusal, ReadHello, send(answer), Fin]).start();
+    let outcome = Tlsweep::json()
+        .args(["--handshake-timeout", LIMIT, "--fail-on", "min-tls=1.0"])
+        .sweep([peer.target()]);
+    (outcome.only_record().clone(), outcome.code)
+}
+
+fn is_tls13(hello: &[u8]) -> bool {
+    hello.windows(6).any(|window| window == [43, 0, 3, 2, 3, 4])
+}
+
+fn check_not_believed((record, code): &(Value, Option<i32>)) {
+    assert_eq!(verdict(record), "handshake/protocol", "{record:#}");
+    let detail = record["error"]["detail"].as_str().unwrap();
+    assert!(detail.contains("which the hello does not offer"), "{record:#}");
+    for field in ["version", "cipher", "group", "alpn", "legacy"] {
+        assert!(record["tls"].get(field).is_none(), "{field}: {record:#}");
+    }
+    assert_eq!(*code, Some(1), "{record:#}");
+}
+
+/// rustls refuses it, and says nothing of it to us; the first bytes of the server would.
+#[test]
+fn a_choice_that_rustls_did_not_offer_is_not_believed_either() {
+    for version in 0x0300..=0x0305 {
+        let answer = server_hello(version, RSA_AES128, 0, &[]);
+        let peer = Spec::script([ReadHello, send(answer), Fin]).start();
+        let outcome = Tlsweep::json().args(["--no-legacy"]).sweep([peer.target()]);
+        let record = outcome.only_record();
+        assert_eq!(record["error"]["stage"], "handshake", "{record:#}");
+        for field in ["version", "cipher", "group"] {
+            assert!(record["tls"].get(field).is_none(), "{field}: {record:#}");
+        }
     }
 }
 
