@@ -2,6 +2,7 @@
 
 pub mod connect;
 pub mod framing;
+mod records;
 pub mod resolve;
 pub mod tap;
 

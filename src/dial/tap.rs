@@ -1,5 +1,6 @@
 //! A TCP stream that counts bytes, keeps the first ones received, and bounds what is read.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::certificate_count::{PlaintextCounter, TooMuch};
 use crate::dial::framing::Framing;
+use crate::dial::records::RecordEnds;
 use crate::failure::{EVIDENCE_LIMIT, is_shortage};
 use crate::limits::BEGINNING_LIMIT;
 
@@ -27,6 +29,10 @@ pub struct Tap {
     certificates: PlaintextCounter,
     /// Reading stops here, counted in bytes received.
     limit: u64,
+    /// Present when each read returns one TLS record at most.
+    records: Option<RecordEnds>,
+    /// What was received behind the record that the last read returned.
+    behind: VecDeque<u8>,
     /// Written bytes that the socket has not taken yet. They are sent before the next read.
     unsent: Vec<u8>,
     gathers: bool,
@@ -52,6 +58,8 @@ impl Tap {
             keeps_beginning: true,
             certificates: PlaintextCounter::new(),
             limit: u64::MAX,
+            records: None,
+            behind: VecDeque::new(),
             unsent: Vec::new(),
             gathers: false,
             unsendable: None,
@@ -102,6 +110,13 @@ impl Tap {
         self.unsendable.take().map_or(Ok(()), Err)
     }
 
+    /// From now on, each read returns one TLS record at most, or a part of one. What a reader makes of a
+    /// record then does not depend on what else came in the same segment: rustls fails as a whole when one
+    /// of the records that it is given together is bad.
+    pub fn read_by_record(&mut self) {
+        self.records = Some(RecordEnds::default());
+    }
+
     /// The handshake is over. From now on nothing is packed.
     pub fn end_handshake(&mut self) {
         if let Some(framing) = &mut self.framing {
@@ -112,7 +127,7 @@ impl Tap {
     /// From now on, at most `bytes` more are read; the read after that fails with
     /// [`ReadLimitReached`].
     pub fn limit_reading(&mut self, bytes: u64) {
-        self.limit = self.received.saturating_add(bytes);
+        self.limit = (self.received - self.behind.len() as u64).saturating_add(bytes);
     }
 
     /// Sets TCP_NODELAY.
@@ -195,6 +210,28 @@ impl Tap {
         self.certificates.receive(bytes)
     }
 
+    /// Keeps what stands behind the end of the first record. Returns how much stands before it.
+    fn cut_off(&mut self, bytes: &[u8]) -> usize {
+        let Some(records) = &mut self.records else {
+            return bytes.len();
+        };
+        let length = records.take_record(bytes);
+        self.behind.extend(bytes.get(length..).unwrap_or_default());
+        length
+    }
+
+    /// Returns what was kept of the last read, up to the end of the next record.
+    fn read_behind(&mut self, buf: &mut ReadBuf<'_>) {
+        let (kept, _) = self.behind.as_slices();
+        let kept = kept.get(..buf.remaining()).unwrap_or(kept);
+        let length = self.records.as_mut().map_or(kept.len(), |records| records.take_record(kept));
+        buf.put_slice(kept.get(..length).unwrap_or(kept));
+        self.behind.drain(..length);
+        if self.behind.is_empty() {
+            self.behind = VecDeque::new();
+        }
+    }
+
     /// Counts and unpacks what was read. Returns its length after unpacking.
     fn take_in(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.received += bytes.len() as u64;
@@ -232,8 +269,12 @@ impl AsyncRead for Tap {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_send(cx))?;
+        if !this.behind.is_empty() {
+            this.read_behind(buf);
+            return Poll::Ready(Ok(()));
+        }
         loop {
-            let left = this.limit - this.received;
+            let left = this.limit.saturating_sub(this.received);
             if left == 0 {
                 return Poll::Ready(Err(io::Error::other(ReadLimitReached)));
             }
@@ -249,6 +290,7 @@ impl AsyncRead for Tap {
             }
             let length = this.take_in(within.filled_mut())?;
             if length > 0 {
+                let length = this.cut_off(within.filled().get(..length).unwrap_or_default());
                 buf.advance(length);
                 return Poll::Ready(Ok(()));
             }

@@ -362,6 +362,7 @@ impl Client {
                     }
                     answered??;
                     tap.gather(true);
+                    tap.read_by_record();
                 }
                 Ok(deadline.run_until(Wait::Handshake, until, &mut connect).await??)
             };

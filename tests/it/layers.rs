@@ -39,6 +39,7 @@ const LIBRARY: &[&str] = &[
     "dial::resolve",
     "dial::connect",
     "dial::framing",
+    "dial::records",
     "dial::tap",
     "dial::starttls",
     "dial::upgrade",

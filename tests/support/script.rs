@@ -84,6 +84,7 @@ pub(crate) const SERVER_HELLO: usize = 1;
 pub(crate) const EXTENSIONS: usize = 2;
 pub(crate) const CERTIFICATE: usize = 3;
 pub(crate) const VERIFY: usize = 4;
+pub(crate) const FINISHED: usize = FLIGHT.len();
 
 const FLIGHT: [Msg; 5] = [
     Msg::ServerHello,
