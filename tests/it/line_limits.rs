@@ -8,11 +8,17 @@ use tlsweep::failure::{Failure, Kind, Reason, Stage, evidence};
 use tlsweep::feed::input::Place;
 use tlsweep::feed::target::Target;
 use tlsweep::limits::{
-    BANNER_LIMIT, MAX_KEPT_CERTIFICATES, MESSAGE_LIMIT, OUTPUT_LINE_LIMIT, PEM_LINE_LIMIT,
+    BANNER_LIMIT, FOLLOW_UPS_LINE_LIMIT, MAX_KEPT_CERTIFICATES, MESSAGE_LIMIT, OUTPUT_LINE_LIMIT,
+    PEM_LINE_LIMIT, QUIC_VERSIONS_LIMIT,
 };
-use tlsweep::names::AlertDescription;
+use tlsweep::names::{self, AlertDescription, Group, Suite};
+use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Layout};
+use tlsweep::report::quic::{Quic, Status};
 use tlsweep::report::record::{Record, Starttls, Tls};
+use tlsweep::tls::enumerate::{Accepted, Order, Support, Version};
+use tlsweep::tls::handshake::Versions;
+use tlsweep::tls::schemes::SchemeSet;
 
 use crate::support::certs::{HELD, element};
 
@@ -216,6 +222,94 @@ fn no_line_is_longer_than_its_limit() {
     assert!(longest[0].0 > OUTPUT_LINE_LIMIT * 3 / 4, "{longest:?}");
     assert!(longest[1].0 > PEM_LINE_LIMIT * 2 / 5, "{longest:?}");
     println!("the longest lines: {longest:?}");
+}
+
+/// Everything that a server could be found to speak: every suite in every version over the group with the
+/// longest name, and with each kind of key a certificate that is full of `filler`.
+fn enumeration(filler: &'static str) -> Report {
+    let every_group: Vec<_> = (0..=u16::MAX)
+        .map(Group)
+        .filter(|group| group.name().chars().any(char::is_alphabetic))
+        .collect();
+    let longest = *every_group.iter().max_by_key(|group| group.name().len()).unwrap();
+    let accepted = Suite::all().map(|suite| Accepted {
+        suite,
+        group: Some(longest),
+        dh_bits: None,
+        rsa_bits: None,
+    });
+    let suites: Vec<_> = accepted.collect();
+    let versions = (0x0300..=0x0304).map(|number| Version {
+        version: names::Version(number),
+        support: Support::NotSupported,
+        suites: suites.clone(),
+        order: Some(Order::Client),
+        complete: false,
+    });
+    let wanted = Wanted { chain: true, ..Wanted::default() };
+    let chain = &chains(filler)[5];
+    let facts = record(chain, filler, wanted);
+    let shown = Shown {
+        signature: Some("ecdsa_brainpoolP256r1tls13_sha256".to_owned()),
+        signature_verified: None,
+        signature_unchecked: Some("x".repeat(100)),
+        cert: facts.chain.unwrap().certificates.unwrap().remove(0),
+        chain_length: chain.len(),
+        trust: facts.trust,
+    };
+    // A server that chooses a scheme is not offered that of the same key again; the last answer may be
+    // one more.
+    let mut left = SchemeSet::usable(Versions::Both);
+    let mut certificates = vec![shown.clone()];
+    while let Some(scheme) = left.iter().next() {
+        left = left.without_key_of(scheme);
+        certificates.push(shown.clone());
+    }
+    Report {
+        versions: versions.collect(),
+        curves: every_group.clone(),
+        curves_complete: false,
+        groups: every_group,
+        groups_complete: false,
+        compression: Support::NotSupported,
+        fallback_scsv: Support::NotSupported,
+        secure_renegotiation: Support::NotSupported,
+        extended_master_secret: Support::NotSupported,
+        certificates,
+        certificates_complete: false,
+    }
+}
+
+#[test]
+fn what_further_connections_find_has_a_limit_too() {
+    let mut longest = (0, "");
+    for filler in FILLERS {
+        let enumeration = Some(Box::new(enumeration(filler)));
+        for chain in chains(filler) {
+            let wanted = Wanted { chain: true, pem: true, ..Wanted::default() };
+            let without = record(&chain, filler, wanted);
+            let versions = vec!["0xffffffff".to_owned(); QUIC_VERSIONS_LIMIT];
+            let with = Record {
+                enumeration: enumeration.clone(),
+                jarm: Some("f".repeat(62)),
+                quic: Some(Quic { status: Status::Shown, versions }),
+                ..without.clone()
+            };
+            for (name, make) in FORMATS {
+                let format = make(&Layout { no_header: true, ..Layout::default() });
+                let length = |record: &Record| {
+                    let mut line = Vec::new();
+                    format.append(record, &mut line).unwrap();
+                    line.len()
+                };
+                let added = length(&with) - length(&without);
+                assert!(added <= FOLLOW_UPS_LINE_LIMIT, "{added} bytes of {name}, {filler:?}");
+                longest = longest.max((added, name));
+            }
+        }
+    }
+    assert!(longest.0 > FOLLOW_UPS_LINE_LIMIT / 2, "{longest:?}");
+    println!("what further connections add: {longest:?}");
 }
 
 /// What is cut says so: a text and a list by their ends, names and single responses by a count.

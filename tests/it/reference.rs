@@ -142,6 +142,7 @@ fn limits_in_force() {
         ("bytes kept of a handshake message", kib(limits::MESSAGE_LIMIT)),
         ("a line of output |", kib(limits::OUTPUT_LINE_LIMIT)),
         ("a line of output with `--pem`", kib(limits::PEM_LINE_LIMIT)),
+        ("what `--enumerate`, `--jarm` and `--quic` add", kib(limits::FOLLOW_UPS_LINE_LIMIT)),
         ("target and tag in a line", kib(limits::TARGET_LIMIT)),
         ("alternative names in a record", limits::MAX_NAMES.to_string()),
         ("alternative names in a record", kib(limits::NAMES_LIMIT)),
