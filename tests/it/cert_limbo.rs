@@ -65,6 +65,8 @@ struct Exception {
 fn limbo_agrees() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/limbo");
     let Some(suite) = unpack(&folder.join("limbo.json.xz")) else {
+        // The data may not be copied into this repository, and no package has it. So this is no failure, not
+        // even where every server is installed.
         eprintln!("skipped: no x509-limbo in {}", folder.display());
         return;
     };
