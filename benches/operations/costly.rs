@@ -57,13 +57,18 @@ fn judge(chain: Vec<Vec<u8>>, ocsp: Vec<u8>) -> Box<dyn FnMut()> {
 /// The number of the key of the one root that is trusted.
 const ROOT: u8 = 99;
 
-fn certificate(
+fn certificate(issuer: (&str, &Key), subject: (&str, &Key), extensions: &[Vec<u8>]) -> Vec<u8> {
+    certificate_of(&[1], issuer, subject, extensions)
+}
+
+fn certificate_of(
+    serial: &[u8],
     (issuer, by): (&str, &Key),
     (subject, key): (&str, &Key),
     extensions: &[Vec<u8>],
 ) -> Vec<u8> {
     let fields = Fields {
-        serial: &[1],
+        serial,
         issuer: &name(issuer.as_bytes()),
         subject: &name(subject.as_bytes()),
         not_before: b"20200101000000Z",
@@ -174,17 +179,29 @@ fn nested() -> Vec<u8> {
 
 /// As many answers as are looked at for as many issuers of one name, and responders that are none.
 fn dense_staple() -> Box<dyn FnMut()> {
-    let (chain, ocsp) = staple_of(|number| Key::rsa(number, 8192, LARGEST, None));
+    let (chain, ocsp) = staple_of(|number| Key::rsa(number, 8192, LARGEST, None), &[1]);
     judge(chain, ocsp)
 }
 
-fn staple_of(key: impl Fn(u8) -> Key) -> (Vec<Vec<u8>>, Vec<u8>) {
+/// The key of the leaves of [`dense`].
+pub(crate) fn leaf_key() -> Key {
+    Key::p256(1)
+}
+
+/// A chain and its dense staple, in which the leaf has this serial number, so that nothing that is
+/// remembered of another one helps.
+pub(crate) fn dense(serial: u16) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let [high, low] = serial.to_be_bytes();
+    staple_of(|number| Key::rsa(number, 8192, LARGEST, None), &[1, high, low])
+}
+
+fn staple_of(key: impl Fn(u8) -> Key, serial: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
     let issuers = (1..=13).map(&key).collect::<Vec<_>>();
-    let leaf_key = Key::p256(1);
-    let leaf = certificate(("issuer", &issuers[12]), ("leaf", &leaf_key), &[]);
+    let leaf_key = leaf_key();
+    let leaf = certificate_of(serial, ("issuer", &issuers[12]), ("leaf", &leaf_key), &[]);
     let own = |key: &Key| certificate(("issuer", key), ("issuer", key), &[ca()]);
     let chain = std::iter::once(leaf).chain(issuers.iter().map(own)).collect();
-    let of = |key: &Key| answer(&[1], &name(b"issuer"), key, &[0x80, 0]);
+    let of = |key: &Key| answer(serial, &name(b"issuer"), key, &[0x80, 0]);
     let answers = issuers.iter().map(of).collect::<Vec<_>>();
     let answers = answers.iter().cycle().take(400).cloned().collect::<Vec<_>>();
     let purpose = element(tag::OID, &[&[0x2b, 6, 1, 5, 5, 7, 3, 9]]);
@@ -202,7 +219,7 @@ fn staple_of(key: impl Fn(u8) -> Key) -> (Vec<Vec<u8>>, Vec<u8>) {
 /// The mesh with name constraints, and a staple.
 fn everything() -> Box<dyn FnMut()> {
     let mut chain = mesh(|number| Key::rsa(number, 4096, LARGEST, Some(40)), 0);
-    let (_, ocsp) = staple_of(|number| Key::rsa(number, 4096, LARGEST, Some(40)));
+    let (_, ocsp) = staple_of(|number| Key::rsa(number, 4096, LARGEST, Some(40)), &[1]);
     let keys = [1, 2].map(Key::p256);
     let names = (0..2_000).map(short_dns).collect::<Vec<_>>();
     let bases = (0..1_000).map(|_| element(DNS, &[b"z"])).collect::<Vec<_>>();

@@ -66,6 +66,13 @@ pub(crate) fn stay_on_own_core() {
     stay_on(client);
 }
 
+/// Keeps this process, which serves, on the server's core.
+#[allow(dead_code, reason = "most servers are told their core")]
+pub(crate) fn stay_on_server_core() {
+    let (server, _) = cores();
+    stay_on(server);
+}
+
 fn stay_on(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);

@@ -105,6 +105,14 @@ impl Key {
         Self { spki, algorithm, signer: Signer::Real(key, SignatureScheme::ED25519) }
     }
 
+    /// What a server signs its handshakes with; nothing when nobody can sign with this key.
+    pub fn signing_key(&self) -> Option<Arc<dyn SigningKey>> {
+        match &self.signer {
+            Signer::Real(key, _) => Some(Arc::clone(key)),
+            Signer::Junk(_) => None,
+        }
+    }
+
     /// An RSA key of so many bits and this exponent, which nobody can sign with. With a salt length its
     /// signatures are RSASSA-PSS over SHA-256, otherwise PKCS #1 over SHA-256.
     pub fn rsa(number: u8, bits: usize, exponent: &[u8], salt: Option<u8>) -> Self {
