@@ -25,7 +25,7 @@ use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustls::ServerConfig;
@@ -35,6 +35,7 @@ use serde_json::Value;
 use served::{Server, is_bench};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 /// The first argument of the process of the dense servers.
@@ -172,7 +173,8 @@ fn serve_dense(count: u16) {
     });
     let staples = Staples { all: all.collect(), next: AtomicUsize::new(0) };
     let config = ServerConfig::builder_with_provider(served::provider(&[served::group("X25519")]))
-        .with_safe_default_protocol_versions()
+        // Chain and staple are two messages there; one message could not hold both.
+        .with_protocol_versions(&[&rustls::version::TLS12])
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(staples));

@@ -1,9 +1,12 @@
 //! Runs handshakes with tokio-rustls. The verifier accepts every certificate and records what it
 //! saw.
 
+mod offered;
+mod silence;
+
 use std::io;
 use std::ptr;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
@@ -17,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub use crate::tls::schemes::Versions;
+pub use silence::Silence;
 
 use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::starttls::PROTOCOLS;
@@ -134,28 +138,6 @@ pub enum Schemes {
     Configured,
     /// These. Suites that need a signature by another kind of key are left out of the hello.
     Only(SchemeSet),
-}
-
-/// What happens when a peer has not sent a byte of its answer for a while.
-#[derive(Clone, Copy, Debug)]
-pub enum Silence<'a> {
-    /// It is given up at this time.
-    Ends(Instant),
-    /// `to` is given the end of the handshake at this time, and the wait goes on.
-    Told {
-        /// When to tell.
-        at: Instant,
-        /// Whom.
-        to: &'a OnceLock<Instant>,
-    },
-}
-
-impl Silence<'_> {
-    fn limit(self, end: Instant) -> Instant {
-        match self {
-            Self::Ends(at) | Self::Told { at, .. } => at.min(end),
-        }
-    }
 }
 
 /// One of the ALPN lists that a [`Client`] offers.
@@ -296,24 +278,6 @@ impl Client {
         }
     }
 
-    /// Whether `hello` offers what a server chose. Servers that do not know `supported_versions` may choose
-    /// a version before TLS 1.2.
-    pub fn offers(&self, hello: Hello, agreed: &Agreed) -> bool {
-        let highest = match self.versions {
-            Versions::Tls12 => ProtocolVersion::TLSv1_2,
-            Versions::Both | Versions::Tls13 => ProtocolVersion::TLSv1_3,
-        };
-        let versions = u16::from(ProtocolVersion::SSLv3)..=u16::from(highest);
-        let is_suite = |number| SUITES.iter().any(|suite| u16::from(suite.suite()) == number);
-        let groups = self.kx_groups.of(hello.groups);
-        let is_group = |number| groups.iter().any(|group| u16::from(group.name()) == number);
-        let alpn = &self.connectors(hello.alpn).alpn;
-        agreed.version.is_none_or(|version| versions.contains(&version))
-            && agreed.cipher.is_none_or(is_suite)
-            && agreed.group.is_none_or(is_group)
-            && agreed.alpn.as_ref().is_none_or(|protocol| alpn.contains(protocol))
-    }
-
     /// The versions that are offered.
     pub fn versions(&self) -> Versions {
         self.versions
@@ -348,8 +312,7 @@ impl Client {
                 {
                     // rustls allocates a buffer of 4 KiB before it reads. A silent peer must not
                     // cost that, so the buffer is allocated only when there is something to read.
-                    let first_byte = silence.limit(until);
-                    let answer = tap.ask(hello);
+                    let (answer, first_byte) = (tap.ask(hello), silence.limit(until));
                     let mut answered =
                         deadline.run_until(Wait::Handshake, first_byte, answer).await;
                     if answered.is_err()

@@ -255,7 +255,7 @@ fn enumeration(filler: &'static str) -> Report {
         signature_unchecked: Some("x".repeat(100)),
         cert: facts.chain.unwrap().certificates.unwrap().remove(0),
         chain_length: chain.len(),
-        trust: facts.trust,
+        trust: facts.trust.map(|trust| *trust),
     };
     // A server that chooses a scheme is not offered that of the same key again; the last answer may be
     // one more.

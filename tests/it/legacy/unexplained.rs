@@ -173,7 +173,10 @@ fn answered_with(alert: u8, answer: Vec<u8>) -> (Value, Option<i32>) {
     let outcome = Tlsweep::json()
         .args(["--handshake-timeout", LIMIT, "--fail-on", "min-tls=1.0"])
         .sweep([peer.target()]);
-    (outcome.only_record().clone(), outcome.code)
+    let [record] = outcome.records.as_slice() else {
+        panic!("{:#?}", outcome.records);
+    };
+    (record.clone(), outcome.code)
 }
 
 fn is_tls13(hello: &[u8]) -> bool {
