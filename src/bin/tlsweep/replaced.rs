@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use tempfile::NamedTempFile;
 use tlsweep::escape::shown;
-use tlsweep::report::output::file::sync;
+use tlsweep::report::output::stream::sync;
 
 pub(crate) struct Replaced(PathBuf);
 

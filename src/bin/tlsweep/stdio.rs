@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use anyhow::{Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
-use tlsweep::report::output::file::sync;
+use tlsweep::report::output::stream::sync;
 
 /// A bit for each descriptor that was closed.
 static CLOSED: AtomicU8 = AtomicU8::new(0);

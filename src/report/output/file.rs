@@ -1,10 +1,9 @@
 //! A file that whole targets are appended to.
 
 use std::fs::File;
-use std::io::ErrorKind::{InvalidInput, ReadOnlyFilesystem, Unsupported};
 use std::io::{self, Write};
 
-use crate::report::output::stream::write_most;
+use crate::report::output::stream::{sync, write_most};
 use crate::report::output::zst::Frames;
 use crate::report::output::{Batch, Sink};
 
@@ -97,21 +96,6 @@ impl OutputFile {
         self.append(&frame, |_part_of_a_frame| 0).1?;
         self.written += targets;
         Ok(())
-    }
-}
-
-/// Waits until `file` is on its disk. Some file systems tell only now that they have no room, and nobody
-/// hears what they tell when a file is closed. What is no file on a disk has nothing to wait for.
-///
-/// # Errors
-/// The file system has lost something.
-pub fn sync(file: &File) -> io::Result<()> {
-    match file.sync_data() {
-        // A pipe, a terminal, or a file system that cannot do that: what it has taken is there.
-        Err(error) if matches!(error.kind(), InvalidInput | ReadOnlyFilesystem | Unsupported) => {
-            Ok(())
-        }
-        synced => synced,
     }
 }
 

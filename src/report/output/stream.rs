@@ -1,9 +1,9 @@
 //! Stdout, and anything else that cannot take back what it was given.
 
 use std::fs::File;
+use std::io::ErrorKind::{InvalidInput, ReadOnlyFilesystem, Unsupported};
 use std::io::{self, Write};
 
-use crate::report::output::file::sync;
 use crate::report::output::{Batch, Sink};
 
 /// Writes lines to `W` as they are, and flushes when nothing more is there.
@@ -45,6 +45,21 @@ impl<W: Write + Send> Sink for Stream<W> {
 
     fn written(&self) -> u64 {
         self.written
+    }
+}
+
+/// Waits until `file` is on its disk. Some file systems tell only now that they have no room, and nobody
+/// hears what they tell when a file is closed. What is no file on a disk has nothing to wait for.
+///
+/// # Errors
+/// The file system has lost something.
+pub fn sync(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        // A pipe, a terminal, or a file system that cannot do that: what it has taken is there.
+        Err(error) if matches!(error.kind(), InvalidInput | ReadOnlyFilesystem | Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
     }
 }
 
