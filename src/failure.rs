@@ -136,7 +136,12 @@ impl Failure {
         if is_local(error) {
             return Self::new(Stage::Local, Kind::Resource, error.to_string());
         }
-        Self::new(stage, kind_of_io(stage, error), error.to_string())
+        let detail = match error.kind() {
+            // Libraries word it each in their own way.
+            io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
+            _ => error.to_string(),
+        };
+        Self::new(stage, kind_of_io(stage, error), detail)
     }
 
     /// What an error of rustls means when it strikes in `stage`.

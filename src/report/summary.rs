@@ -291,10 +291,12 @@ impl Summary {
 
     /// One line for people: counts, the most frequent failures first.
     pub fn line(&self, elapsed: Duration) -> String {
-        let seconds = elapsed.as_secs_f64();
+        let time = match elapsed.as_secs_f64() {
+            ..1.0 => format!("{} ms", elapsed.as_millis()),
+            seconds => format!("{seconds:.1} s"),
+        };
         let targets = count(self.targets, "target");
-        let mut line =
-            format!("{targets} in {seconds:.1} s: {} ok, {} failed", self.ok, self.failed);
+        let mut line = format!("{targets} in {time}: {} ok, {} failed", self.ok, self.failed);
         if let Some(list) = most_frequent_first(words(&self.by)) {
             line.push_str(&format!(" ({list})"));
         }
@@ -364,6 +366,7 @@ mod tests {
             summary.line(Duration::from_secs(1)),
             "2 targets in 1.0 s: 1 ok, 1 failed (4 connect/refused)"
         );
+        assert!(summary.line(Duration::from_micros(5_600)).starts_with("2 targets in 5 ms: "));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::support::cmd::{BINARY, Tlsweep};
 use crate::support::peer::Spec;
 use crate::support::pki::CA;
 use crate::support::programs::{Program, shown};
+use crate::support::script::Step;
 
 /// What a command prints on a terminal of so many columns, its stderr left out.
 fn on_terminal(columns: usize, environment: &str, args: &[&str]) -> Option<String> {
@@ -82,7 +83,8 @@ fn no_row_of_the_table_wraps() {
         }
         let rows = lines.filter(|line| !line.starts_with(' ')).count();
         assert_eq!(rows, 40, "{columns}: {plain}");
-        assert!(plain.contains("name_mismatch (it is for good.test"), "{columns}: {plain}");
+        assert!(plain.contains("it is for good.test"), "{columns}: {plain}");
+        assert!(!plain.contains("name_mismatch (it"), "said beside the verdict: {plain}");
         assert!(plain.contains('\u{2026}'), "{columns}: a long name is shortened: {plain}");
         for (column, least) in [("DAYS", 60), ("VERDICT", 60), ("VERSION", 80), ("GROUP", 100)] {
             let is_there = header.contains(column);
@@ -90,6 +92,53 @@ fn no_row_of_the_table_wraps() {
         }
         let failing = plain.lines().find(|line| line.contains("connect/refused")).unwrap();
         assert!(columns < 80 || failing.contains("refused (os"), "{columns}: {failing}");
+    }
+}
+
+/// What a command prints on a terminal of so many columns, with its stderr.
+fn with_messages(columns: usize, args: &[&str]) -> Option<String> {
+    let script = Program::find("script")?;
+    let command = format!("stty cols {columns} rows 24; TERM=xterm {BINARY} {}", args.join(" "));
+    let output = script.run(["-qec", &command, "/dev/null"]);
+    assert!(output.status.code().is_some_and(|code| code < 2), "{}", shown(&output));
+    Some(String::from_utf8(output.stdout).unwrap().replace('\r', ""))
+}
+
+#[test]
+fn messages_break_between_words() {
+    let list = List::new();
+    for columns in [60, 80, 120] {
+        let args = ["-f", &list.path("list"), "--roots", &list.path("roots"), "-c1 >/dev/null"];
+        let Some(text) = with_messages(columns, &args) else { return };
+        let summary = text.rsplit_once("tlsweep: ").unwrap().1;
+        let lines: Vec<_> = summary.lines().collect();
+        assert!(lines.iter().all(|line| line.width() <= columns), "{columns}: {summary}");
+        assert!(lines.iter().skip(1).all(|line| line.starts_with("  ")), "{columns}: {summary}");
+        let words: Vec<_> = summary.split_whitespace().collect();
+        for word in ["connect/refused,", "input/invalid_target)"] {
+            assert!(words.contains(&word), "{columns}: no {word} in {words:?}");
+        }
+    }
+}
+
+#[test]
+fn the_report_fits_and_says_every_reason_whole() {
+    let list = List::new();
+    for columns in [60, 80, 100, 120, 200] {
+        let args = ["--format report -f", &list.path("list"), "--roots", &list.path("roots")];
+        let Some(text) = with_messages(columns, &args) else { return };
+        let (_, report) = text.split_once("TLS sweep of 40 results").unwrap();
+        let plain = without_colours(report);
+        for line in plain.lines() {
+            assert!(line.width() <= columns, "{columns}: {line}");
+        }
+        assert!(!plain.contains("in flight"), "{columns}: progress stays: {plain}");
+        let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+        for reason in ["Connection refused (os error 111)", "the name has an empty label"] {
+            let found = words.contains(reason)
+                || reason.split(' ').all(|word| plain.lines().any(|line| line.contains(word)));
+            assert!(found, "{columns}: {reason} is not in {plain}");
+        }
     }
 }
 
@@ -143,6 +192,15 @@ fn colours_are_where_they_are_wanted() {
 }
 
 #[test]
+fn what_a_library_calls_the_end_of_a_connection_is_said_in_our_words() {
+    let closing = Spec::script([Step::ReadHello, Step::Fin]).start();
+    let outcome = Tlsweep::new().args([closing.target()]).run("");
+    let text = outcome.text();
+    assert!(text.contains("handshake/eof"), "{text}");
+    assert!(text.contains("the peer closed the connection"), "{text}");
+}
+
+#[test]
 fn one_target_on_a_terminal_is_told_in_detail() {
     let good = Spec::good().start();
     let dir = TempDir::new().unwrap();
@@ -192,7 +250,7 @@ fn what_is_enumerated_is_told_in_detail() {
 #[test]
 fn progress_is_for_terminals_whose_output_is_no_pipe() {
     let Some(script) = Program::find("script") else { return };
-    let silent = Spec::script([crate::support::script::Step::Hold]).start();
+    let silent = Spec::script([Step::Hold]).start();
     let run = |stdout: &str| {
         let command = format!(
             "stty cols 100; TERM=xterm {BINARY} --handshake-timeout 1s {0} {0} {stdout}",

@@ -1,6 +1,7 @@
 //! What all records come to, drawn as a page and for the terminal.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tlsweep::report::output::{Format, Layout, Observed};
@@ -8,6 +9,10 @@ use tlsweep::report::overview::{Overview, html, terminal};
 
 use crate::replaced::Replaced;
 use crate::stdio;
+use crate::term;
+
+/// How long the report waits until what was said before is written.
+const SAID: Duration = Duration::from_millis(100);
 
 /// An overview, and where it is to be shown.
 pub(crate) struct Drawing {
@@ -40,6 +45,8 @@ impl Drawing {
         let sheet = overview.lock().unwrap_or_else(PoisonError::into_inner).sheet();
         if let Some(layout) = &self.printed {
             let text = terminal::text(&sheet, layout.width, layout.coloured);
+            // The progress line is to be gone, and what was said to be above the report.
+            term::settle(SAID);
             stdio::print(&text).context("cannot write to stdout")?;
         }
         match &self.page {

@@ -16,7 +16,9 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::termios::tcgetwinsize;
 use tlsweep::escape::{escaped, is_plain};
+use tlsweep::report::output::width::wrapped;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -30,6 +32,12 @@ const QUEUE: usize = 64 * 1024;
 
 /// Bytes that wait to be written when changes of the progress line are left out.
 const DRAWN: usize = 4 * 1024;
+
+/// Goes before the second line of a message, and each one after it.
+const INDENT: &str = "  ";
+
+/// No message is wrapped into fewer columns.
+const NARROWEST: usize = 40;
 
 /// Goes before a message that would otherwise be appended to the progress line.
 const CLEAR_LINE: &[u8] = b"\r\x1b[2K";
@@ -84,7 +92,13 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// Something worth knowing, on one line: names of files and arguments may hold anything.
 pub(crate) fn notice(text: impl Display) {
-    say(format!("tlsweep: {}\n", escaped(&text.to_string())).as_bytes());
+    let text = format!("tlsweep: {}", escaped(&text.to_string()));
+    let lines = match columns() {
+        // The terminal would break it in the middle of a word.
+        Some(columns) => wrapped(&text, columns.saturating_sub(INDENT.len())),
+        None => vec![text],
+    };
+    say((lines.join(&format!("\n{INDENT}")) + "\n").as_bytes());
 }
 
 /// Queues `text`, which is whole lines, for stderr. Never waits.
@@ -310,6 +324,13 @@ fn once_a_place(report: PanicHook) -> PanicHook {
             report(panic);
         }
     })
+}
+
+/// How wide the terminal is that stderr is, where that is known.
+fn columns() -> Option<usize> {
+    let stderr = io::stderr();
+    let size = stderr.is_terminal().then(|| tcgetwinsize(stderr).ok()).flatten()?;
+    (size.ws_col > 0).then(|| usize::from(size.ws_col).max(NARROWEST))
 }
 
 /// Whether somebody looks at stderr.

@@ -17,7 +17,7 @@ use crate::report::record::Record;
 use crate::tls::enumerate::{Order, Support, Version};
 
 /// Where what is said of something begins.
-const INDENT: usize = 15;
+const INDENT: usize = 16;
 /// Where nothing tells how wide the terminal is.
 const WIDTH: usize = 100;
 /// No block is narrower.
@@ -193,7 +193,7 @@ impl Block {
         self.optional_row("names", names(cert, 8).as_ref());
         if let (Some(from), Some(to)) = (&cert.not_before, &cert.not_after) {
             let left = cert.days_left.map(|days| days.to_string()).unwrap_or_default();
-            let days = cert.days_left.map(|days| format!(", {} left", count(days, "day")));
+            let days = cert.days_left.map(|days| format!(", {}", left_of(days)));
             let value = format!("{} to {}{}", date(from), date(to), days.unwrap_or_default());
             self.coloured_row("valid", &value, self.colours.of("days", &left));
         }
@@ -282,7 +282,7 @@ impl Block {
         }
         for (label, support) in [
             ("compression", report.compression),
-            ("fallback", report.fallback_scsv),
+            ("fallback SCSV", report.fallback_scsv),
             ("renegotiation", report.secure_renegotiation),
             ("ext. master", report.extended_master_secret),
         ] {
@@ -320,6 +320,17 @@ fn answer(support: Support) -> &'static str {
         Support::Supported => "yes",
         Support::NotSupported => "no",
         Support::Unknown => "unknown",
+    }
+}
+
+/// How far the end of a certificate is away.
+fn left_of(days: i64) -> String {
+    match days {
+        0 => "less than a day left".to_owned(),
+        1.. => format!("{} left", count(days, "day")),
+        // Days are rounded down: one that ended an hour ago has -1.
+        -1 => "ended less than a day ago".to_owned(),
+        _ => format!("ended {} ago", count(days.unsigned_abs() - 1, "day")),
     }
 }
 

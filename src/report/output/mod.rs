@@ -11,7 +11,7 @@ pub mod queue;
 pub mod stream;
 mod table;
 mod text;
-mod width;
+pub mod width;
 mod zst;
 
 use std::borrow::Cow;

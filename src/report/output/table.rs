@@ -11,8 +11,10 @@ use crate::report::record::Record;
 const GAP: usize = 2;
 /// Before a note on a line of its own.
 const INDENT: usize = 4;
-/// A target has at least so many columns, and no more than the other number.
-const TARGET: (usize, usize) = (18, 44);
+/// A target has at least this share of the columns: most names are then whole.
+const TARGET_SHARE: usize = 3;
+/// And no more columns than this.
+const TARGET: usize = 44;
 /// No table is narrower: what does not fit wraps, as it must.
 const NARROWEST: usize = 40;
 
@@ -35,11 +37,11 @@ const COLUMNS: [Column; 8] = [
     column("address", 15, 1, false),
     column("result", 6, 0, false),
     column("version", 7, 4, false),
-    column("group", 17, 6, false),
+    column("group", 17, 5, false),
     column("alpn", 8, 7, false),
     column("days", 6, 2, true),
     column("verdict", 18, 3, false),
-    column("ms", 8, 5, true),
+    column("ms", 8, 6, true),
 ];
 
 struct Table {
@@ -54,7 +56,8 @@ pub(super) fn format(layout: &Layout, width: usize) -> Box<dyn Format> {
     let is_shown = |column: &Column| column.name != "address" || layout.addresses;
     let mut by_rank: Vec<_> = COLUMNS.into_iter().filter(is_shown).collect();
     by_rank.sort_by_key(|column| column.rank);
-    let mut room = width - TARGET.0;
+    let least = (width / TARGET_SHARE).min(TARGET);
+    let mut room = width - least;
     let mut columns = Vec::new();
     for column in by_rank {
         match room.checked_sub(GAP + column.width) {
@@ -68,7 +71,7 @@ pub(super) fn format(layout: &Layout, width: usize) -> Box<dyn Format> {
     columns.sort_by_key(|column| COLUMNS.iter().position(|other| other == column));
     Box::new(Table {
         width,
-        target: (TARGET.0 + room).min(TARGET.1),
+        target: (least + room).min(TARGET),
         columns,
         colours: Colours(layout.coloured),
     })
@@ -100,22 +103,37 @@ impl Format for Table {
             let fitting = shortened(cell, column.width);
             line.cell(&fitting, column.width, column.is_number, colour);
         }
-        // A verdict that says all there is to say needs no note.
-        let note = Some(cells.of("note")).filter(|note| *note != cells.of("verdict"));
-        let note = note.unwrap_or(NOTHING);
+        let note = cells.of("note");
+        let why = self.has("verdict").then(|| text::why(record)).flatten();
+        let note = why.as_deref().unwrap_or(note);
+        let address = Some(cells.of("address")).filter(|address| self.cuts("address", address));
         let room = self.width.saturating_sub(line.width + GAP);
-        let is_beside = note == NOTHING || width(note) <= room;
-        if is_beside && note != NOTHING {
+        let is_beside = note.is_empty() || note == NOTHING || width(note) <= room;
+        if is_beside && !note.is_empty() && note != NOTHING {
             line.cell(note, width(note), false, None);
         }
         out.extend_from_slice(line.text.trim_end().as_bytes());
         out.push(b'\n');
-        if !is_beside {
-            for line in wrapped(note, self.width - INDENT) {
+        let below = address.map(|address| format!("at {address}"));
+        let why = (!is_beside).then(|| note.to_owned());
+        for text in below.into_iter().chain(why) {
+            for line in wrapped(&text, self.width - INDENT) {
                 out.extend_from_slice(format!("{:INDENT$}{line}\n", "").as_bytes());
             }
         }
         Ok(())
+    }
+}
+
+impl Table {
+    fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name)
+    }
+
+    /// Whether a column has no room for `cell`.
+    fn cuts(&self, name: &str, cell: &str) -> bool {
+        let mut shown = self.columns.iter().filter(|column| column.name == name);
+        shown.any(|column| width(cell) > column.width)
     }
 }
 

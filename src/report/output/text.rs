@@ -80,12 +80,24 @@ pub(super) fn cells(record: &Record) -> Cells {
 
 /// What the reader should notice first: why it failed, all that is wrong, what was to be found.
 fn note(record: &Record) -> String {
+    let problems = record.trust.iter().flat_map(|trust| &trust.problems);
+    note_with(problems.map(|problem| explained(*problem, record)).collect(), record)
+}
+
+/// The note where the verdict is beside it and need not be said again; nothing where there is no verdict.
+pub(super) fn why(record: &Record) -> Option<String> {
+    let trust = record.trust.as_ref()?;
+    let problems = trust.problems.iter().filter_map(|problem| {
+        let is_said = problem.as_str() == trust.verdict.as_str();
+        if is_said { fact(*problem, record) } else { Some(explained(*problem, record)) }
+    });
+    Some(escaped(&note_with(problems.collect(), record)))
+}
+
+fn note_with(problems: Vec<String>, record: &Record) -> String {
     let mut notes = Vec::new();
     notes.extend(record.error.as_ref().map(|failure| failure.detail.clone()));
-    if let Some(trust) = record.trust.as_ref().filter(|trust| !trust.problems.is_empty()) {
-        let words = trust.problems.iter().map(|problem| explained(*problem, record));
-        notes.push(words.collect::<Vec<_>>().join(" "));
-    }
+    notes.extend(Some(problems.join(" ")).filter(|problems| !problems.is_empty()));
     notes.extend(record.enumeration.as_deref().map(Report::line));
     let alert = record.read.as_ref().and_then(|read| read.alert.as_ref());
     notes.extend(alert.map(|alert| format!("then the alert {alert}")));
@@ -97,8 +109,16 @@ fn note(record: &Record) -> String {
 
 /// A problem, with the fact that it is about where the record has it.
 pub(super) fn explained(problem: Problem, record: &Record) -> String {
+    match fact(problem, record) {
+        Some(fact) => format!("{} ({fact})", problem.as_str()),
+        None => problem.as_str().to_owned(),
+    }
+}
+
+/// The fact that a problem is about, where the record has it.
+fn fact(problem: Problem, record: &Record) -> Option<String> {
     let cert = record.cert.as_deref();
-    let fact = match problem {
+    match problem {
         Problem::NameMismatch => {
             cert.and_then(|cert| names(cert, 3)).map(|names| format!("it is for {names}"))
         }
@@ -118,10 +138,6 @@ pub(super) fn explained(problem: Problem, record: &Record) -> String {
             .and_then(|cert| cert.not_before.as_deref().and_then(|time| time.get(..DATE)))
             .map(|date| format!("before {date}")),
         _ => None,
-    };
-    match fact {
-        Some(fact) => format!("{} ({fact})", problem.as_str()),
-        None => problem.as_str().to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ const EMOJI_PRESENTATION: char = '\u{fe0f}';
 ///
 /// Terminals differ where characters melt together (emoji with joiners, Arabic ligatures). The sum is what those
 /// take that draw each character alone, and the others take less.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
 
@@ -22,7 +22,7 @@ fn columns(character: char) -> usize {
 }
 
 /// `text`, with its middle left out if it takes more than `limit` columns.
-pub(super) fn shortened(text: &str, limit: usize) -> String {
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
     if width(text) <= limit {
         return text.to_owned();
     }
@@ -46,7 +46,7 @@ fn prefix(chars: impl Iterator<Item = char>, limit: usize) -> String {
 }
 
 /// `text` in lines of at most `limit` columns, broken at blanks where there are any.
-pub(super) fn wrapped(text: &str, limit: usize) -> Vec<String> {
+pub fn wrapped(text: &str, limit: usize) -> Vec<String> {
     let limit = limit.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();

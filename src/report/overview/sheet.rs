@@ -86,7 +86,7 @@ impl Overview {
             (grouped(self.records - self.ok), "did not"),
             (grouped(untrusted), "untrusted"),
             (grouped(ended), "ended"),
-            (grouped(soon), "end within 30 days"),
+            (grouped(soon), "ending within 30 days"),
         ];
         let span = self.span.map_or_else(String::new, |(first, last)| {
             let [first, last] = [first, last].map(|time| {
@@ -237,14 +237,14 @@ impl Overview {
             vec![
                 host.target.clone(),
                 date,
-                host.days.map_or_else(String::new, |days| days.to_string()),
+                host.days.map_or_else(String::new, |days| count(days, "day")),
             ]
         };
         Block {
             title: "Next to end",
             note: String::new(),
             content: Content::Table {
-                heads: vec!["target", "end", "days left"],
+                heads: vec!["target", "end", "left"],
                 rows: self.next_ends.hosts().map(row).collect(),
             },
         }

@@ -1,24 +1,26 @@
 //! A sheet as text for a terminal of some width.
 
-use unicode_width::UnicodeWidthStr;
-
 use super::sheet::{Block, Content, Sheet, Tone, grouped, percent};
+use crate::report::output::width::{shortened, width, wrapped};
 
 /// Columns where there is no terminal.
 const COLUMNS: usize = 80;
 /// Nothing is narrower.
 const NARROWEST: usize = 40;
+/// Before a row of a table, and between two of its columns.
+const INDENT: usize = 2;
+const GAP: usize = 2;
 /// The most columns that a label takes.
 const LABEL: usize = 40;
 
-/// The text that shows `sheet` on a terminal of `width` columns, in colours if it is `coloured`.
-pub fn text(sheet: &Sheet, width: Option<usize>, coloured: bool) -> String {
-    let width = width.unwrap_or(COLUMNS).max(NARROWEST);
-    let mut screen = Screen { text: String::new(), width, coloured };
+/// The text that shows `sheet` on a terminal of so many `columns`, in colours if it is `coloured`.
+pub fn text(sheet: &Sheet, columns: Option<usize>, coloured: bool) -> String {
+    let columns = columns.unwrap_or(COLUMNS).max(NARROWEST);
+    let mut screen = Screen { text: String::new(), width: columns, coloured };
     screen.line(&screen.bold(&sheet.title));
     screen.line(&sheet.span);
     screen.line("");
-    let size = sheet.figures.iter().map(|(number, _)| number.width()).max().unwrap_or_default();
+    let size = sheet.figures.iter().map(|(number, _)| width(number)).max().unwrap_or_default();
     for (number, what) in &sheet.figures {
         screen.line(&format!("{number:>size$} {what}"));
     }
@@ -45,22 +47,12 @@ impl Screen {
     fn block(&mut self, block: &Block) {
         self.line("");
         self.line(&self.bold(block.title));
-        let mut line = String::new();
-        for word in block.note.split(' ').filter(|word| !word.is_empty()) {
-            if !line.is_empty() && line.width() + 1 + word.width() > self.width {
-                self.line(&std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        if !line.is_empty() {
-            self.line(&line);
+        if !block.note.is_empty() {
+            wrapped(&block.note, self.width).iter().for_each(|line| self.line(line));
         }
         match &block.content {
             Content::Bars { bars, total } => {
-                let label = bars.iter().map(|bar| bar.label.width()).max().unwrap_or_default();
+                let label = bars.iter().map(|bar| width(&bar.label)).max().unwrap_or_default();
                 let label = label.min(LABEL).min(self.width / 2);
                 let numbers = bars.iter().map(|bar| grouped(bar.count).len()).max();
                 let numbers = numbers.unwrap_or_default();
@@ -68,7 +60,7 @@ impl Screen {
                 let room = self.width.saturating_sub(label + numbers + 7 + 4 + 3);
                 for bar in bars {
                     let drawn = drawn(bar.count, *total, room);
-                    let padding = room - drawn.width();
+                    let padding = room - width(&drawn);
                     let drawn = self.coloured(&drawn, bar.tone);
                     let text = fitted(&bar.label, label);
                     let (count, share) = (grouped(bar.count), percent(bar.count, *total));
@@ -79,32 +71,39 @@ impl Screen {
                 }
             }
             Content::Table { heads, rows } => {
-                let columns: Vec<usize> = (0..heads.len())
-                    .map(|place| {
-                        let cells = rows.iter().filter_map(|row| row.get(place));
-                        let widest = cells.map(|cell| cell.width()).max().unwrap_or_default();
-                        widest.max(heads.get(place).map_or(0, |head| head.width()))
-                    })
-                    .collect();
-                let heads = heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>();
-                for row in [&heads].into_iter().chain(rows) {
-                    let mut left = self.width - 2;
-                    let mut line = " ".to_owned();
-                    for (place, cell) in row.iter().enumerate() {
-                        let is_last = place + 1 == row.len();
-                        let wanted = columns.get(place).copied().unwrap_or_default();
-                        let most = if is_last {
-                            left.saturating_sub(1)
-                        } else {
-                            wanted.min(LABEL).min(left / 2)
-                        };
-                        let cell = fitted(cell, if is_last { most.min(wanted) } else { most });
-                        left = left.saturating_sub(cell.width() + 1);
-                        line.push(' ');
-                        line.push_str(&cell);
-                    }
-                    self.line(&line);
-                }
+                self.rows(heads, rows);
+            }
+        }
+    }
+
+    /// A table. What is last in a row may take several lines: it is a reason, and has no other place.
+    fn rows(&mut self, heads: &[&str], rows: &[Vec<String>]) {
+        let sizes: Vec<usize> = heads
+            .iter()
+            .enumerate()
+            .map(|(place, head)| {
+                let cells = rows.iter().filter_map(|row| row.get(place));
+                cells.map(|cell| width(cell)).max().unwrap_or_default().max(width(head))
+            })
+            .collect();
+        // All but the first are short words, so the first gives way.
+        let others: usize = sizes.iter().skip(1).rev().skip(1).map(|size| size + GAP).sum();
+        let last = sizes.last().copied().unwrap_or_default();
+        let room = self.width.saturating_sub(INDENT + others + GAP);
+        let first = sizes.first().copied().unwrap_or_default();
+        let first = first.min(LABEL).min(room.saturating_sub(last).max(room / 2));
+        let start = INDENT + first + GAP + others;
+        let heads = heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>();
+        for row in [&heads].into_iter().chain(rows) {
+            let Some((reason, cells)) = row.split_last() else { continue };
+            let mut line = " ".repeat(INDENT);
+            for (place, cell) in cells.iter().enumerate() {
+                let size = if place == 0 { Some(&first) } else { sizes.get(place) };
+                line.push_str(&fitted(cell, size.copied().unwrap_or_default()));
+                line.push_str(&" ".repeat(GAP));
+            }
+            for reason in wrapped(reason, self.width.saturating_sub(start).max(1)) {
+                self.line(&(std::mem::replace(&mut line, " ".repeat(start)) + &reason));
             }
         }
     }
@@ -132,11 +131,7 @@ fn drawn(count: u64, total: u64, room: usize) -> String {
 
 /// `text` in exactly `size` columns.
 fn fitted(text: &str, size: usize) -> String {
-    let mut fitting = text.to_owned();
-    if fitting.width() > size {
-        while fitting.width() + 1 > size && fitting.pop().is_some() {}
-        fitting.push('…');
-    }
-    let padding = size.saturating_sub(fitting.width());
+    let fitting = shortened(text, size);
+    let padding = size.saturating_sub(width(&fitting));
     format!("{fitting}{:padding$}", "")
 }
