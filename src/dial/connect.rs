@@ -3,9 +3,9 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
 use std::task::{Poll, ready};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -100,20 +100,7 @@ fn request(address: SocketAddr, source: Option<&IpAddr>) -> io::Result<TcpStream
 /// Binds to an address but leaves the port to the connect: a port that is bound first is taken
 /// for all destinations at once, and there are only some 28,000.
 fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    #[expect(unsafe_code, reason = "no crate has this option; the pointer and its size agree")]
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        )
-    };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
     socket.bind(&SocketAddr::new(source, 0).into())
 }
 

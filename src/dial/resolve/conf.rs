@@ -1,10 +1,11 @@
 //! The `nameserver` lines of `/etc/resolv.conf`, read as the C library reads them.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
+
+use nix::net::if_::if_nametoindex;
 
 use crate::escape::{escaped_lossy, shown};
 use crate::limits::ECHO_LIMIT;
@@ -159,15 +160,8 @@ fn number(part: &str) -> Option<u32> {
 fn scope(address: Ipv6Addr, zone: &str) -> u32 {
     let is_link_local = address.is_unicast_link_local()
         || address.segments().first().is_some_and(|first| first & 0xff0f == 0xff02);
-    let named = if is_link_local { interface(zone) } else { None };
+    let named = if is_link_local { if_nametoindex(zone).ok() } else { None };
     named.or_else(|| zone.parse().ok()).unwrap_or(0)
-}
-
-fn interface(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
-    #[expect(unsafe_code, reason = "the pointer is to a string that ends with NUL")]
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    (index != 0).then_some(index)
 }
 
 #[cfg(test)]
