@@ -30,8 +30,8 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Opens what `output` asks for: stdout when it names no file. `progress` steps aside for what is
-    /// written, and hears how much that is.
+    /// Opens what `output` asks for: stdout when it names no file. The line of
+    /// `progress` is cleared before records are written, and their bytes are counted there.
     ///
     /// A file is not changed before the first record is written. The records that it already has
     /// must belong to `shard`. With `several` lines per target, the last target of the file may be

@@ -35,7 +35,7 @@ impl Exit {
         }
     }
 
-    /// The same, unless a sweep that was complete could not be reported on.
+    /// The exit of a run whose summary, metrics or page could not be written.
     pub(crate) fn without_report(self) -> Self {
         match self {
             Self::Complete | Self::Met => Self::Incomplete,

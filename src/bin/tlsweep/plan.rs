@@ -36,7 +36,7 @@ use crate::replay::Replay;
 use crate::watch::{self, Reports};
 use crate::{baseline, crls, demo, files, preflight, roots, stdio, term};
 
-/// How many seeds chance may choose from: every reader of JSON keeps whole numbers below this.
+/// Seeds that are chosen at random are below this, because JSON readers may round larger numbers.
 const SEEDS: u64 = 1 << 53;
 
 /// What is to be done. A mode is a variant here, a way to plan it, and an arm in `run`.
@@ -60,7 +60,8 @@ pub(crate) struct Sweep {
     pub(crate) config: Config,
     pub(crate) roots: Roots,
     pub(crate) review: Review,
-    /// Whose targets are expected to be met again; none also when this run does not see the whole list.
+    /// The baseline whose missing targets are counted at the end. `None` if there is none, or if this run
+    /// sees only a part of the list.
     pub(crate) expected: Option<Arc<Baseline>>,
     pub(crate) input: Input,
     pub(crate) selection: Selection,
@@ -75,7 +76,7 @@ pub(crate) struct Sweep {
     pub(crate) progress: Progress,
     pub(crate) reports: Reports,
     pub(crate) quiet: bool,
-    /// There is but one target.
+    /// The only target is an argument, so one loop is enough.
     pub(crate) is_one: bool,
 }
 
@@ -237,7 +238,7 @@ fn inputs(cli: &mut Cli) -> Result<(Vec<OsString>, Vec<PathBuf>)> {
     Ok((targets, files))
 }
 
-/// The window to shuffle in; says the seed when it was left to chance.
+/// The window to shuffle in. A seed that was chosen at random is printed.
 fn shuffle(cli: &Cli) -> Option<Shuffle> {
     let (size, given) = cli.targets.shuffle()?;
     let seed = given.unwrap_or_else(|| fastrand::u64(..SEEDS));

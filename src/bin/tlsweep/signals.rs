@@ -1,4 +1,4 @@
-//! What ends a run from outside: SIGINT, SIGTERM, SIGHUP and the end of `--max-time`. And SIGUSR1.
+//! Signals: SIGINT, SIGTERM and SIGHUP end a run, as does `--max-time`; SIGUSR1 asks for a status line.
 
 use std::future::pending;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
-    /// When the time is up, unless something else has ended the run before.
+    /// The end of `--max-time`; `None` also after the first signal.
     end: Option<Instant>,
 }
 
@@ -24,10 +24,10 @@ impl Signals {
     /// Listens from now on, for `max_time` at most.
     ///
     /// # Errors
-    /// The system does not let us.
+    /// A signal handler cannot be installed.
     pub(crate) fn listen(max_time: Option<Duration>) -> Result<Self> {
-        // Once somebody listens, a file that has become too large no longer kills the process: the
-        // write fails instead, as on a full disk. Nobody has to receive it for that.
+        // A handler for SIGXFSZ makes a write beyond `ulimit -f` fail, as on a full disk; without one
+        // the signal kills the process. The receiver is not needed.
         let _unread = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
         let unless_ignored = |kind: SignalKind| match is_ignored(kind) {
             true => Ok(None),
@@ -58,7 +58,7 @@ impl Signals {
 /// Listens for SIGUSR1, which from now on does not end the process.
 ///
 /// # Errors
-/// The system does not let us.
+/// The signal handler cannot be installed.
 pub(crate) fn listen_for_status() -> Result<Signal> {
     listen(SignalKind::user_defined1())
 }
@@ -78,14 +78,14 @@ async fn reached(end: Option<Instant>) {
     match end {
         Some(end) => {
             let left = end.saturating_duration_since(Instant::now());
-            // Nothing comes of what is waited for, so this is the end of the wait.
+            // `pending` never completes, so this waits for all of `left`.
             _ = within(left, pending::<()>()).await;
         }
         None => pending().await,
     }
 }
 
-/// Whether nobody wants this signal to have an effect on the process.
+/// Whether the process was started with this signal ignored.
 fn is_ignored(kind: SignalKind) -> bool {
     #[expect(unsafe_code, reason = "sigaction is a plain struct, and is only read")]
     unsafe {

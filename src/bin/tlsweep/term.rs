@@ -1,9 +1,8 @@
 //! What is said to people, on stderr.
 //!
-//! Nobody waits for stderr to be read. A pipe that is full would otherwise hold up the sweep, and
-//! the signal that should end it. So everything goes through a queue that one thread writes: the
-//! messages, the progress line, the logs, the status lines and what a panic has to say. What does
-//! not fit into the queue is counted and left out.
+//! A stderr that nobody reads must not hold up the sweep, or the signal that should end it. Messages, the
+//! progress line, logs, status lines and panics therefore go through a queue that a thread of its own
+//! writes. Lines that do not fit into the queue are counted and left out.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -42,7 +41,7 @@ const NARROWEST: usize = 40;
 /// Goes before a message that would otherwise be appended to the progress line.
 const CLEAR_LINE: &[u8] = b"\r\x1b[2K";
 
-/// How long the end waits for somebody to read what was said.
+/// How long the end of a run waits for the queue to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long a panic waits for its report to be written, for it may end the process.
@@ -73,7 +72,7 @@ struct State {
     left_out: u64,
     writer: Writer,
     is_writing: bool,
-    /// Whether somebody has waited in vain since the last write ended.
+    /// Whether a wait for the writer has timed out since its last write ended.
     is_stuck: bool,
 }
 
@@ -81,7 +80,7 @@ struct State {
 enum Writer {
     NotStarted,
     Running,
-    /// This machine gives us no thread.
+    /// The thread could not be started.
     Impossible,
 }
 
@@ -125,7 +124,7 @@ pub(crate) fn settle(limit: Duration) {
     STDERR.settle(limit);
 }
 
-/// Waits, for a moment only, until the last words are written.
+/// Waits up to a second until the queue is written, at the end of a run.
 pub(crate) fn flush() {
     STDERR.lock().is_stuck = false;
     STDERR.settle(LAST_WORDS);
@@ -215,7 +214,7 @@ fn wait_for_room(out: &impl AsFd) -> bool {
     poll(&mut [PollFd::new(out, PollFlags::OUT)], None).is_ok()
 }
 
-/// For a machine that gives us no thread: there is no sweep then, but perhaps somebody who reads why.
+/// Writes without the thread, which could not be started: the message that says so must not be lost.
 fn write_if_it_does_not_block(text: &[u8]) {
     let mut stderr = io::stderr();
     let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
@@ -294,8 +293,8 @@ impl Write for LogLine {
     }
 }
 
-/// Has each place that panics reported once: what a panic costs is in the target's record, and a
-/// certificate that provokes one may be on every target.
+/// Reports each place in the code that panics once. A certificate that provokes a panic may be on every
+/// target, and each of their records tells of it.
 pub(crate) fn bound_panic_reports() {
     panic::set_hook(once_a_place(Box::new(|panic| {
         let thread = thread::current();

@@ -30,7 +30,8 @@ use crate::replaced::Replaced;
 use crate::stdio::is_reader_gone;
 use crate::{term, threads, version};
 
-/// How long the end waits for a report that nobody takes.
+/// How long the end of a run waits for a status line to be written, which may go to a pipe that nobody
+/// reads.
 const LAST_REPORT: Duration = Duration::from_secs(1);
 /// Between two status lines in a file, unless told otherwise.
 const FILE_INTERVAL: Duration = Duration::from_secs(10);
@@ -78,7 +79,7 @@ impl Settings {
 pub(crate) struct Reports {
     /// Where status lines go; `None`: stderr.
     lines: Option<Lines>,
-    /// Whether there are any that nobody asks for by a signal.
+    /// Whether status lines are written without a SIGUSR1.
     has_lines: bool,
     /// Between two reports.
     interval: Option<Duration>,
@@ -152,8 +153,8 @@ struct Due {
     written: oneshot::Sender<()>,
 }
 
-/// What a report is made of, and where it goes. A thread of its own writes: nobody else waits for a
-/// status file that is a pipe and is not read.
+/// What a report is made of, and where it goes. A thread of its own writes it, so that a status file that
+/// is a pipe without a reader does not hold up the sweep.
 struct Sources {
     status: Arc<Status>,
     /// How many lookups of names wait or are in flight.
@@ -249,12 +250,13 @@ impl Watch {
             None => true,
         };
         if is_free && self.has_lines {
-            // A line that nobody takes is no reason to stay.
+            // If nobody reads the line by then, the run ends without it.
             let _taken = within(LAST_REPORT, self.write(true, false)).await;
         }
     }
 
-    /// Writes what is to be said once the sweep is over; what it then ends with.
+    /// Writes the summary, the page and the last metrics, and returns the exit code: one of them that
+    /// cannot be written makes the sweep incomplete.
     pub(crate) fn end(self, exit: Exit) -> Exit {
         let summarized = self.summary.map_or(Ok(()), |file| {
             let arguments = std::env::args_os();
@@ -290,7 +292,7 @@ impl Watch {
 
     async fn write(&mut self, line: bool, metrics: bool) {
         let (written, writing) = oneshot::channel();
-        // There is room: the report before was awaited, or this is the last line and that was free.
+        // The queue has room, because every report is awaited before the next one is sent.
         if self.reports.try_send(Due { line, metrics, written }).is_ok() {
             // Its sender is dropped unused only if the thread panicked, which was reported.
             let _written = self.writing.insert(writing).await;
