@@ -159,7 +159,7 @@ impl Prober {
         visit: &mut Visit<'_>,
     ) {
         let mut under_way = FuturesUnordered::new();
-        // They are checked when nothing else is under way, so that nothing comes between.
+        // Closes are checked while no other connection is under way, so that none can disturb the check.
         let mut dropped = VecDeque::new();
         let mut number = 0;
         let mut stood_until = Instant::now();

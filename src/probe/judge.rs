@@ -6,7 +6,7 @@ use crate::feed::target::ServerIdentity;
 use crate::signature::Algorithm;
 use crate::tls::recorder::Seen;
 
-/// What is worked out of the chains that follow-ups bring.
+/// What is examined in the chains that follow-ups receive.
 const OF_FOLLOW_UPS: Wanted =
     Wanted { cert: true, chain: false, trust: true, ocsp: false, pem: false };
 

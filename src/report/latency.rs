@@ -1,4 +1,4 @@
-//! How long something took, many times over, in little memory.
+//! The distribution of a duration in constant memory.
 
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ const ENDS: [f64; 14] =
 /// The distribution of a time.
 #[derive(Clone, Debug)]
 pub struct Latency {
-    /// In microseconds; `None`: never, for the bounds are good.
+    /// In microseconds. `None` cannot happen, because the bounds of the histogram are valid.
     fine: Option<Histogram<u64>>,
     coarse: [u64; ENDS.len() + 1],
     count: u64,
@@ -76,8 +76,7 @@ impl Latency {
         self.sum
     }
 
-    /// How many took no longer than so many seconds, exactly, for a few of them from a millisecond
-    /// to half a minute.
+    /// Exact cumulative counts for a few bounds, from a millisecond to half a minute.
     pub fn at_most(&self) -> impl Iterator<Item = (f64, u64)> {
         ENDS.into_iter().zip(self.coarse).scan(0, |passed, (end, count)| {
             *passed += count;

@@ -24,7 +24,7 @@ pub struct Records {
     file: Option<OpenFile>,
     /// The records of the target that is being read.
     target: Vec<Record>,
-    /// What ended the reading, once what came before it is handed out.
+    /// The error that ended the reading; returned after the records before it.
     error: Option<ReplayError>,
 }
 
@@ -93,7 +93,7 @@ impl Records {
         Ok(Self { sources, stdin, file: None, target: Vec::new(), error: None })
     }
 
-    /// Reads on until there is something to tell.
+    /// Reads up to the end of the next target, of a torn file or of the input.
     ///
     /// # Errors
     /// A file cannot be read, or has something else than records of this version in it.
@@ -113,7 +113,7 @@ impl Records {
     fn read_on(&mut self) -> Result<Next, ReplayError> {
         loop {
             let Some(file) = &mut self.file else {
-                // A target does not go on in the next file.
+                // The records of a target all stand in one file.
                 if !self.target.is_empty() {
                     return Ok(Next::Target(std::mem::take(&mut self.target)));
                 }

@@ -1,4 +1,4 @@
-//! What is said of a record once it is made: what has changed, and the conditions that it meets.
+//! Compares a finished record with the baseline and with the conditions of `--fail-on`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::report::baseline::Baseline;
 use crate::report::check::Checks;
 use crate::report::record::Record;
 
-/// What every record is held against.
+/// The baseline and the conditions that every record is compared with.
 #[derive(Debug, Default)]
 pub struct Review {
     checks: Checks,

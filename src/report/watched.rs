@@ -1,4 +1,4 @@
-//! What each target is like, for metrics of its own: `--metrics-targets`.
+//! The last record of each target, for `--metrics-targets`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ pub struct Watched {
     left_out: u64,
 }
 
-/// What tells a target from the others of a list.
+/// Identifies a target in the list.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Name {
     target: String,

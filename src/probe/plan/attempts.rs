@@ -41,7 +41,7 @@ impl Attempts {
         self.insert(index, attempt);
     }
 
-    /// Takes an attempt of this try away.
+    /// Removes an attempt of this try.
     pub(crate) fn remove(&mut self, index: usize) {
         self.list.remove(index);
     }
@@ -204,7 +204,7 @@ fn supersedes(next: &Attempt, standing: &Attempt) -> bool {
     if next.is_answered {
         return !standing.is_answered || standing.is_alpn_refused();
     }
-    // A silence says less than whatever ended a later dial: it may have lasted for half of the limit only.
+    // A timeout is the least informative failure, because it may have come after half of the limit.
     // A shortage of this machine counts, too.
     standing.is_unanswered()
         && standing.failed(Stage::Handshake, &[Kind::Timeout])

@@ -10,7 +10,7 @@ use crate::report::output::zst::{is_only_zeros, text_of_frames, whole_frames};
 /// Bytes of a line that is read back.
 const LINE_LIMIT: u64 = 16 << 20;
 
-/// What a file has.
+/// The contents of an output file, as far as they are whole.
 #[derive(Debug, Default)]
 pub struct Checkpoint {
     /// Its targets.
@@ -22,9 +22,8 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads `file`, which is left as it is, into `done`, which is empty.
     ///
-    /// A torn last line does not count, nor what a crash made zeros of at the end; with `several` lines
-    /// to a target neither do those before it that are of the last target, for some of them may be
-    /// missing.
+    /// A torn last line does not count, nor do zeros that a crash left at the end. With `several` lines to a
+    /// target, the lines of the last target do not count either, because some of them may be missing.
     ///
     /// # Errors
     /// The file cannot be read, something else has written it, or it is damaged before good lines.
@@ -73,7 +72,7 @@ impl Checkpoint {
         let mut reading = Reading::new(lines, done);
         let whole = whole_frames(&mut file)?;
         let mut text = match whole {
-            // The decoder takes no end for a frame that was torn off.
+            // There is no whole frame to decode.
             0 => Box::new(io::empty()) as Box<dyn BufRead>,
             _ => Box::new(text_of_frames(&mut file, whole)?),
         };

@@ -48,17 +48,17 @@ fn text_or_table(layout: &Layout) -> Box<dyn Format> {
     }
 }
 
-/// With so many other targets in work, records may be let gather.
+/// With more targets than this in flight, the output waits for several records before it writes.
 const CROWD: u64 = 1;
 
-/// How long records are let gather, unless a shard fills up before: so much later each of them may be
-/// written.
+/// How long the output waits for more records, unless a shard fills up before. A record is delayed by no
+/// more than this.
 const NAP: Duration = Duration::from_millis(4);
 
 /// How lines are to look.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    /// Text: how many columns the terminal has that it is on; none: it is not on one.
+    /// Text: columns of the terminal; `None` when the output is no terminal.
     pub width: Option<usize>,
     /// Text: coloured.
     pub coloured: bool,
@@ -81,11 +81,11 @@ pub trait Format: Send + Sync {
     /// The record cannot be written in this format.
     fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()>;
 
-    /// Makes of `lines` the first ones of the output: puts a header before them, or takes off what
-    /// stands between a record and the one before it.
+    /// Turns `lines` into the beginning of the output: adds a header, or removes the separator that stands
+    /// before each record.
     fn begin(&self, _lines: &mut Vec<u8>) {}
 
-    /// What reads such lines back; nothing when they do not tell number and target.
+    /// Reads such lines back; `None` when they lack the number or the target.
     fn reader(&self) -> Option<Box<dyn Reader>> {
         None
     }
@@ -99,7 +99,7 @@ pub trait Reader {
     /// The line is not of this format.
     fn read<'a>(&'a mut self, line: &'a [u8]) -> io::Result<Option<(u64, Cow<'a, str>)>>;
 
-    /// Whether a line of this format, and the first one, may have begun so before it was torn off.
+    /// Whether the first line of a file in this format may begin with these bytes.
     fn is_beginning(&mut self, torn: &[u8]) -> bool;
 }
 
@@ -126,7 +126,7 @@ impl Format for Silent {
     }
 }
 
-/// Shows every record to somebody else, whether or not a line is written of it.
+/// Shows every record to an observer, also those of which no line is written.
 pub struct Observed {
     /// What writes the lines.
     format: Box<dyn Format>,
@@ -217,24 +217,25 @@ pub trait Sink: Send {
     /// They cannot be written; nothing more is to be.
     fn take(&mut self, batch: &Batch) -> io::Result<()>;
 
-    /// Hears that nothing more is there at the moment.
+    /// Called when no more lines are waiting: writes what is buffered.
     ///
     /// # Errors
     /// What was taken cannot be written.
     fn idle(&mut self) -> io::Result<()>;
 
-    /// Hears that nothing more will come.
+    /// Called once, after the last line.
     ///
     /// # Errors
     /// What was taken cannot be written.
     fn finish(&mut self) -> io::Result<()>;
 
-    /// How many of the targets that were taken are written, also after an error: the first so many.
+    /// How many of the targets that were taken are written, counted from the first. Right also after an
+    /// error.
     fn written(&self) -> u64;
 }
 
-/// Writes records as they come, until there are no more; flushes whenever nobody waits to be written.
-/// Blocks: for a thread of its own.
+/// Writes records as they come, until there are no more, and flushes whenever none is waiting. It blocks,
+/// so it needs a thread of its own.
 ///
 /// Only whole lines, and all of a target, are handed to `sink` at once. `status` counts a target when
 /// the sink has written it, so that the counts are those of the lines also after an error.
@@ -283,7 +284,7 @@ impl Writing<'_> {
         taken
     }
 
-    /// Lets the sink do something, and counts what it has written then.
+    /// Calls the sink, then counts the targets that it has written.
     fn step(
         &mut self,
         work: impl FnOnce(&mut dyn Sink, &Batch) -> io::Result<()>,

@@ -1,4 +1,4 @@
-//! The way of records from the loops of a sweep to the thread that writes them.
+//! The queue between the loops of a sweep and the thread that writes their records.
 //!
 //! Each loop has a shard of its own: a task encodes its records into the shard of its loop, and the
 //! output takes everything that a shard holds at once. Loops therefore share nothing but a signal,
@@ -33,7 +33,7 @@ pub struct Encoding {
     pub status: Arc<Status>,
 }
 
-/// What a shard has room for. It is full once it holds as much as either of them.
+/// The bounds of a shard. It is full when it reaches one of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// Bytes of lines.
@@ -98,7 +98,7 @@ struct Entrance {
 #[derive(Default)]
 struct Shard {
     waiting: Mutex<Waiting>,
-    /// Told when the output has taken what waited.
+    /// Notified when the output has emptied the shard.
     has_room: Notify,
 }
 
@@ -113,8 +113,8 @@ impl RecordSender {
     /// Encodes the records of a target and hands them over, once there is room. False: nobody takes
     /// records any more.
     ///
-    /// Cancelling this hands over all of the records or none: behind the last wait, everything
-    /// happens at once.
+    /// Cancel-safe: either all of the records are handed over or none, because nothing is awaited once the
+    /// first one is.
     pub async fn send(&self, of_target: &[Record]) -> bool {
         if let Ok(_turn) = self.0.turn.try_lock()
             && self.0.try_append(of_target)
@@ -160,8 +160,8 @@ impl Entrance {
             waiting.append(of_target, &self.encoding);
             !was_half_full && waiting.batch.is_full(self.room.half())
         };
-        // When a signal waits already, the output has not yet looked. When nobody takes it, `closed`
-        // says so.
+        // The signal is full when the output has not looked since the last one. That the output is gone is
+        // seen by `closed`.
         let _waits = self.signal.try_send(());
         if is_pressing && let Some(output) = self.output.get() {
             output.unpark();
@@ -263,7 +263,7 @@ impl Batch {
         self.text.len() >= room.bytes.get() || self.ends.len() >= room.targets.get()
     }
 
-    /// Makes of these lines the first ones of the output.
+    /// Turns these lines into the beginning of the output.
     fn begin(&mut self, format: &dyn Format) {
         let before = self.text.len();
         format.begin(&mut self.text);
