@@ -32,7 +32,7 @@ use tlsweep::feed::queue::queue;
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::selection::Selection;
 use tlsweep::feed::shard::Shard;
-use tlsweep::names;
+use tlsweep::names::Group;
 use tlsweep::pace::permit::Permits;
 use tlsweep::probe::Prober;
 use tlsweep::report::check::Checks;
@@ -126,7 +126,7 @@ fn configuration(offered: &[&str]) -> Config {
     // What is not named here is as on the command line.
     Config {
         offer: Offer {
-            groups: offered.iter().map(|name| names::group_by_name(name).unwrap()).collect(),
+            groups: offered.iter().map(|name| Group::of_any_name(name).unwrap()).collect(),
             ..Offer::default()
         },
         families: Families::V4,

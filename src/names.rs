@@ -13,30 +13,6 @@ pub use suite::Exchange;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// The name of a protocol version: `TLSv1.3`, `SSLv3`.
-pub fn version(number: u16) -> Cow<'static, str> {
-    Version(number).name()
-}
-
-/// The name of a key exchange group: `x25519`.
-pub fn group(number: u16) -> Cow<'static, str> {
-    Group(number).name()
-}
-
-/// Whether a key exchange group has a name.
-pub fn has_group(number: u16) -> bool {
-    named(&GROUPS, number).is_some()
-}
-
-/// Finds a group by its IANA name, or by the name that OpenSSL or NIST uses. Case does not matter.
-pub fn group_by_name(name: &str) -> Option<u16> {
-    GROUPS
-        .iter()
-        .chain(GROUP_ALIASES)
-        .find(|(_, known)| known.eq_ignore_ascii_case(name))
-        .map(|(number, _)| *number)
-}
-
 /// The name of a signature scheme: `ecdsa_secp256r1_sha256`.
 pub fn signature_scheme(number: u16) -> Cow<'static, str> {
     named(&SIGNATURE_SCHEMES, number).map_or_else(|| hex(number), Cow::Borrowed)
@@ -135,23 +111,23 @@ mod tests {
 
     #[test]
     fn names_are_the_registry_s() {
-        assert_eq!(version(0x0304), "TLSv1.3");
-        assert_eq!(version(0x0300), "SSLv3");
+        assert_eq!(Version::TLS_1_3.name(), "TLSv1.3");
+        assert_eq!(Version::SSL_3_0.name(), "SSLv3");
         assert_eq!(Suite(0x1301).name(), "TLS_AES_128_GCM_SHA256");
         assert_eq!(Suite(0x000a).name(), "TLS_RSA_WITH_3DES_EDE_CBC_SHA");
         assert_eq!(Suite(0xc02f).name(), "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
         assert_eq!(Suite(0xc0aa).name(), "TLS_PSK_DHE_WITH_AES_128_CCM_8");
-        assert_eq!(group(0x11ec), "X25519MLKEM768");
-        assert_eq!(group(23), "secp256r1");
+        assert_eq!(Group(0x11ec).name(), "X25519MLKEM768");
+        assert_eq!(Group(23).name(), "secp256r1");
         assert_eq!(signature_scheme(0x0403), "ecdsa_secp256r1_sha256");
         assert_eq!(AlertDescription(116).name(), "certificate_required");
     }
 
     #[test]
     fn what_has_no_name_is_its_number() {
-        assert_eq!(version(0x7f1c), "0x7f1c");
+        assert_eq!(Version(0x7f1c).name(), "0x7f1c");
         assert_eq!(Suite(0x0a0a).name(), "0x0a0a");
-        assert_eq!(group(0x0a0a), "2570");
+        assert_eq!(Group(0x0a0a).name(), "2570");
         assert_eq!(signature_scheme(0x0301), "0x0301");
         assert_eq!(AlertDescription(233).name(), "233");
     }
@@ -169,9 +145,9 @@ mod tests {
             ("x25519mlkem768", 4588),
             ("FFDHE2048", 256),
         ] {
-            assert_eq!(group_by_name(name), Some(number), "{name}");
+            assert_eq!(Group::of_any_name(name), Some(Group(number)), "{name}");
         }
-        assert_eq!(group_by_name("P-255"), None);
+        assert_eq!(Group::of_any_name("P-255"), None);
     }
 
     #[test]
@@ -192,7 +168,7 @@ mod tests {
     #[test]
     fn every_group_is_found_by_its_own_name() {
         for (number, name) in GROUPS.iter() {
-            assert_eq!(group_by_name(name), Some(*number), "{name}");
+            assert_eq!(Group::of_any_name(name), Some(Group(*number)), "{name}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{ALERTS, GROUPS, SUITES, VERSIONS, decimal, hex, named};
+use super::{ALERTS, GROUP_ALIASES, GROUPS, SUITES, VERSIONS, decimal, hex, named};
 
 /// Defines a number that is written, and read, by its name.
 macro_rules! number {
@@ -98,6 +98,33 @@ fn of_hex(text: &str) -> Option<u16> {
 
 fn of_decimal(text: &str) -> Option<u16> {
     text.parse().ok()
+}
+
+impl Version {
+    /// SSL 3.0.
+    pub const SSL_3_0: Self = Self(0x0300);
+    /// TLS 1.0.
+    pub const TLS_1_0: Self = Self(0x0301);
+    /// TLS 1.1.
+    pub const TLS_1_1: Self = Self(0x0302);
+    /// TLS 1.2.
+    pub const TLS_1_2: Self = Self(0x0303);
+    /// TLS 1.3.
+    pub const TLS_1_3: Self = Self(0x0304);
+}
+
+impl Group {
+    /// Finds a group by its IANA name, or by the name that OpenSSL or NIST uses. Case does not matter.
+    pub fn of_any_name(name: &str) -> Option<Self> {
+        let mut known = GROUPS.iter().chain(GROUP_ALIASES);
+        let row = known.find(|(_, known)| known.eq_ignore_ascii_case(name));
+        row.map(|(number, _)| Self(*number))
+    }
+
+    /// Whether the group has a name.
+    pub fn is_named(self) -> bool {
+        named(&GROUPS, self.0).is_some()
+    }
 }
 
 impl AlertDescription {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use crate::cert::Problem;
 use crate::failure::{Kind, Stage};
 use crate::limits::LABELS;
-use crate::names;
+use crate::names::Group;
 use crate::report::latency::Latency;
 use crate::report::record::Record;
 use crate::report::timestamp::Timestamp;
@@ -104,8 +104,8 @@ impl Overview {
             tls.version.iter().for_each(|version| count(&mut self.versions, version));
             if let Some(group) = &tls.group {
                 count(&mut self.groups, group);
-                let number = names::group_by_name(group);
-                self.post_quantum += u64::from(number.is_some_and(is_post_quantum));
+                let group = Group::of_any_name(group);
+                self.post_quantum += u64::from(group.is_some_and(is_post_quantum));
             }
         }
         if let Some(handshake) = record.ms.handshake.filter(|_| record.ok) {

@@ -14,7 +14,7 @@ use crate::escape::escaped_lossy;
 use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
-use crate::names::{self, Suite};
+use crate::names;
 use crate::probe::{Attempt, Attempts, Costs, Dialogue, Facts, Probed};
 use crate::report::changed::Changed;
 use crate::report::enumeration::Report;
@@ -400,9 +400,9 @@ impl Tls {
             ..Self::default()
         };
         if let Some(agreed) = agreed {
-            tls.version = agreed.version.map(|n| names::version(n).into_owned());
-            tls.cipher = agreed.cipher.map(|n| Suite(n).to_string());
-            tls.group = agreed.group.map(|n| names::group(n).into_owned());
+            tls.version = agreed.version.map(|version| version.to_string());
+            tls.cipher = agreed.cipher.map(|suite| suite.to_string());
+            tls.group = agreed.group.map(|group| group.to_string());
             tls.key_exchange = Posture::new(agreed.version, agreed.group);
             tls.ja3s = agreed.ja3s.map(|digest| HEXLOWER.encode(&digest));
             tls.alpn = agreed.alpn.as_deref().map(|p| p.escape_ascii().to_string());
@@ -426,9 +426,9 @@ impl Tls {
 /// The failure of a target that speaks only what rustls cannot speak. `failure` is what our own
 /// hello met.
 fn unsupported(agreed: &Agreed, failure: &Failure) -> Failure {
-    let version = agreed.version.map(names::version).unwrap_or_default();
-    let suite = agreed.cipher.map(|n| Suite(n).name()).unwrap_or_default();
-    let group = agreed.group.map(|group| format!(" on {}", names::group(group)));
+    let version = agreed.version.map(|version| version.name()).unwrap_or_default();
+    let suite = agreed.cipher.map(|suite| suite.name()).unwrap_or_default();
+    let group = agreed.group.map(|group| format!(" on {group}"));
     let group = group.unwrap_or_default();
     let detail = &failure.detail;
     Reason {

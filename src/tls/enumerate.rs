@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hello::Answer;
-use super::legacy::{ClientHello, DEFLATE, MOST_SUITES, TLS_1_2};
-use crate::names::AlertDescription;
+use super::legacy::{ClientHello, DEFLATE, MOST_SUITES};
+use crate::names::{self, AlertDescription, Group, Suite};
 use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
 
 /// Whether a server supports something.
@@ -52,9 +52,9 @@ pub struct Probe {
 /// What a hello offers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Offer {
-    version: u16,
-    suites: Vec<u16>,
-    groups: Vec<u16>,
+    version: names::Version,
+    suites: Vec<Suite>,
+    groups: Vec<Group>,
     compressions: &'static [u8],
 }
 
@@ -115,7 +115,7 @@ enum Track {
 /// up.
 pub(crate) const PATIENCE: u8 = 2;
 
-const FALLBACK_SCSV: u16 = 0x5600;
+const FALLBACK_SCSV: Suite = Suite(0x5600);
 
 impl Line {
     fn new(track: Track) -> Self {
@@ -264,7 +264,7 @@ impl Enumeration {
         let second = supported.get(1)?;
         let mut suites = second.known();
         suites.push(FALLBACK_SCSV);
-        Some(Offer::new(second.number(), suites))
+        Some(Offer::new(second.version(), suites))
     }
 
     /// Learns what every answer shows, whatever the probe was for.
@@ -273,7 +273,7 @@ impl Enumeration {
             return;
         };
         // SSL 3.0 has no master secret to extend, and TLS 1.3 needs neither.
-        if !(0x0301..=TLS_1_2).contains(&hello.version()) {
+        if !(names::Version::TLS_1_0..=names::Version::TLS_1_2).contains(&hello.version()) {
             return;
         }
         let note = |known: &mut Support, seen| {

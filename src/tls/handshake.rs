@@ -1,5 +1,4 @@
-//! Runs handshakes with tokio-rustls. The verifier accepts every certificate and records what it
-//! saw.
+//! Runs handshakes with tokio-rustls. The verifier accepts every certificate and records what it saw.
 
 mod offered;
 mod silence;
@@ -11,8 +10,7 @@ use std::sync::{Arc, LazyLock};
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, SignatureScheme,
-    SupportedCipherSuite,
+    ClientConfig, ClientConnection, HandshakeKind, SignatureScheme, SupportedCipherSuite,
 };
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
@@ -20,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub use crate::tls::schemes::Versions;
+use offered::number_of;
 pub use silence::Silence;
 
 use crate::deadline::{Deadline, Expired, Wait};
@@ -27,6 +26,7 @@ use crate::dial::starttls::PROTOCOLS;
 use crate::dial::tap::Tap;
 use crate::failure::{Failure, Stage};
 use crate::feed::target::{ServerIdentity, scheme_alpns};
+use crate::names::{Group, Suite, Version};
 use crate::tls::counted::counted;
 use crate::tls::hello::{Answer, Parameters};
 use crate::tls::ja3s;
@@ -65,8 +65,8 @@ pub struct Offer {
     pub versions: Versions,
     /// The protocols of the ALPN extension.
     pub alpn: Alpn,
-    /// The numbers of the groups, in order; none: the default ones.
-    pub groups: Vec<u16>,
+    /// The groups, in order; none: the default ones.
+    pub groups: Vec<Group>,
     /// The signature schemes, in order; none: all that are known.
     pub schemes: Vec<SignatureScheme>,
     /// Whether hellos within one second may share a key share, where the group allows it.
@@ -172,12 +172,12 @@ pub struct Session<'a> {
 /// What both sides agreed on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Agreed {
-    /// The number of the protocol version.
-    pub version: Option<u16>,
-    /// The number of the suite.
-    pub cipher: Option<u16>,
-    /// The number of the group.
-    pub group: Option<u16>,
+    /// The protocol version.
+    pub version: Option<Version>,
+    /// The suite.
+    pub cipher: Option<Suite>,
+    /// The group.
+    pub group: Option<Group>,
     /// The application protocol; none when the peer chose none.
     pub alpn: Option<Vec<u8>>,
     /// Whether the peer asked for another key share first.
@@ -413,9 +413,9 @@ impl Agreed {
         let group = connection.negotiated_key_exchange_group();
         let is = |reused: &&_| group.is_some_and(|group| ptr::addr_eq(*reused, group));
         Self {
-            version: connection.protocol_version().map(u16::from),
-            cipher: connection.negotiated_cipher_suite().map(|suite| suite.suite().into()),
-            group: group.map(|group| group.name().into()),
+            version: connection.protocol_version().map(|version| Version(version.into())),
+            cipher: connection.negotiated_cipher_suite().map(|suite| Suite(suite.suite().into())),
+            group: group.map(number_of),
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             hello_retry: connection.handshake_kind()
                 == Some(HandshakeKind::FullWithHelloRetryRequest),
@@ -425,34 +425,34 @@ impl Agreed {
     }
 }
 
-/// The numbers of the groups that can be offered, the default ones first.
-pub fn known_groups() -> impl Iterator<Item = u16> {
-    GROUPS.iter().chain(&MORE_GROUPS).map(|group| group.name().into())
+/// The groups that can be offered, the default ones first.
+pub fn known_groups() -> impl Iterator<Item = Group> {
+    GROUPS.iter().chain(&MORE_GROUPS).map(|group| number_of(*group))
 }
 
 /// Whether [`Client::handshake`] could have agreed to this, signed with `scheme`.
 pub fn can_speak(agreed: &Agreed, scheme: Option<u16>) -> bool {
-    let has_suite = SUITES.iter().any(|suite| agreed.cipher == Some(suite.suite().into()));
+    let has_suite = SUITES.iter().any(|suite| agreed.cipher == Some(Suite(suite.suite().into())));
     let has_group = agreed.group.is_none_or(|group| known_groups().any(|known| known == group));
-    agreed.version >= Some(u16::from(ProtocolVersion::TLSv1_2))
+    agreed.version >= Some(Version::TLS_1_2)
         && has_suite
         && has_group
         && scheme.is_none_or(is_offered_scheme)
 }
 
-fn groups(wanted: &[u16]) -> Vec<&'static dyn SupportedKxGroup> {
+fn groups(wanted: &[Group]) -> Vec<&'static dyn SupportedKxGroup> {
     if wanted.is_empty() {
         return GROUPS.to_vec();
     }
     let all = || GROUPS.iter().chain(&MORE_GROUPS).copied();
-    let known = |number: &u16| all().find(|group| u16::from(group.name()) == *number);
+    let known = |wanted: &Group| all().find(|group| number_of(*group) == *wanted);
     wanted.iter().filter_map(known).collect()
 }
 
 impl KxGroups {
     fn new(all: Vec<&'static dyn SupportedKxGroup>) -> Self {
         let (post_quantum, classical): (Vec<_>, Vec<_>) =
-            all.iter().copied().partition(|group| is_post_quantum(group.name().into()));
+            all.iter().copied().partition(|group| is_post_quantum(number_of(*group)));
         let has_both = !post_quantum.is_empty() && !classical.is_empty();
         Self { all, classical: has_both.then_some(classical) }
     }

@@ -15,8 +15,8 @@ use crate::failure::{Failure, Kind, Stage, evidence};
 use crate::greeting::not_tls;
 pub use crate::limits::FLIGHT_LIMIT;
 use crate::limits::MESSAGE_LIMIT;
-use crate::names::AlertDescription;
 use crate::names::content_type::{self, ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE};
+use crate::names::{AlertDescription, Version};
 use crate::tls::legacy::ClientHello;
 use message::Malformed;
 
@@ -98,8 +98,6 @@ pub struct Flight {
 
 /// The longest record body: what RFC 5246, section 6.2.3, allows for a ciphertext.
 const MAX_FRAGMENT: usize = (1 << 14) + 2048;
-
-const TLS_1_3: u16 = 0x0304;
 
 impl Flight {
     /// The start of a flight of which nobody knows what it answers.
@@ -287,7 +285,7 @@ impl Flight {
                 SERVER_HELLO => {
                     let hello = ServerHello::parse(body).map_err(malformed)?;
                     if !hello.is_retry_request() {
-                        self.ended = hello.version() == TLS_1_3;
+                        self.ended = hello.version() == Version::TLS_1_3;
                         answer.hello = Some(hello);
                     } else if answer.retry.replace(hello).is_some() {
                         return Err(broken("the server asks for a second retry"));

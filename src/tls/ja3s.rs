@@ -22,7 +22,7 @@ pub fn of_hello(hello: &ServerHello) -> [u8; 16] {
 }
 
 fn text(hello: &ServerHello) -> String {
-    let mut text = format!("{},{},", hello.legacy_version, hello.suite);
+    let mut text = format!("{},{},", hello.legacy_version.0, hello.suite.0);
     for (place, extension) in hello.extensions.iter().enumerate() {
         let hyphen = if place > 0 { "-" } else { "" };
         // Into memory, so it does not fail.
@@ -36,6 +36,7 @@ mod tests {
     use data_encoding::HEXLOWER;
 
     use super::*;
+    use crate::names::{Suite, Version};
 
     /// The digests are what `printf TEXT | md5sum` prints.
     #[test]
@@ -47,7 +48,7 @@ mod tests {
         ] {
             let hello = ServerHello {
                 extensions: extensions.to_vec(),
-                ..ServerHello::made_up(version, suite)
+                ..ServerHello::made_up(Version(version), Suite(suite))
             };
             assert_eq!(text(&hello), expected);
             assert_eq!(HEXLOWER.encode(&of_hello(&hello)), digest, "{expected}");

@@ -11,10 +11,9 @@ use data_encoding::HEXLOWER;
 use fastrand::Rng;
 use sha2::{Digest as _, Sha256};
 
+use crate::names::Version;
 use crate::names::content_type::HANDSHAKE;
-use crate::tls::legacy::{
-    TLS_1_0, TLS_1_2, TLS_1_3, client_hello, extension, prefixed, put_all, put_server_name, put16,
-};
+use crate::tls::legacy::{client_hello, extension, prefixed, put_all, put_server_name, put16};
 
 /// How many hellos a fingerprint takes.
 pub const HELLOS: usize = 10;
@@ -22,17 +21,15 @@ pub const HELLOS: usize = 10;
 /// The fingerprint of a server that answers none of them with a ServerHello.
 pub const NONE: &str = "00000000000000000000000000000000000000000000000000000000000000";
 
-const TLS_1_1: u16 = 0x0302;
-
 /// What one of the hellos offers.
 struct Offer {
-    version: u16,
+    version: Version,
     has_tls13_suites: bool,
     suites: Order,
     has_grease: bool,
     has_rare_alpn: bool,
     /// The highest of the versions that are listed; a hello up to TLS 1.2 need not list any.
-    listed: Option<u16>,
+    listed: Option<Version>,
     /// The order of ALPN names and listed versions.
     lists: Order,
 }
@@ -50,8 +47,8 @@ enum Order {
 }
 
 impl Offer {
-    const fn new(version: u16, suites: Order, lists: Order) -> Self {
-        let listed = if version == TLS_1_3 { Some(TLS_1_3) } else { None };
+    const fn new(version: Version, suites: Order, lists: Order) -> Self {
+        let listed = if version.0 == Version::TLS_1_3.0 { Some(version) } else { None };
         Self {
             version,
             has_tls13_suites: true,
@@ -63,7 +60,7 @@ impl Offer {
         }
     }
 
-    const fn listing(self, listed: u16) -> Self {
+    const fn listing(self, listed: Version) -> Self {
         Self { listed: Some(listed), ..self }
     }
 
@@ -82,16 +79,16 @@ impl Offer {
 
 /// The hellos, in the order in which the fingerprint has them.
 const OFFERS: [Offer; HELLOS] = [
-    Offer::new(TLS_1_2, Order::Forward, Order::Reverse).listing(TLS_1_2),
-    Offer::new(TLS_1_2, Order::Reverse, Order::Forward).listing(TLS_1_2),
-    Offer::new(TLS_1_2, Order::TopHalf, Order::Forward),
-    Offer::new(TLS_1_2, Order::BottomHalf, Order::Forward).with_rare_alpn(),
-    Offer::new(TLS_1_2, Order::MiddleOut, Order::Reverse).with_rare_alpn().with_grease(),
-    Offer::new(TLS_1_1, Order::Forward, Order::Forward),
-    Offer::new(TLS_1_3, Order::Forward, Order::Reverse),
-    Offer::new(TLS_1_3, Order::Reverse, Order::Forward),
-    Offer::new(TLS_1_3, Order::Forward, Order::Forward).without_tls13_suites(),
-    Offer::new(TLS_1_3, Order::MiddleOut, Order::Reverse).with_grease(),
+    Offer::new(Version::TLS_1_2, Order::Forward, Order::Reverse).listing(Version::TLS_1_2),
+    Offer::new(Version::TLS_1_2, Order::Reverse, Order::Forward).listing(Version::TLS_1_2),
+    Offer::new(Version::TLS_1_2, Order::TopHalf, Order::Forward),
+    Offer::new(Version::TLS_1_2, Order::BottomHalf, Order::Forward).with_rare_alpn(),
+    Offer::new(Version::TLS_1_2, Order::MiddleOut, Order::Reverse).with_rare_alpn().with_grease(),
+    Offer::new(Version::TLS_1_1, Order::Forward, Order::Forward),
+    Offer::new(Version::TLS_1_3, Order::Forward, Order::Reverse),
+    Offer::new(Version::TLS_1_3, Order::Reverse, Order::Forward),
+    Offer::new(Version::TLS_1_3, Order::Forward, Order::Forward).without_tls13_suites(),
+    Offer::new(Version::TLS_1_3, Order::MiddleOut, Order::Reverse).with_grease(),
 ];
 
 #[rustfmt::skip]
@@ -135,20 +132,20 @@ const SIGNATURE_SCHEMES: [u16; 9] =
 /// asked for: the original sends addresses as server names, too. `None`: there are only ten.
 pub fn hello(number: usize, host: &str, rng: &mut Rng) -> Option<Vec<u8>> {
     let offer = OFFERS.get(number)?;
-    let version = if offer.version == TLS_1_3 { TLS_1_0 } else { offer.version };
+    let version = if offer.version == Version::TLS_1_3 { Version::TLS_1_0 } else { offer.version };
     Some(client_hello(version, |body| offer.encode(host, rng, body)))
 }
 
 impl Offer {
     fn encode(&self, host: &str, rng: &mut Rng, body: &mut Vec<u8>) {
-        put16(body, self.version.min(TLS_1_2));
+        put16(body, self.version.min(Version::TLS_1_2).0);
         body.extend(random(rng));
         prefixed::<1>(body, |session_id| session_id.extend(random(rng)));
         prefixed::<2>(body, |list| {
             if self.has_grease {
                 put16(list, grease(rng));
             }
-            put_all(list, &self.suites());
+            put_all(list, self.suites());
         });
         // One compression method, which is none.
         body.extend([1, 0]);
@@ -169,14 +166,14 @@ impl Offer {
         // max_fragment_length: 512 bytes
         extension(all, 1, |body| body.push(1));
         extension(all, 0xff01, |body| body.push(0));
-        extension(all, 10, |body| prefixed::<2>(body, |list| put_all(list, &GROUPS)));
+        extension(all, 10, |body| prefixed::<2>(body, |list| put_all(list, GROUPS)));
         extension(all, 11, |body| body.extend([1, 0]));
         extension(all, 35, |_| {});
         extension(all, 16, |body| {
             let names = if self.has_rare_alpn { RARE_ALPN.to_vec() } else { ALPN.to_vec() };
             prefixed::<2>(body, |list| list.extend(self.lists.of(names).concat()));
         });
-        extension(all, 13, |body| prefixed::<2>(body, |list| put_all(list, &SIGNATURE_SCHEMES)));
+        extension(all, 13, |body| prefixed::<2>(body, |list| put_all(list, SIGNATURE_SCHEMES)));
         extension(all, 51, |body| {
             prefixed::<2>(body, |shares| {
                 if self.has_grease {
@@ -194,7 +191,7 @@ impl Offer {
                     if self.has_grease {
                         put16(list, grease(rng));
                     }
-                    put_all(list, &self.lists.of((TLS_1_0..=highest).collect()));
+                    put_all(list, self.lists.of((Version::TLS_1_0.0..=highest.0).collect()));
                 });
             });
         }

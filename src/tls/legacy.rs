@@ -5,30 +5,21 @@
 
 use std::borrow::Cow;
 
-use crate::names::Suite;
 use crate::names::content_type::HANDSHAKE;
+use crate::names::{Group, Suite, Version};
 
 /// What a ClientHello offers. Its extensions follow from its version.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientHello {
     /// The highest version; for TLS 1.3 the only one.
-    pub version: u16,
+    pub version: Version,
     /// The cipher suites, best first.
-    pub suites: Cow<'static, [u16]>,
+    pub suites: Cow<'static, [Suite]>,
     /// The key exchange groups, best first.
-    pub groups: Cow<'static, [u16]>,
+    pub groups: Cow<'static, [Group]>,
     /// The compression methods, best first.
     pub compressions: &'static [u8],
 }
-
-/// SSL 3.0.
-pub const SSL_3_0: u16 = 0x0300;
-/// TLS 1.0.
-pub const TLS_1_0: u16 = 0x0301;
-/// TLS 1.2.
-pub const TLS_1_2: u16 = 0x0303;
-/// TLS 1.3.
-pub const TLS_1_3: u16 = 0x0304;
 
 /// No compression.
 pub const NULL_COMPRESSION: u8 = 0;
@@ -37,7 +28,7 @@ pub const DEFLATE: u8 = 1;
 
 /// TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746): announces secure renegotiation without an
 /// extension.
-const EMPTY_RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
+const EMPTY_RENEGOTIATION_INFO_SCSV: Suite = Suite(0x00ff);
 
 impl ClientHello {
     /// The suites that servers up to TLS 1.2 commonly have.
@@ -50,9 +41,9 @@ impl ClientHello {
         Self::up_to_tls12(rare_suites())
     }
 
-    fn up_to_tls12(suites: impl Into<Cow<'static, [u16]>>) -> Self {
+    fn up_to_tls12(suites: impl Into<Cow<'static, [Suite]>>) -> Self {
         Self {
-            version: TLS_1_2,
+            version: Version::TLS_1_2,
             suites: suites.into(),
             groups: GROUPS.into(),
             compressions: &[NULL_COMPRESSION],
@@ -62,7 +53,7 @@ impl ClientHello {
     /// The offer for servers that fail on extensions or on TLS.
     pub fn ssl3() -> Self {
         Self {
-            version: SSL_3_0,
+            version: Version::SSL_3_0,
             suites: SSL3_SUITES.into(),
             groups: Cow::default(),
             compressions: &[NULL_COMPRESSION],
@@ -72,7 +63,7 @@ impl ClientHello {
     /// The widest offer of TLS 1.3 without a key share: the server names the group that it wants.
     pub fn tls13() -> Self {
         Self {
-            version: TLS_1_3,
+            version: Version::TLS_1_3,
             suites: TLS13_SUITES.into(),
             groups: TLS13_GROUPS.into(),
             compressions: &[NULL_COMPRESSION],
@@ -83,28 +74,28 @@ impl ClientHello {
     /// address; SSL 3.0 has no room for it.
     pub fn encode(&self, server_name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
         // Old servers refuse a first record with a newer version.
-        client_hello(self.version.min(TLS_1_0), |hello| {
+        client_hello(self.version.min(Version::TLS_1_0), |hello| {
             self.encode_body(server_name, random, hello);
         })
     }
 
     fn encode_body(&self, server_name: Option<&str>, random: &[u8; 32], hello: &mut Vec<u8>) {
-        put16(hello, self.version.min(TLS_1_2));
+        put16(hello, self.version.min(Version::TLS_1_2).0);
         hello.extend(random);
         prefixed::<1>(hello, |session_id| {
             // Middleboxes let TLS 1.3 pass when it looks like a resumption of TLS 1.2.
-            if self.version == TLS_1_3 {
+            if self.version == Version::TLS_1_3 {
                 session_id.extend(random);
             }
         });
         prefixed::<2>(hello, |suites| {
-            self.suites.iter().for_each(|suite| put16(suites, *suite));
-            if self.version == SSL_3_0 {
-                put16(suites, EMPTY_RENEGOTIATION_INFO_SCSV);
+            put_all(suites, self.suites.iter().map(|suite| suite.0));
+            if self.version == Version::SSL_3_0 {
+                put16(suites, EMPTY_RENEGOTIATION_INFO_SCSV.0);
             }
         });
         prefixed::<1>(hello, |methods| methods.extend(self.compressions));
-        if self.version > SSL_3_0 {
+        if self.version > Version::SSL_3_0 {
             let mut extensions = self.extensions(server_name);
             pad(hello.len(), &mut extensions);
             prefixed::<2>(hello, |body| body.extend(extensions));
@@ -116,7 +107,7 @@ impl ClientHello {
         let mut all = Vec::new();
         let out = &mut all;
         extension(out, SIGNED_CERTIFICATE_TIMESTAMP, |_| {});
-        if self.version < TLS_1_3 {
+        if self.version < Version::TLS_1_3 {
             extension(out, EXTENDED_MASTER_SECRET, |_| {});
             extension(out, RENEGOTIATION_INFO, |body| body.push(0));
         }
@@ -125,21 +116,21 @@ impl ClientHello {
         }
         extension(out, STATUS_REQUEST, |body| body.extend([OCSP, 0, 0, 0, 0]));
         extension(out, SUPPORTED_GROUPS, |body| {
-            prefixed::<2>(body, |list| put_all(list, &self.groups));
+            prefixed::<2>(body, |list| put_all(list, self.groups.iter().map(|group| group.0)));
         });
-        if self.version < TLS_1_3 {
+        if self.version < Version::TLS_1_3 {
             extension(out, EC_POINT_FORMATS, |body| {
                 prefixed::<1>(body, |list| list.push(UNCOMPRESSED));
             });
         } else {
             extension(out, KEY_SHARE, |body| prefixed::<2>(body, |_| {}));
             extension(out, SUPPORTED_VERSIONS, |body| {
-                prefixed::<1>(body, |list| put16(list, self.version));
+                prefixed::<1>(body, |list| put16(list, self.version.0));
             });
         }
         if !self.schemes().is_empty() {
             extension(out, SIGNATURE_ALGORITHMS, |body| {
-                prefixed::<2>(body, |list| put_all(list, self.schemes()));
+                prefixed::<2>(body, |list| put_all(list, self.schemes().iter().copied()));
             });
         }
         all
@@ -149,7 +140,7 @@ impl ClientHello {
 impl ClientHello {
     /// The signature schemes that it offers.
     pub(super) fn schemes(&self) -> &'static [u16] {
-        if self.version >= TLS_1_2 { SIGNATURE_SCHEMES } else { &[] }
+        if self.version >= Version::TLS_1_2 { SIGNATURE_SCHEMES } else { &[] }
     }
 }
 
@@ -165,9 +156,9 @@ fn pad(hello: usize, extensions: &mut Vec<u8>) {
 }
 
 /// A ClientHello in a record of this version.
-pub(super) fn client_hello(version: u16, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub(super) fn client_hello(version: Version, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut record = vec![HANDSHAKE];
-    put16(&mut record, version);
+    put16(&mut record, version.0);
     prefixed::<2>(&mut record, |fragment| {
         fragment.push(CLIENT_HELLO);
         prefixed::<3>(fragment, body);
@@ -199,8 +190,8 @@ pub(super) fn prefixed<const N: usize>(out: &mut Vec<u8>, write: impl FnOnce(&mu
     out.extend(body);
 }
 
-pub(super) fn put_all(out: &mut Vec<u8>, numbers: &[u16]) {
-    numbers.iter().for_each(|number| put16(out, *number));
+pub(super) fn put_all(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u16>) {
+    numbers.into_iter().for_each(|number| put16(out, number));
 }
 
 pub(super) fn put16(out: &mut Vec<u8>, number: u16) {
@@ -224,6 +215,11 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const KEY_SHARE: u16 = 51;
 const RENEGOTIATION_INFO: u16 = 0xff01;
 
+/// A list of numbers of one registry.
+macro_rules! numbered {
+    ($kind:ident: $($number:literal),* $(,)?) => { &[$($kind($number)),*] };
+}
+
 /// Suites in one hello, with room left for one signalling value. Some load balancers refuse more
 /// than 128 with `illegal_parameter`.
 pub const MOST_SUITES: usize = 127;
@@ -231,7 +227,7 @@ pub const MOST_SUITES: usize = 127;
 /// What servers have up to TLS 1.2, best first: a server that lets the client choose shows the best
 /// that it can.
 #[rustfmt::skip]
-pub const SUITES: &[u16] = &[
+pub const SUITES: &[Suite] = numbered![Suite:
     // ECDHE and DHE, AEAD
     0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0x009e, 0x009f, 0xccaa, 0x00a2, 0x00a3,
     0xc0ac, 0xc0ad, 0xc0ae, 0xc0af, 0xc09e, 0xc09f, 0xc0a2, 0xc0a3,
@@ -258,36 +254,35 @@ pub const SUITES: &[u16] = &[
 ];
 
 /// What servers could have besides, if the client needs no shared secret, password or ticket.
-pub fn rare_suites() -> Vec<u16> {
-    let is_new = |suite: &u16| !SUITES.contains(suite) && !TLS13_SUITES.contains(suite);
-    let usable = Suite::all().filter(|suite| !suite.needs_credentials());
-    usable.map(|suite| suite.0).filter(is_new).collect()
+pub fn rare_suites() -> Vec<Suite> {
+    let is_new = |suite: &Suite| !SUITES.contains(suite) && !TLS13_SUITES.contains(suite);
+    Suite::all().filter(|suite| !suite.needs_credentials()).filter(is_new).collect()
 }
 
 /// What SSL 3.0 has, best first, and few enough that the hello stays under 256 bytes.
 #[rustfmt::skip]
-pub const SSL3_SUITES: &[u16] = &[
+pub const SSL3_SUITES: &[Suite] = numbered![Suite:
     0x0039, 0x0033, 0x0038, 0x0032, 0x0016, 0x0013, 0x0035, 0x002f, 0x000a, 0x0084, 0x0041, 0x0096,
     0x0007, 0x0005, 0x0004, 0x0015, 0x0012, 0x0009, 0x0062, 0x0064, 0x0014, 0x0011, 0x0008, 0x0006,
     0x0003, 0x003a, 0x0034, 0x001b, 0x0018, 0x001a, 0x0019, 0x0017, 0x0002, 0x0001,
 ];
 
 /// Every suite of TLS 1.3, best first.
-pub const TLS13_SUITES: &[u16] = &[
+pub const TLS13_SUITES: &[Suite] = numbered![Suite:
     0x1302, 0x1303, 0x1301, 0x1304, 0x1305, 0x1306, 0x1307, 0x00c6, 0x00c7, 0xc103, 0xc104, 0xc105,
     0xc106, 0xc0b4, 0xc0b5,
 ];
 
 /// The groups that TLS 1.2 can use, best first.
 #[rustfmt::skip]
-pub const GROUPS: &[u16] = &[
+pub const GROUPS: &[Group] = numbered![Group:
     29, 23, 24, 25, 30, 26, 27, 28, 22, 256, 257, 258, 259, 260,
     14, 13, 12, 11, 10, 9, 8, 7, 6, 21, 20, 19, 18, 17, 16, 15, 5, 4, 3, 2, 1,
 ];
 
 /// The groups that TLS 1.3 can use, best first.
 #[rustfmt::skip]
-pub const TLS13_GROUPS: &[u16] = &[
+pub const TLS13_GROUPS: &[Group] = numbered![Group:
     4588, 4587, 4589, 4590, 25497, 25498, 513, 514, 512, 29, 23, 24, 25, 30, 31, 32, 33, 41,
     34, 35, 36, 37, 38, 39, 40, 256, 257, 258, 259, 260,
 ];
@@ -349,7 +344,8 @@ mod tests {
     #[test]
     fn no_length_is_one_that_gets_lost() {
         for count in 0..SUITES.len() {
-            for version in TLS_1_0..=TLS_1_3 {
+            for number in Version::TLS_1_0.0..=Version::TLS_1_3.0 {
+                let version = Version(number);
                 let hello = ClientHello { version, ..ClientHello::up_to_tls12(&SUITES[..count]) };
                 let length = hello.encode(Some("www.example.com"), &[0; 32]).len() - 5;
                 assert!(!(256..512).contains(&length), "{length}");
@@ -362,18 +358,18 @@ mod tests {
     fn every_suite_is_offered() {
         let rare = rare_suites();
         let offered = HashSet::from_iter([SUITES, &rare, TLS13_SUITES].concat());
-        let named: HashSet<_> = Suite::all().map(|suite| suite.0).collect();
-        let mut left: Vec<_> = named.difference(&offered).map(|n| Suite(*n).name()).collect();
+        let named: HashSet<_> = Suite::all().collect();
+        let mut left: Vec<_> = named.difference(&offered).map(|suite| suite.name()).collect();
         left.retain(|name| !["PSK", "SRP", "KRB5", "ECCPWD"].iter().any(|w| name.contains(w)));
         assert!(left.is_empty(), "{left:?}");
         // GOST of 2001 and the drafts of DSS with RC4 have no name there.
         let unnamed: HashSet<_> = offered.difference(&named).copied().collect();
-        assert_eq!(unnamed, HashSet::from([0x0081, 0x0062, 0x0064, 0x0066]));
+        assert_eq!(unnamed, HashSet::from([0x0081, 0x0062, 0x0064, 0x0066].map(Suite)));
         for secret in [0x002c, 0x001e, 0x00a8, 0xc01a, 0xc0aa, 0xc0b0, 0xccab, 0xd001] {
-            assert!(!offered.contains(&secret), "{}", Suite(secret));
+            assert!(!offered.contains(&Suite(secret)), "{}", Suite(secret));
         }
         for suite in [0xc051, 0xc053, 0xc05d, 0xc061, 0xc07a, 0xc08b] {
-            assert!(rare.contains(&suite), "{}", Suite(suite));
+            assert!(rare.contains(&Suite(suite)), "{}", Suite(suite));
         }
     }
 
@@ -384,11 +380,12 @@ mod tests {
             assert!(list.len() <= MOST_SUITES, "{}", list.len());
         }
         assert!(!SUITES.iter().any(|suite| rare.contains(suite)));
-        for list in
-            [SUITES, rare, SSL3_SUITES, TLS13_SUITES, GROUPS, TLS13_GROUPS, SIGNATURE_SCHEMES]
-        {
-            let distinct: HashSet<_> = list.iter().collect();
-            assert_eq!(distinct.len(), list.len());
+        for list in [SUITES, rare, SSL3_SUITES, TLS13_SUITES] {
+            assert_eq!(HashSet::<_>::from_iter(list).len(), list.len());
         }
+        for list in [GROUPS, TLS13_GROUPS] {
+            assert_eq!(HashSet::<_>::from_iter(list).len(), list.len());
+        }
+        assert_eq!(HashSet::<_>::from_iter(SIGNATURE_SCHEMES).len(), SIGNATURE_SCHEMES.len());
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names;
+use crate::names::{Group, Version};
 
 /// The post-quantum posture of a key exchange.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -19,26 +19,24 @@ pub enum Posture {
     Draft,
 }
 
-/// The last version that has no post-quantum key exchange.
-const TLS_1_2: u16 = 0x0303;
-
 impl Posture {
     /// The posture of a session: of its group or, without one, of its version. `None`: neither
     /// tells, or IANA does not know the group.
-    pub fn new(version: Option<u16>, group: Option<u16>) -> Option<Self> {
+    pub fn new(version: Option<Version>, group: Option<Group>) -> Option<Self> {
         match group {
             Some(group) => Self::of_group(group),
-            None => version.filter(|version| *version <= TLS_1_2).map(|_| Self::Classical),
+            // TLS 1.3 is the first version with a post-quantum key exchange.
+            None => version.filter(|version| *version <= Version::TLS_1_2).map(|_| Self::Classical),
         }
     }
 
     /// The posture of a group; `None` for a number without a name at IANA.
-    pub fn of_group(group: u16) -> Option<Self> {
-        match group {
+    pub fn of_group(group: Group) -> Option<Self> {
+        match group.0 {
             512..=514 => Some(Self::PostQuantum),
             4587..=4590 => Some(Self::Hybrid),
             25497 | 25498 => Some(Self::Draft),
-            _ => names::has_group(group).then_some(Self::Classical),
+            _ => group.is_named().then_some(Self::Classical),
         }
     }
 
@@ -55,7 +53,7 @@ impl Posture {
 
 /// Whether a group is, or contains, a post-quantum key exchange: ML-KEM and its hybrids, and the
 /// drafts of them that were deployed.
-pub fn is_post_quantum(group: u16) -> bool {
+pub fn is_post_quantum(group: Group) -> bool {
     Posture::of_group(group).is_some_and(|posture| posture != Posture::Classical)
 }
 
@@ -67,8 +65,8 @@ mod tests {
     #[test]
     fn every_group_of_the_registry_has_the_posture_that_its_name_says() {
         let mut seen = Vec::new();
-        for group in 0..=u16::MAX {
-            let name = names::group(group);
+        for group in (0..=u16::MAX).map(Group) {
+            let name = group.name();
             let expected = match &*name {
                 name if name.contains("Kyber") => Some(Posture::Draft),
                 name if name.starts_with("MLKEM") => Some(Posture::PostQuantum),
@@ -76,7 +74,7 @@ mod tests {
                 name if name.parse::<u16>().is_ok() => None,
                 _ => Some(Posture::Classical),
             };
-            assert_eq!(Posture::of_group(group), expected, "{group} {name}");
+            assert_eq!(Posture::of_group(group), expected, "{group:?} {name}");
             seen.extend(expected);
         }
         let count = |posture| seen.iter().filter(|seen| **seen == posture).count();
@@ -88,12 +86,12 @@ mod tests {
 
     #[test]
     fn without_a_group_the_version_tells() {
-        assert_eq!(Posture::new(Some(0x0303), None), Some(Posture::Classical));
-        assert_eq!(Posture::new(Some(0x0300), None), Some(Posture::Classical));
-        assert_eq!(Posture::new(Some(0x0304), None), None);
+        assert_eq!(Posture::new(Some(Version(0x0303)), None), Some(Posture::Classical));
+        assert_eq!(Posture::new(Some(Version(0x0300)), None), Some(Posture::Classical));
+        assert_eq!(Posture::new(Some(Version(0x0304)), None), None);
         assert_eq!(Posture::new(None, None), None);
-        assert_eq!(Posture::new(Some(0x0304), Some(4588)), Some(Posture::Hybrid));
-        assert_eq!(Posture::new(Some(0x0304), Some(0x2a2a)), None);
+        assert_eq!(Posture::new(Some(Version(0x0304)), Some(Group(4588))), Some(Posture::Hybrid));
+        assert_eq!(Posture::new(Some(Version(0x0304)), Some(Group(0x2a2a))), None);
     }
 
     #[test]

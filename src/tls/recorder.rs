@@ -26,6 +26,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, Sig
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::schemes::{is_allowed_in_tls13, known_schemes};
+use crate::names::Group;
 use crate::signature::{Proof, SignedHandshake, WrongScheme};
 
 thread_local! {
@@ -51,7 +52,7 @@ pub struct Seen {
     /// Whether the peer asked for a certificate of ours.
     pub client_cert_requested: bool,
     /// The group of a TLS 1.2 key exchange, as the peer signed it.
-    pub group: Option<u16>,
+    pub group: Option<Group>,
 }
 
 /// The verifier and client-certificate resolver of every handshake.
@@ -193,11 +194,11 @@ impl ResolvesClientCert for Recorder {
 
 /// The group in what a TLS 1.2 server signs: both randoms, then its ECDH parameters (RFC 8422,
 /// section 5.4).
-fn signed_group(message: &[u8]) -> Option<u16> {
+fn signed_group(message: &[u8]) -> Option<Group> {
     const RANDOMS: usize = 64;
     const NAMED_CURVE: u8 = 3;
     match message.get(RANDOMS..)? {
-        [NAMED_CURVE, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
+        [NAMED_CURVE, high, low, ..] => Some(Group(u16::from_be_bytes([*high, *low]))),
         _ => None,
     }
 }

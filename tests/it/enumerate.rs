@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm};
 use serde_json::Value;
-use tlsweep::names;
+use tlsweep::names::{self, Group};
 
 use crate::support::cmd::{Tlsweep, verdict};
 use crate::support::peer::Spec;
@@ -61,7 +61,7 @@ impl Table {
             } else if line.starts_with("<group ") {
                 let groups =
                     if version() == "TLSv1.3" { &mut table.groups } else { &mut table.curves };
-                groups.insert(names::group(number()).into_owned());
+                groups.insert(Group(number()).to_string());
             }
         }
         table

@@ -3,7 +3,7 @@
 use super::super::attempt::Attempt;
 use crate::cert::Certificate;
 use crate::failure::{Kind, Stage};
-use crate::names::{self, AlertDescription};
+use crate::names::{AlertDescription, Group};
 use crate::tls::handshake::{Agreed, can_speak, known_groups};
 use crate::tls::legacy::ClientHello;
 
@@ -100,7 +100,7 @@ fn is_refused(attempt: &Attempt) -> bool {
 fn can_use_key(attempt: &Attempt) -> bool {
     let leaf = attempt.seen.chain.first().map(|der| Certificate::new(der));
     leaf.and_then(|leaf| leaf.key_curve).is_none_or(|curve| {
-        let number = names::group_by_name(&curve);
-        number.is_some_and(|number| known_groups().any(|known| known == number))
+        let group = Group::of_any_name(&curve);
+        group.is_some_and(|group| known_groups().any(|known| known == group))
     })
 }

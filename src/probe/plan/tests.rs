@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::failure::Reason;
-use crate::names::AlertDescription;
+use crate::names::{AlertDescription, Suite, Version};
 use crate::tls::handshake::Agreed;
 use crate::tls::hello::{self, Answer};
 
@@ -92,11 +92,11 @@ fn attempt(dial: &Dial, does: Does, left: Duration) -> Attempt {
         });
     }
     if said(&dial.speech) == Plain {
-        let hello = |version| hello::ServerHello::made_up(version, 0x002f);
+        let hello = |version| hello::ServerHello::made_up(version, Suite(0x002f));
         let answer = Answer {
             hello: match does {
-                ShowTls10 => Some(hello(0x0301)),
-                ShowTls12 => Some(hello::ServerHello::made_up(0x0303, 0xc02f)),
+                ShowTls10 => Some(hello(Version::TLS_1_0)),
+                ShowTls12 => Some(hello::ServerHello::made_up(Version::TLS_1_2, Suite(0xc02f))),
                 _ => None,
             },
             alert: match does {

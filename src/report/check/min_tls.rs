@@ -1,11 +1,15 @@
 //! `min-tls=1.3`: the protocol version is an older one.
 
 use super::{Row, Value};
-use crate::names;
+use crate::names::Version;
 
 /// The versions by the numbers that people use, in order.
-const VERSIONS: [(&str, u16); 4] =
-    [("1.0", 0x0301), ("1.1", 0x0302), ("1.2", 0x0303), ("1.3", 0x0304)];
+const VERSIONS: [(&str, Version); 4] = [
+    ("1.0", Version::TLS_1_0),
+    ("1.1", Version::TLS_1_1),
+    ("1.2", Version::TLS_1_2),
+    ("1.3", Version::TLS_1_3),
+];
 
 pub(super) const ROW: Row = Row {
     name: "min-tls",
@@ -19,8 +23,8 @@ pub(super) const ROW: Row = Row {
         Ok(Box::new(|record| {
             let version = record.tls.as_ref().and_then(|tls| tls.version.as_deref());
             version.is_some_and(|version| {
-                let good = VERSIONS.iter().filter(|(_, number)| number >= least);
-                good.map(|(_, number)| names::version(*number)).all(|name| name != version)
+                let good = VERSIONS.iter().filter(|(_, known)| known >= least);
+                good.map(|(_, known)| known.name()).all(|name| name != version)
             })
         }))
     },

@@ -1,7 +1,7 @@
 //! `no-pq`: the key exchange is not post-quantum.
 
 use super::{Row, Value};
-use crate::names;
+use crate::names::Group;
 use crate::tls::posture::is_post_quantum;
 
 pub(super) const ROW: Row = Row {
@@ -11,7 +11,7 @@ pub(super) const ROW: Row = Row {
     make: |_value| {
         Ok(Box::new(|record| {
             let group = record.tls.as_ref().and_then(|tls| tls.group.as_deref());
-            group.is_some_and(|name| !names::group_by_name(name).is_some_and(is_post_quantum))
+            group.is_some_and(|name| !Group::of_any_name(name).is_some_and(is_post_quantum))
         }))
     },
 };

@@ -1,8 +1,9 @@
 use super::*;
-use crate::names::{AlertDescription, Group};
+use crate::names::{self, AlertDescription, Group, Suite};
 use crate::tls::hello::{Alert, KeyExchange, Parameters, ServerHello};
-use crate::tls::legacy::TLS_1_3;
 use Support::{NotSupported, Supported, Unknown};
+
+const TLS_1_3: u16 = names::Version::TLS_1_3.0;
 
 /// A server that answers offers as its settings say.
 #[derive(Clone)]
@@ -42,45 +43,47 @@ const NEW: Server = Server {
 
 impl Server {
     fn answer(&self, offer: &Offer) -> Result<Answer, AlertDescription> {
+        let offered: Vec<u16> = offer.suites.iter().map(|suite| suite.0).collect();
+        let groups: Vec<u16> = offer.groups.iter().map(|group| group.0).collect();
         if offer.suites.len() > self.most {
             return Err(AlertDescription::ILLEGAL_PARAMETER);
         }
-        let speaks = |version: &u16| match offer.version {
+        let speaks = |version: &u16| match offer.version.0 {
             TLS_1_3 => *version == TLS_1_3,
             highest => *version <= highest,
         };
         let version = *self.versions.iter().rev().find(|v| speaks(v)).ok_or(self.refusal)?;
         let best = self.versions.last();
-        if offer.suites.contains(&FALLBACK_SCSV) && best > Some(&version) {
+        if offered.contains(&FALLBACK_SCSV.0) && best > Some(&version) {
             return Err(AlertDescription::INAPPROPRIATE_FALLBACK);
         }
-        if self.curve.is_some_and(|curve| version < TLS_1_3 && !offer.groups.contains(&curve)) {
+        if self.curve.is_some_and(|curve| version < TLS_1_3 && !groups.contains(&curve)) {
             return Err(AlertDescription::HANDSHAKE_FAILURE);
         }
         let fits = |suite: &u16| {
             let tls13 = suite >> 8 == 0x13;
             tls13 == (version == TLS_1_3)
         };
-        let group = offer.groups.iter().find(|group| self.groups.contains(group));
+        let group = groups.iter().find(|group| self.groups.contains(group));
         let curves = |suite: &u16| group.is_some() || !names_curve(*suite);
         let (first, second) = if self.server_order {
-            (self.suites, offer.suites.as_slice())
+            (self.suites, offered.as_slice())
         } else {
-            (offer.suites.as_slice(), self.suites)
+            (offered.as_slice(), self.suites)
         };
         let suite = *first
             .iter()
             .find(|suite| second.contains(suite) && fits(suite) && curves(suite))
             .ok_or(AlertDescription::HANDSHAKE_FAILURE)?;
         let hello = ServerHello {
-            legacy_version: version.min(0x0303),
+            legacy_version: names::Version(version.min(0x0303)),
             random: [0; 32],
             session_id_length: 0,
-            suite,
+            suite: Suite(suite),
             compression: self.compression,
             extensions: vec![0xff01],
-            selected_version: (version == TLS_1_3).then_some(version),
-            key_share_group: group.copied().filter(|_| version == TLS_1_3),
+            selected_version: (version == TLS_1_3).then_some(names::Version(version)),
+            key_share_group: group.filter(|_| version == TLS_1_3).map(|group| Group(*group)),
             alpn: None,
             sct_list: None,
         };
@@ -89,7 +92,9 @@ impl Server {
         }
         let parameters = match suite {
             0x009e => Some(Parameters::Dh { prime_bits: 2048 }),
-            suite if names_curve(suite) => group.map(|group| Parameters::Ecdh { group: *group }),
+            suite if names_curve(suite) => {
+                group.map(|group| Parameters::Ecdh { group: Group(*group) })
+            }
             _ => None,
         };
         Ok(Answer {
@@ -130,7 +135,7 @@ impl Server {
 }
 
 fn names_curve(suite: u16) -> bool {
-    crate::names::Suite(suite).name().contains("_ECDHE_")
+    Suite(suite).name().contains("_ECDHE_")
 }
 
 fn supports(findings: &Findings) -> Vec<Support> {
@@ -268,7 +273,7 @@ fn silence_is_not_a_no() {
     assert_eq!(count, 2 * 7);
 
     let server = Server {
-        silent: |offer| offer.version == 0x0303 && !offer.suites.contains(&0xc02f),
+        silent: |offer| offer.version.0 == 0x0303 && !offer.suites.contains(&Suite(0xc02f)),
         ..OLD
     };
     let (findings, _) = server.enumerate(4);
@@ -280,7 +285,7 @@ fn silence_is_not_a_no() {
 #[test]
 fn silence_to_one_version_is_not_a_no_although_others_take_everything_at_once() {
     for at_once in 1..=8 {
-        let server = Server { silent: |offer| offer.version == 0x0300, ..OLD };
+        let server = Server { silent: |offer| offer.version.0 == 0x0300, ..OLD };
         let (findings, _) = server.enumerate(at_once);
         assert_eq!(
             supports(&findings),
@@ -317,7 +322,7 @@ fn an_answer_outside_the_offer_counts_for_nothing() {
     let mut enumeration = Enumeration::new();
     let probe = enumeration.next_probe().unwrap();
     let mut answer = NEW.answer(&probe.offer).unwrap();
-    answer.retry.as_mut().unwrap().suite = 0xffff;
+    answer.retry.as_mut().unwrap().suite = Suite(0xffff);
     enumeration.settle(&probe, Outcome::Answered(&answer));
     assert_eq!(supports(&enumeration.into_findings())[4], Unknown);
 }

@@ -9,18 +9,22 @@ use super::{Offer, Outcome, Support};
 use crate::names::{self, AlertDescription, Exchange, Group, Suite};
 use crate::tls::hello::{KeyExchange, NotOffered, Parameters, ServerHello};
 use crate::tls::legacy::{
-    DEFLATE, GROUPS, MOST_SUITES, NULL_COMPRESSION, SUITES, TLS_1_0, TLS_1_2, TLS_1_3,
-    TLS13_GROUPS, TLS13_SUITES,
+    DEFLATE, GROUPS, MOST_SUITES, NULL_COMPRESSION, SUITES, TLS13_GROUPS, TLS13_SUITES,
 };
 
 /// Every version that is asked for, oldest first.
-pub(super) const VERSIONS: &[u16] = &[0x0300, 0x0301, 0x0302, 0x0303, 0x0304];
+pub(super) const VERSIONS: &[names::Version] = &[
+    names::Version::SSL_3_0,
+    names::Version::TLS_1_0,
+    names::Version::TLS_1_1,
+    names::Version::TLS_1_2,
+    names::Version::TLS_1_3,
+];
 
 /// Preference among the suites up to TLS 1.2.
-static ALL_SUITES: LazyLock<Vec<u16>> = LazyLock::new(|| {
-    let known = |suite: &u16| SUITES.contains(suite) || TLS13_SUITES.contains(suite);
-    let named = Suite::all().map(|suite| suite.0);
-    SUITES.iter().copied().chain(named.filter(|suite| !known(suite))).collect()
+static ALL_SUITES: LazyLock<Vec<Suite>> = LazyLock::new(|| {
+    let known = |suite: &Suite| SUITES.contains(suite) || TLS13_SUITES.contains(suite);
+    SUITES.iter().copied().chain(Suite::all().filter(|suite| !known(suite))).collect()
 });
 
 /// Alerts that do not depend on the offer.
@@ -31,15 +35,15 @@ pub(crate) const UNRELATED_ALERTS: [AlertDescription; 3] = [
 ];
 
 /// The first of the groups that are no curves.
-const FFDHE2048: u16 = 256;
+const FFDHE2048: Group = Group(256);
 
 impl Offer {
-    pub(super) fn new(version: u16, suites: Vec<u16>) -> Self {
-        let groups = if version == TLS_1_3 { TLS13_GROUPS } else { GROUPS };
-        let compressions: &[u8] = match version {
-            TLS_1_0..=TLS_1_2 => &[DEFLATE, NULL_COMPRESSION],
-            _ => &[NULL_COMPRESSION],
-        };
+    pub(super) fn new(version: names::Version, suites: Vec<Suite>) -> Self {
+        let groups = if version == names::Version::TLS_1_3 { TLS13_GROUPS } else { GROUPS };
+        let has_compression =
+            (names::Version::TLS_1_0..=names::Version::TLS_1_2).contains(&version);
+        let compressions: &[u8] =
+            if has_compression { &[DEFLATE, NULL_COMPRESSION] } else { &[NULL_COMPRESSION] };
         Self { version, suites, groups: groups.to_vec(), compressions }
     }
 
@@ -54,7 +58,7 @@ pub(super) enum Said<'a> {
     /// The server chose from the offer.
     Chose(&'a ServerHello, Option<KeyExchange>),
     /// The server chose this group, which the offer does not contain.
-    ChoseGroup(u16),
+    ChoseGroup(Group),
     /// The server refused all of it, with this alert.
     Refused(Option<AlertDescription>),
     /// The outcome shows nothing.
@@ -117,10 +121,10 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    fn new(suite: u16, parameters: Option<Parameters>) -> Self {
-        let suite = Self { suite: Suite(suite), group: None, dh_bits: None, rsa_bits: None };
+    fn new(suite: Suite, parameters: Option<Parameters>) -> Self {
+        let suite = Self { suite, group: None, dh_bits: None, rsa_bits: None };
         match parameters {
-            Some(Parameters::Ecdh { group }) => Self { group: Some(Group(group)), ..suite },
+            Some(Parameters::Ecdh { group }) => Self { group: Some(group), ..suite },
             Some(Parameters::Dh { prime_bits }) => Self { dh_bits: Some(prime_bits), ..suite },
             Some(Parameters::Rsa { modulus_bits }) => {
                 Self { rsa_bits: Some(modulus_bits), ..suite }
@@ -143,13 +147,13 @@ pub enum Order {
 /// The suites of one version.
 #[derive(Debug)]
 pub(super) struct SuiteTrack {
-    version: u16,
+    version: names::Version,
     support: Option<Support>,
     phase: Phase,
     /// What is offered: everything, or as much as every server can take, that has not been chosen.
-    open: Vec<u16>,
+    open: Vec<Suite>,
     /// What is offered when all of that is refused.
-    later: Vec<u16>,
+    later: Vec<Suite>,
     in_parts: Option<Whole>,
     chosen: Vec<Accepted>,
     /// How many of the chosen stand in order, because one hello offered them all.
@@ -178,8 +182,8 @@ enum Phase {
 }
 
 impl SuiteTrack {
-    pub(super) fn new(version: u16) -> Self {
-        let open = if version == TLS_1_3 { TLS13_SUITES } else { &ALL_SUITES };
+    pub(super) fn new(version: names::Version) -> Self {
+        let open = if version == names::Version::TLS_1_3 { TLS13_SUITES } else { &ALL_SUITES };
         Self {
             version,
             support: None,
@@ -194,7 +198,7 @@ impl SuiteTrack {
         }
     }
 
-    pub(super) fn number(&self) -> u16 {
+    pub(super) fn version(&self) -> names::Version {
         self.version
     }
 
@@ -203,9 +207,9 @@ impl SuiteTrack {
         self.support
     }
 
-    /// The suites by number, as far as they are known.
-    pub(super) fn known(&self) -> Vec<u16> {
-        let chosen = self.chosen.iter().map(|accepted| accepted.suite.0);
+    /// The suites, as far as they are known.
+    pub(super) fn known(&self) -> Vec<Suite> {
+        let chosen = self.chosen.iter().map(|accepted| accepted.suite);
         let unsorted = self.open.iter().filter(|_| self.phase == Phase::Sort);
         chosen.chain(unsorted.copied()).collect()
     }
@@ -267,7 +271,7 @@ impl SuiteTrack {
     pub(super) fn into_version(mut self) -> Version {
         self.give_up_sorting();
         Version {
-            version: names::Version(self.version),
+            version: self.version,
             support: self.support.unwrap_or_default(),
             suites: self.chosen,
             order: self.order,
@@ -278,7 +282,7 @@ impl SuiteTrack {
     fn chose(&mut self, hello: &ServerHello, key_exchange: Option<KeyExchange>) {
         self.support = Some(Support::Supported);
         if self.phase == Phase::Reverse {
-            let first = self.chosen.first().map(|accepted| accepted.suite.0);
+            let first = self.chosen.first().map(|accepted| accepted.suite);
             self.order =
                 Some(if first == Some(hello.suite) { Order::Server } else { Order::Client });
             self.end();
@@ -355,10 +359,10 @@ pub struct Groups {
 /// The groups of TLS 1.3, or the curves before it.
 #[derive(Debug)]
 pub(super) struct GroupTrack {
-    version: u16,
-    suites: Vec<u16>,
-    open: Vec<u16>,
-    chosen: Vec<u16>,
+    version: names::Version,
+    suites: Vec<Suite>,
+    open: Vec<Group>,
+    chosen: Vec<Group>,
     /// True when the chosen are offered again, behind the open ones: a server whose certificate
     /// is on a curve refuses every hello without it.
     backed: bool,
@@ -377,17 +381,17 @@ enum End {
 
 impl GroupTrack {
     pub(super) fn tls13() -> Self {
-        Self::new(TLS_1_3, TLS13_SUITES.to_vec(), TLS13_GROUPS.to_vec())
+        Self::new(names::Version::TLS_1_3, TLS13_SUITES.to_vec(), TLS13_GROUPS.to_vec())
     }
 
     pub(super) fn curves() -> Self {
         let on_curves = |suite: &Suite| suite.exchange() == Some(Exchange::Ecdhe);
-        let suites = Suite::all().filter(on_curves).map(|suite| suite.0).collect();
+        let suites = Suite::all().filter(on_curves).collect();
         let curves = GROUPS.iter().copied().filter(|group| *group < FFDHE2048);
-        Self::new(TLS_1_2, suites, curves.collect())
+        Self::new(names::Version::TLS_1_2, suites, curves.collect())
     }
 
-    fn new(version: u16, suites: Vec<u16>, open: Vec<u16>) -> Self {
+    fn new(version: names::Version, suites: Vec<Suite>, open: Vec<Group>) -> Self {
         Self {
             version,
             suites,
@@ -401,7 +405,7 @@ impl GroupTrack {
     }
 
     pub(super) fn is_tls13(&self) -> bool {
-        self.version == TLS_1_3
+        self.version == names::Version::TLS_1_3
     }
 
     pub(super) fn offer(&self) -> Option<Offer> {
@@ -419,7 +423,7 @@ impl GroupTrack {
         self.by_close |= matches!(said, Said::Refused(None));
         match said {
             Said::Chose(hello, key_exchange) => {
-                self.free |= !Suite(hello.suite).is_ecdsa();
+                self.free |= !hello.suite.is_ecdsa();
                 match hello.key_share_group.or_else(|| curve(*key_exchange)) {
                     Some(group) => self.chose(group),
                     None => self.end = Some(End::Broken),
@@ -445,11 +449,10 @@ impl GroupTrack {
     }
 
     pub(super) fn into_groups(self) -> Groups {
-        let list = self.chosen.into_iter().map(Group).collect();
-        Groups { list, complete: self.end == Some(End::Complete) }
+        Groups { list: self.chosen, complete: self.end == Some(End::Complete) }
     }
 
-    fn chose(&mut self, group: u16) {
+    fn chose(&mut self, group: Group) {
         let offered = self.open.contains(&group);
         self.open.retain(|open| *open != group);
         if !self.chosen.contains(&group) {
@@ -462,7 +465,7 @@ impl GroupTrack {
     }
 }
 
-fn curve(key_exchange: Option<KeyExchange>) -> Option<u16> {
+fn curve(key_exchange: Option<KeyExchange>) -> Option<Group> {
     match key_exchange?.parameters {
         Parameters::Ecdh { group } => Some(group),
         _ => None,

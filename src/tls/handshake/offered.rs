@@ -1,21 +1,27 @@
 //! Whether a server chose from what rustls offered it.
 
-use rustls::ProtocolVersion;
+use rustls::crypto::SupportedKxGroup;
 
 use super::{Agreed, Client, Hello, SUITES, Versions};
+use crate::names::{Group, Suite, Version};
+
+/// A group of rustls by its number.
+pub(super) fn number_of(group: &dyn SupportedKxGroup) -> Group {
+    Group(group.name().into())
+}
 
 impl Client {
     /// Whether `hello` offers what a server chose. Servers that do not know `supported_versions` may choose
     /// a version before TLS 1.2.
     pub fn offers(&self, hello: Hello, agreed: &Agreed) -> bool {
         let highest = match self.versions {
-            Versions::Tls12 => ProtocolVersion::TLSv1_2,
-            Versions::Both | Versions::Tls13 => ProtocolVersion::TLSv1_3,
+            Versions::Tls12 => Version::TLS_1_2,
+            Versions::Both | Versions::Tls13 => Version::TLS_1_3,
         };
-        let versions = u16::from(ProtocolVersion::SSLv3)..=u16::from(highest);
-        let is_suite = |number| SUITES.iter().any(|suite| u16::from(suite.suite()) == number);
+        let versions = Version::SSL_3_0..=highest;
+        let is_suite = |wanted| SUITES.iter().any(|suite| Suite(suite.suite().into()) == wanted);
         let groups = self.kx_groups.of(hello.groups);
-        let is_group = |number| groups.iter().any(|group| u16::from(group.name()) == number);
+        let is_group = |wanted| groups.iter().any(|group| number_of(*group) == wanted);
         let alpn = &self.connectors(hello.alpn).alpn;
         agreed.version.is_none_or(|version| versions.contains(&version))
             && agreed.cipher.is_none_or(is_suite)

@@ -1,7 +1,7 @@
 //! The bodies of a server's handshake messages.
 
 use crate::bytes::Reader;
-use crate::names::{Exchange, Suite};
+use crate::names::{Exchange, Group, Suite, Version};
 
 /// A message, by its name, that is not as its RFC says.
 #[derive(Debug)]
@@ -11,21 +11,21 @@ pub(super) struct Malformed(pub(super) &'static str);
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerHello {
     /// The version field, which TLS 1.3 leaves at TLS 1.2.
-    pub legacy_version: u16,
+    pub legacy_version: Version,
     /// The server's random.
     pub random: [u8; 32],
     /// Bytes of the session's id.
     pub session_id_length: usize,
     /// The cipher suite.
-    pub suite: u16,
+    pub suite: Suite,
     /// The compression method; 0 is none.
     pub compression: u8,
     /// The extensions by number, in order.
     pub extensions: Vec<u16>,
     /// The version in `supported_versions`.
-    pub selected_version: Option<u16>,
+    pub selected_version: Option<Version>,
     /// The group of the key share, or that a HelloRetryRequest asks for.
-    pub key_share_group: Option<u16>,
+    pub key_share_group: Option<Group>,
     /// The application protocol.
     pub alpn: Option<Vec<u8>>,
     /// The SignedCertificateTimestampList of RFC 6962.
@@ -51,7 +51,7 @@ impl ServerHello {
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let legacy_version = reader.u16()?;
+        let legacy_version = Version(reader.u16()?);
         let random = reader.array()?;
         let session_id_length = reader.u8()?;
         reader.take(session_id_length.into()).filter(|id| id.len() <= 32)?;
@@ -59,7 +59,7 @@ impl ServerHello {
             legacy_version,
             random,
             session_id_length: session_id_length.into(),
-            suite: reader.u16()?,
+            suite: Suite(reader.u16()?),
             compression: reader.u8()?,
             extensions: Vec::new(),
             selected_version: None,
@@ -85,8 +85,8 @@ impl ServerHello {
                 self.alpn = Some(protocols.vector8()?.to_vec());
             }
             EXTENSION_SCT => self.sct_list = Some(body.rest().to_vec()),
-            EXTENSION_SUPPORTED_VERSIONS => self.selected_version = Some(body.u16()?),
-            EXTENSION_KEY_SHARE => self.key_share_group = Some(body.u16()?),
+            EXTENSION_SUPPORTED_VERSIONS => self.selected_version = Some(Version(body.u16()?)),
+            EXTENSION_KEY_SHARE => self.key_share_group = Some(Group(body.u16()?)),
             _ => {}
         }
         Some(())
@@ -94,7 +94,7 @@ impl ServerHello {
 
     /// A ServerHello with this choice and no extensions.
     #[cfg(test)]
-    pub(crate) fn made_up(version: u16, suite: u16) -> Self {
+    pub(crate) fn made_up(version: Version, suite: Suite) -> Self {
         Self {
             legacy_version: version,
             random: [7; 32],
@@ -110,7 +110,7 @@ impl ServerHello {
     }
 
     /// The version that the server chose.
-    pub fn version(&self) -> u16 {
+    pub fn version(&self) -> Version {
         self.selected_version.unwrap_or(self.legacy_version)
     }
 
@@ -120,10 +120,10 @@ impl ServerHello {
     }
 
     /// The lowest version that the server says it could have spoken, had it been offered.
-    pub fn downgraded_from(&self) -> Option<u16> {
+    pub fn downgraded_from(&self) -> Option<Version> {
         match self.random.last_chunk() {
-            Some(b"DOWNGRD\x01") => Some(0x0304),
-            Some(b"DOWNGRD\x00") => Some(0x0303),
+            Some(b"DOWNGRD\x01") => Some(Version::TLS_1_3),
+            Some(b"DOWNGRD\x00") => Some(Version::TLS_1_2),
             _ => None,
         }
     }
@@ -159,7 +159,7 @@ pub enum Parameters {
     /// Diffie-Hellman over a curve.
     Ecdh {
         /// The named group; for a curve spelt out, the number that says so.
-        group: u16,
+        group: Group,
     },
     /// A short-lived RSA key, of the EXPORT suites.
     Rsa {
@@ -174,8 +174,8 @@ const EXPLICIT_PRIME: u8 = 1;
 const EXPLICIT_CHAR2: u8 = 2;
 const NAMED_CURVE: u8 = 3;
 
-const ARBITRARY_EXPLICIT_PRIME_CURVES: u16 = 0xff01;
-const ARBITRARY_EXPLICIT_CHAR2_CURVES: u16 = 0xff02;
+const ARBITRARY_EXPLICIT_PRIME_CURVES: Group = Group(0xff01);
+const ARBITRARY_EXPLICIT_CHAR2_CURVES: Group = Group(0xff02);
 
 impl KeyExchange {
     pub(super) fn parse(hello: &ServerHello, body: &[u8]) -> Result<Self, Malformed> {
@@ -184,7 +184,7 @@ impl KeyExchange {
 
     /// The suite says what its ServerKeyExchange holds.
     fn read(hello: &ServerHello, reader: &mut Reader<'_>) -> Option<Self> {
-        let suite = Suite(hello.suite);
+        let suite = hello.suite;
         let Some(exchange) = suite.exchange() else {
             return Some(Self { parameters: Parameters::Other, signature_scheme: None });
         };
@@ -194,7 +194,7 @@ impl KeyExchange {
         let parameters = match exchange {
             Exchange::Ecdhe => match reader.u8()? {
                 NAMED_CURVE => {
-                    let group = reader.u16()?;
+                    let group = Group(reader.u16()?);
                     reader.vector8()?;
                     Parameters::Ecdh { group }
                 }
@@ -214,12 +214,12 @@ impl KeyExchange {
                 Parameters::Rsa { modulus_bits }
             }
         };
-        let names_scheme = suite.signs_exchange() && hello.version() == 0x0303;
+        let names_scheme = suite.signs_exchange() && hello.version() == Version::TLS_1_2;
         let signature_scheme = if names_scheme { Some(reader.u16()?) } else { None };
         Some(Self { parameters, signature_scheme })
     }
 
-    fn explicit(group: u16) -> Self {
+    fn explicit(group: Group) -> Self {
         Self { parameters: Parameters::Ecdh { group }, signature_scheme: None }
     }
 }

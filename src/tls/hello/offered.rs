@@ -6,20 +6,20 @@
 use std::fmt;
 
 use super::message::{KeyExchange, Parameters, ServerHello};
-use crate::names::{self, Suite};
-use crate::tls::legacy::{ClientHello, SSL_3_0, TLS_1_2, TLS_1_3};
+use crate::names::{self, Group, Suite, Version};
+use crate::tls::legacy::ClientHello;
 
 /// What a server chose although the ClientHello does not offer it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NotOffered {
-    /// The number of a protocol version.
-    Version(u16),
-    /// The number of a cipher suite.
-    Suite(u16),
+    /// A protocol version.
+    Version(Version),
+    /// A cipher suite.
+    Suite(Suite),
     /// The number of a compression method.
     Compression(u8),
-    /// The number of a group.
-    Group(u16),
+    /// A group.
+    Group(Group),
     /// The number of a signature scheme.
     Scheme(u16),
     /// An application protocol; the hellos of our own offer none.
@@ -66,13 +66,15 @@ impl ClientHello {
     /// offered with those below it, down to SSL 3.0.
     fn has_version(&self, hello: &ServerHello) -> bool {
         match (hello.selected_version, hello.legacy_version) {
-            (Some(TLS_1_3), TLS_1_2) => self.version == TLS_1_3,
+            (Some(Version::TLS_1_3), Version::TLS_1_2) => self.version == Version::TLS_1_3,
             (Some(_), _) => false,
-            (None, version) => (SSL_3_0..=self.version.min(TLS_1_2)).contains(&version),
+            (None, version) => {
+                (Version::SSL_3_0..=self.version.min(Version::TLS_1_2)).contains(&version)
+            }
         }
     }
 
-    fn check_group(&self, group: u16) -> Result<(), NotOffered> {
+    fn check_group(&self, group: Group) -> Result<(), NotOffered> {
         if self.groups.contains(&group) { Ok(()) } else { Err(NotOffered::Group(group)) }
     }
 }
@@ -81,10 +83,10 @@ impl fmt::Display for NotOffered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the server chose ")?;
         match self {
-            Self::Version(number) => f.write_str(&names::version(*number)),
-            Self::Suite(number) => write!(f, "{}", Suite(*number)),
+            Self::Version(version) => write!(f, "{version}"),
+            Self::Suite(suite) => write!(f, "{suite}"),
             Self::Compression(number) => write!(f, "the compression method {number}"),
-            Self::Group(number) => write!(f, "the group {}", names::group(*number)),
+            Self::Group(group) => write!(f, "the group {group}"),
             Self::Scheme(number) => write!(f, "the scheme {}", names::signature_scheme(*number)),
             Self::Alpn => f.write_str("an application protocol"),
         }?;
@@ -96,22 +98,23 @@ impl fmt::Display for NotOffered {
 mod tests {
     use super::*;
 
-    const SHARE: u16 = 29;
+    const SHARE: Group = Group(29);
 
     /// The hellos of our own, and what a server may choose from each.
     fn chosen() -> [(ClientHello, Vec<ServerHello>); 4] {
-        let of = |versions: std::ops::RangeInclusive<u16>, suite| {
-            versions.map(|version| ServerHello::made_up(version, suite)).collect()
+        let of = |highest: Version, suite| {
+            let versions = (Version::SSL_3_0.0..=highest.0).map(Version);
+            versions.map(|version| ServerHello::made_up(version, Suite(suite))).collect()
         };
         let tls13 = ServerHello {
-            selected_version: Some(TLS_1_3),
+            selected_version: Some(Version::TLS_1_3),
             key_share_group: Some(SHARE),
-            ..ServerHello::made_up(TLS_1_2, 0x1301)
+            ..ServerHello::made_up(Version::TLS_1_2, Suite(0x1301))
         };
         [
-            (ClientHello::common(), of(SSL_3_0..=TLS_1_2, 0x002f)),
-            (ClientHello::rare(), of(SSL_3_0..=TLS_1_2, 0xc051)),
-            (ClientHello::ssl3(), of(SSL_3_0..=SSL_3_0, 0x002f)),
+            (ClientHello::common(), of(Version::TLS_1_2, 0x002f)),
+            (ClientHello::rare(), of(Version::TLS_1_2, 0xc051)),
+            (ClientHello::ssl3(), of(Version::SSL_3_0, 0x002f)),
             (ClientHello::tls13(), vec![tls13]),
         ]
     }
@@ -121,7 +124,7 @@ mod tests {
         for (offer, chosen) in chosen() {
             for hello in chosen {
                 assert_eq!(offer.check(&hello), Ok(()));
-                for suite in [0x0000, 0x5600, 0x00ff, 0x1a1a, 0xdead] {
+                for suite in [0x0000, 0x5600, 0x00ff, 0x1a1a, 0xdead].map(Suite) {
                     let lie = ServerHello { suite, ..hello.clone() };
                     assert_eq!(offer.check(&lie), Err(NotOffered::Suite(suite)), "{lie:?}");
                 }
@@ -129,13 +132,14 @@ mod tests {
                     let lie = ServerHello { compression, ..hello.clone() };
                     assert_eq!(offer.check(&lie), Err(NotOffered::Compression(compression)));
                 }
-                for group in [0, 0x1a1a, 0xdead] {
+                for group in [0, 0x1a1a, 0xdead].map(Group) {
                     let lie = ServerHello { key_share_group: Some(group), ..hello.clone() };
                     assert_eq!(offer.check(&lie), Err(NotOffered::Group(group)));
                 }
                 let lie = ServerHello { alpn: Some(b"h2".to_vec()), ..hello.clone() };
                 assert_eq!(offer.check(&lie), Err(NotOffered::Alpn));
-                for version in [0x0002, 0x02ff, TLS_1_3, 0x0305, 0x7f1c, 0xfeff, 0xffff] {
+                for version in [0x0002, 0x02ff, 0x0304, 0x0305, 0x7f1c, 0xfeff, 0xffff].map(Version)
+                {
                     let lie = ServerHello {
                         legacy_version: version,
                         selected_version: None,
@@ -143,19 +147,19 @@ mod tests {
                     };
                     assert_eq!(offer.check(&lie), Err(NotOffered::Version(version)), "{lie:?}");
                 }
-                for selected in [SSL_3_0, TLS_1_2, 0x0305, 0x7f1c] {
+                for selected in [0x0300, 0x0303, 0x0305, 0x7f1c].map(Version) {
                     let lie = ServerHello { selected_version: Some(selected), ..hello.clone() };
                     assert_eq!(offer.check(&lie), Err(NotOffered::Version(selected)), "{lie:?}");
                 }
             }
         }
         let tls13 = ServerHello {
-            selected_version: Some(TLS_1_3),
-            ..ServerHello::made_up(TLS_1_2, 0x002f)
+            selected_version: Some(Version::TLS_1_3),
+            ..ServerHello::made_up(Version::TLS_1_2, Suite(0x002f))
         };
-        assert_eq!(ClientHello::common().check(&tls13), Err(NotOffered::Version(TLS_1_3)));
-        let above = ServerHello::made_up(0x0301, 0x002f);
-        assert_eq!(ClientHello::ssl3().check(&above), Err(NotOffered::Version(0x0301)));
+        assert_eq!(ClientHello::common().check(&tls13), Err(NotOffered::Version(Version::TLS_1_3)));
+        let above = ServerHello::made_up(Version(0x0301), Suite(0x002f));
+        assert_eq!(ClientHello::ssl3().check(&above), Err(NotOffered::Version(Version(0x0301))));
     }
 
     #[test]
@@ -167,7 +171,7 @@ mod tests {
         let common = ClientHello::common();
         assert_eq!(common.check_key_exchange(&exchange(SHARE, Some(0x0401))), Ok(()));
         assert_eq!(common.check_key_exchange(&exchange(SHARE, None)), Ok(()));
-        for group in [0, 4588, 0xff01, 0xff02] {
+        for group in [0, 4588, 0xff01, 0xff02].map(Group) {
             let lie = exchange(group, None);
             assert_eq!(common.check_key_exchange(&lie), Err(NotOffered::Group(group)));
         }

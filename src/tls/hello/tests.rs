@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::names::{Group, Suite};
 
 mod captures;
 
@@ -66,8 +67,8 @@ fn messages(hex: &str) -> Vec<u8> {
 fn a_whole_flight_of_tls_1_2() {
     let answer = answer(captures::ECDHE_ECDSA);
     let hello = answer.hello.unwrap();
-    assert_eq!(hello.version(), 0x0303);
-    assert_eq!(hello.suite, 0xc02b);
+    assert_eq!(hello.version(), Version::TLS_1_2);
+    assert_eq!(hello.suite, Suite(0xc02b));
     assert_eq!(hello.compression, 0);
     assert_eq!(hello.session_id_length, 32);
     assert_eq!(hello.extensions, [0xff01, 11, 5, 23]);
@@ -77,7 +78,7 @@ fn a_whole_flight_of_tls_1_2() {
     assert!(answer.certificates[0].starts_with(&[0x30, 0x81]));
     assert!(answer.ocsp_response.unwrap().starts_with(&[0x30, 0x82]));
     let key_exchange = answer.key_exchange.unwrap();
-    assert_eq!(key_exchange.parameters, Parameters::Ecdh { group: 29 });
+    assert_eq!(key_exchange.parameters, Parameters::Ecdh { group: Group(29) });
     assert_eq!(key_exchange.signature_scheme, Some(0x0403));
     assert!(!answer.client_cert_requested);
     assert_eq!(answer.alert, None);
@@ -89,11 +90,11 @@ fn a_flight_ends_where_it_chooses_what_was_not_offered() {
     let flight = bytes(captures::ECDHE_ECDSA);
     for (offer, not_offered) in [
         (ClientHello::common(), None),
-        (ClientHello::rare(), Some(NotOffered::Suite(0xc02b))),
-        (ClientHello::ssl3(), Some(NotOffered::Version(0x0303))),
+        (ClientHello::rare(), Some(NotOffered::Suite(Suite(0xc02b)))),
+        (ClientHello::ssl3(), Some(NotOffered::Version(Version::TLS_1_2))),
         (
-            ClientHello { groups: vec![23].into(), ..ClientHello::common() },
-            Some(NotOffered::Group(29)),
+            ClientHello { groups: vec![Group(23)].into(), ..ClientHello::common() },
+            Some(NotOffered::Group(Group(29))),
         ),
     ] {
         for piece in [1, flight.len()] {
@@ -114,7 +115,7 @@ fn a_flight_ends_where_it_chooses_what_was_not_offered() {
 #[test]
 fn key_exchanges_of_every_form() {
     let prime = Parameters::Dh { prime_bits: 1024 };
-    let curve = Parameters::Ecdh { group: 29 };
+    let curve = Parameters::Ecdh { group: Group(29) };
     assert_eq!(key_exchange(captures::DHE_RSA), (prime, Some(0x0401)));
     assert_eq!(key_exchange(captures::DHE_RSA_TLS_1_0), (prime, None));
     assert_eq!(key_exchange(captures::DH_ANON), (prime, None));
@@ -126,7 +127,7 @@ fn key_exchanges_of_every_form() {
 #[test]
 fn no_key_exchange_and_no_certificate_are_fine() {
     let rsa = answer(captures::RSA_TLS_1_0);
-    assert_eq!(rsa.hello.unwrap().version(), 0x0301);
+    assert_eq!(rsa.hello.unwrap().version(), Version::TLS_1_0);
     assert_eq!(rsa.certificates.len(), 1);
     assert_eq!(rsa.key_exchange, None);
     assert!(answer(captures::DH_ANON).certificates.is_empty());
@@ -142,9 +143,9 @@ fn a_retry_request_names_its_group() {
     let answer = answer(captures::RETRY_REQUEST);
     assert_eq!(answer.hello, None);
     let retry = answer.retry.unwrap();
-    assert_eq!(retry.version(), 0x0304);
-    assert_eq!(retry.legacy_version, 0x0303);
-    assert_eq!(retry.key_share_group, Some(29));
+    assert_eq!(retry.version(), Version::TLS_1_3);
+    assert_eq!(retry.legacy_version, Version::TLS_1_2);
+    assert_eq!(retry.key_share_group, Some(Group(29)));
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn a_hello_may_follow_the_retry_request() {
     flight.extend(record(22, &hello));
     let (progress, answer) = read(&[&flight, b"\x17ciphertext"]).unwrap();
     assert_eq!(progress, Progress::Complete);
-    assert_eq!(answer.hello.unwrap().version(), 0x0304);
+    assert_eq!(answer.hello.unwrap().version(), Version::TLS_1_3);
 
     let twice = [bytes(captures::RETRY_REQUEST), bytes(captures::RETRY_REQUEST)];
     let failure = read(&[&twice[0], &twice[1]]).unwrap_err();
@@ -182,7 +183,9 @@ fn alerts() {
 
 #[test]
 fn the_downgrade_sentinel() {
-    for (sentinel, version) in [(b"DOWNGRD\x01", 0x0304), (b"DOWNGRD\x00", 0x0303)] {
+    for (sentinel, version) in
+        [(b"DOWNGRD\x01", Version::TLS_1_3), (b"DOWNGRD\x00", Version::TLS_1_2)]
+    {
         let mut flight = bytes(captures::ECDHE_ECDSA);
         flight[11 + 24..11 + 32].copy_from_slice(sentinel);
         let hello = read(&[&flight]).unwrap().1.hello.unwrap();

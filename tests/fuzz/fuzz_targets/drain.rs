@@ -12,6 +12,7 @@ use tlsweep::deadline::{Deadline, Limits, Wait};
 use tlsweep::dial::tap::Tap;
 use tlsweep::failure::Failure;
 use tlsweep::feed::target::{Sni, Target};
+use tlsweep::names::Group;
 use tlsweep::tls::drain::{End, Goodbye, ReadEnd, drain};
 use tlsweep::tls::handshake::{Alpn, AlpnOffer, Client, Groups, Hello, Offer, Schemes, Silence, Versions};
 use tlsweep_fuzz::peer::{self, APPLICATION_DATA, Seal, Setup, plain_record};
@@ -27,7 +28,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     let offer = Offer {
         versions: Versions::Both,
         alpn: Alpn::Only(Vec::new()),
-        groups: vec![0x001d, 0x0017],
+        groups: vec![Group(0x001d), Group(0x0017)],
         reuse_key_share: false,
         schemes: Vec::new(),
     };

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use rustls::SignatureScheme;
 use tlsweep::config;
 use tlsweep::dial::starttls::{PROTOCOLS, Protocol};
-use tlsweep::names;
+use tlsweep::names::{self, Group};
 use tlsweep::tls::drain::Goodbye;
 use tlsweep::tls::handshake::{Alpn, Offer, Versions, known_groups};
 use tlsweep::tls::schemes::{SchemeSet, known_schemes, scheme_of_number};
@@ -32,7 +32,7 @@ pub(crate) struct Tls {
 
     /// Key-exchange groups to offer, in order, as X25519MLKEM768,P-256
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = group)]
-    groups: Vec<u16>,
+    groups: Vec<Group>,
 
     /// Signature schemes to offer, in order, as ecdsa_secp256r1_sha256,rsa_pss_rsae_sha256
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = signature_scheme)]
@@ -151,10 +151,10 @@ fn starttls_names() -> PossibleValuesParser {
     PossibleValuesParser::new(names.chain([AUTO]))
 }
 
-fn group(name: &str) -> Result<u16> {
-    let number = names::group_by_name(name.trim());
-    number.filter(|number| known_groups().any(|known| known == *number)).with_context(|| {
-        let known: Vec<_> = known_groups().map(names::group).collect();
+fn group(name: &str) -> Result<Group> {
+    let group = Group::of_any_name(name.trim());
+    group.filter(|group| known_groups().any(|known| known == *group)).with_context(|| {
+        let known: Vec<_> = known_groups().map(Group::name).collect();
         format!("not a group that can be offered; these can: {}", known.join(" "))
     })
 }
