@@ -147,6 +147,6 @@ fn legacy_hellos_and_enumeration_are_packed_too() {
     outcome.assert_complete();
     let tables: Vec<_> =
         outcome.records.iter().map(|record| record["enumeration"].clone()).collect();
-    assert!(tables[0]["versions"].is_array() || tables[0].is_object(), "{:#}", tables[0]);
+    assert!(!tables[0]["versions"].as_array().unwrap().is_empty(), "{:#}", tables[0]);
     assert_eq!(tables[0], tables[1]);
 }

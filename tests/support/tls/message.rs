@@ -66,6 +66,14 @@ pub(crate) enum Chain {
 }
 
 impl Msg {
+    /// Whether it may take a large part of a second to put the message together.
+    pub(crate) fn is_large(&self) -> bool {
+        let (Self::Certificate(chain) | Self::Certificate12(chain)) = self else {
+            return false;
+        };
+        matches!(chain, Chain::Filling(_) | Chain::Padded { .. })
+    }
+
     /// Whether the message is part of what Finished vouches for.
     pub(super) fn is_transcribed(self) -> bool {
         !matches!(self, Self::Ticket | Self::KeyUpdate { .. } | Self::HelloRequest)

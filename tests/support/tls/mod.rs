@@ -61,23 +61,44 @@ impl Session {
         self.signer = Some(signer);
     }
 
-    /// The records that carry a message, `spoil` having had its way with the message's bytes.
-    pub(crate) fn say(&mut self, msg: &Msg, spoil: impl FnOnce(&mut [u8])) -> Vec<Vec<u8>> {
-        let mut records = Vec::new();
-        if matches!(msg, Msg::Finished12) {
-            records.push(self.record(CHANGE_CIPHER_SPEC, &[1]));
-            self.seal = self.keys12.as_ref().map(|keys| Seal::new(keys.server()));
-        }
+    /// The record that goes before a message, if there is one: TLS 1.2 announces its keys, which
+    /// are in force from here on.
+    pub(crate) fn change_cipher_spec(&mut self, msg: &Msg) -> Option<Vec<u8>> {
+        let Msg::Finished12 = msg else {
+            return None;
+        };
+        let record = self.record(CHANGE_CIPHER_SPEC, &[1]);
+        self.seal = self.keys12.as_ref().map(|keys| Seal::new(keys.server()));
+        Some(record)
+    }
+
+    /// The bytes of a message, after `spoil` has changed them. The transcript takes them unchanged.
+    pub(crate) fn message(&mut self, msg: &Msg, spoil: impl FnOnce(&mut [u8])) -> Vec<u8> {
         let mut bytes = self.build(msg);
         if msg.is_transcribed() {
             self.transcript.extend_from_slice(&bytes);
         }
         spoil(&mut bytes);
-        for fragment in bytes.chunks(self.fragment) {
-            records.push(self.record(HANDSHAKE, fragment));
+        bytes
+    }
+
+    /// How many bytes of a message one record carries at most.
+    pub(crate) fn fragment(&self) -> usize {
+        self.fragment
+    }
+
+    /// Takes the keys into use that follow a message.
+    pub(crate) fn change_keys(&mut self, msg: &Msg) {
+        let Some(keys) = &mut self.keys13 else {
+            return;
+        };
+        match msg {
+            Msg::ServerHello | Msg::ServerHelloWith(..) => keys.enter_handshake(&self.transcript),
+            Msg::Finished => keys.enter_traffic(&self.transcript),
+            Msg::KeyUpdate { .. } => keys.update(),
+            _ => return,
         }
-        self.change_keys(msg);
-        records
+        self.seal = Some(Seal::new(keys.server()));
     }
 
     /// Whether the client offered a share to agree on.
@@ -100,19 +121,6 @@ impl Session {
         keys.agree(&message[5..]);
         let finished = message::framed(20, &keys.verify_data(b"client finished", &self.transcript));
         self.transcript.extend_from_slice(&finished);
-    }
-
-    fn change_keys(&mut self, msg: &Msg) {
-        let Some(keys) = &mut self.keys13 else {
-            return;
-        };
-        match msg {
-            Msg::ServerHello | Msg::ServerHelloWith(..) => keys.enter_handshake(&self.transcript),
-            Msg::Finished => keys.enter_traffic(&self.transcript),
-            Msg::KeyUpdate { .. } => keys.update(),
-            _ => return,
-        }
-        self.seal = Some(Seal::new(keys.server()));
     }
 }
 
