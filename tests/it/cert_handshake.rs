@@ -23,7 +23,7 @@ use crate::support::openssl::OpenSsl;
 use crate::support::peer::{Peer, Spec, provider};
 use crate::support::pki::{CA, GOOD, STRANGER};
 use crate::support::programs::Server;
-use crate::support::script::Step::{Fin, Handshake, Hold, IfHello, ReadHello, Reset};
+use crate::support::script::Step::{Fin, Handshake, Hold, IfHello, ReadHello, Relay, Reset};
 use crate::support::script::{self, Step};
 use crate::support::tls::{self, ALERT, plain_record};
 use crate::support::weak::Weak;
@@ -422,6 +422,21 @@ fn a_server_that_cannot_bear_the_large_hello() {
     assert_eq!(verdict(&record), "handshake/reset", "{record:#}");
     assert_eq!(peer.accepted(), 2);
     assert!(record.get("tls").is_none(), "{record:#}");
+}
+
+#[test]
+fn a_real_server_behind_a_box_that_drops_large_hellos() {
+    let Some(openssl) = OpenSsl::find() else {
+        return;
+    };
+    for (version, flag) in [("TLSv1.2", "-tls1_2"), ("TLSv1.3", "-tls1_3")] {
+        let server = openssl.serve(&GOOD.chain, GOOD.key.secret_der(), &[flag]);
+        let peer = Spec::script([large(vec![Fin]), Relay(server.addr)]).start();
+        let record = sweep_patiently(&peer, &[]);
+        assert_eq!(record["ok"], true, "{version}: {record:#}");
+        assert_eq!(record["tls"]["version"], version, "{record:#}");
+        assert_eq!(record["tls"]["pq_intolerant"], true, "{version}: {record:#}");
+    }
 }
 
 /// Half of the limit is what silence gets.
