@@ -24,6 +24,9 @@
 //! Modules stand in the order in which data passes through them, and import only what stands above
 //! them.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("tlsweep supports Linux alone: it uses options of its sockets and its /proc");
+
 mod bytes;
 pub mod escape;
 pub mod limits;
