@@ -11,6 +11,7 @@ mod connection;
 mod datagram;
 mod follow;
 mod judge;
+mod narration;
 mod plan;
 mod standby;
 #[cfg(test)]
@@ -119,6 +120,7 @@ pub struct Asked {
 
 /// A target, or one of its addresses, while it is worked on.
 struct Visit<'a> {
+    asked: &'a Asked,
     context: Context<'a>,
     plan: Plan,
     /// Released while waiting for a slot at a busy address.
@@ -181,11 +183,16 @@ impl Prober {
     pub async fn probe(&self, line: &Line, permit: &mut Permit) -> Vec<Probed> {
         let asked = match parse(line) {
             Ok(target) => self.ask(target),
-            Err(failure) => return vec![self.begin(Err(failure))],
+            Err(failure) => {
+                let text = line.text.as_deref().unwrap_or("a line");
+                narration::not_dialled(text, &failure);
+                return vec![self.begin(Err(failure))];
+            }
         };
         let time = self.clock.now();
         let mut visit = self.visit(&asked, permit);
         if let Err(failure) = self.locate(&asked, &mut visit).await {
+            narration::not_dialled(&asked.target.text, &failure);
             let probed = Probed { failure: Some(failure), ..visit.end(&asked, time) };
             return vec![probed];
         }
@@ -228,12 +235,14 @@ impl Prober {
                     if self.limiter.has_limits() {
                         Box::pin(self.wait_for_permission(dial.address, visit)).await;
                     }
+                    narration::dialling(visit.asked, &dial, visit.attempts.len() + 1);
                     self.dial(dial, visit, &mut standby).await;
                 }
                 (_, Some(silent)) => Box::pin(silent.outlast(visit)).await,
                 (Next::Retry(pause), None) => {
                     // Targets that failed together do not come back together.
                     let pause = pause.mul_f64(0.5 + fastrand::f64());
+                    narration::pausing(visit.asked, pause);
                     if !Box::pin(visit.context.deadline.pause(pause)).await {
                         break;
                     }
@@ -248,11 +257,15 @@ impl Prober {
             }
             self.judge_standing(visit);
         }
+        narration::judged(visit.asked, visit.attempts.standing());
         if !follow::is_wanted(&self.config) {
             return Facts::default();
         }
         match visit.attempts.standing() {
-            Some(_) if visit.attempts.may_speak_tls() => Box::pin(self.follow(visit)).await,
+            Some(_) if visit.attempts.may_speak_tls() => {
+                narration::following(visit.asked);
+                Box::pin(self.follow(visit)).await
+            }
             Some(attempt) if !attempt.is_local_failure() => follow::without_tls(&self.config),
             _ => Facts::default(),
         }
@@ -268,6 +281,7 @@ impl Prober {
             let slot = match self.limiter.try_host_slot(address) {
                 Some(slot) => slot,
                 None => {
+                    narration::waiting(visit.asked, address);
                     visit.permit.release_dial();
                     let slot = self.limiter.host_slot(address).await;
                     visit.permit.reacquire_dial().await;
@@ -301,7 +315,8 @@ impl Prober {
             legacy: self.config.legacy,
             retries: self.config.retries,
         };
-        Visit { context, plan, permit, slot: None, resolve: None, attempts: Attempts::default() }
+        let attempts = Attempts::default();
+        Visit { asked, context, plan, permit, slot: None, resolve: None, attempts }
     }
 
     /// The protocol that comes before TLS. The line's scheme goes before the flag.

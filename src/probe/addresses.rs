@@ -7,7 +7,7 @@ use rustls_pki_types::DnsName;
 use tokio::time::Instant;
 
 use super::plan::pause;
-use super::{Asked, Prober, Visit};
+use super::{Asked, Prober, Visit, narration};
 use crate::failure::Failure;
 use crate::feed::target::Host;
 
@@ -23,6 +23,7 @@ impl Prober {
             Host::Address(address) => vec![self.config.families.admit(*address)?],
             Host::Name(name) => Box::pin(self.find(name, visit)).await?,
         };
+        narration::found(asked, &addresses, visit);
         let port = asked.port;
         visit.plan.addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
         Ok(())

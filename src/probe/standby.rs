@@ -16,7 +16,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::connection::Context;
-use super::{Attempt, Dial, Patience, Prober, Visit};
+use super::{Attempt, Dial, Patience, Prober, Visit, narration};
 use crate::deadline::Wait;
 use crate::failure::Failure;
 use crate::pace::limiter::HostSlot;
@@ -118,6 +118,7 @@ impl Prober {
             Either::Right((second, _)) if second.is_answered => {
                 silent.signals.given_up.store(true, Ordering::Relaxed);
                 let first = silent.attempt.as_mut().await;
+                narration::ended(visit.asked, &first);
                 visit.attempts.replace(silent.index, first);
                 visit.push(second);
                 None
@@ -158,6 +159,7 @@ impl Standby<'_> {
             visit.attempts.remove(self.index);
             second.into_iter().chain([first]).for_each(|attempt| visit.push(attempt));
         } else {
+            narration::ended(visit.asked, &first);
             visit.attempts.replace(self.index, first);
             second.into_iter().for_each(|attempt| visit.push(attempt));
         }
@@ -166,6 +168,11 @@ impl Standby<'_> {
 
 impl Visit<'_> {
     fn push(&mut self, attempt: Attempt) {
+        narration::ended(self.asked, &attempt);
+        self.add(attempt);
+    }
+
+    fn add(&mut self, attempt: Attempt) {
         self.context.handshake_end = attempt.handshake_end;
         self.attempts.push(attempt);
     }
@@ -176,6 +183,7 @@ impl Visit<'_> {
         let mut attempt = Attempt::new(dial, Err(Failure::from(expired)));
         attempt.times.connect = Some(Duration::ZERO);
         attempt.handshake_end = Some(end);
-        self.push(attempt);
+        narration::silent(self.asked);
+        self.add(attempt);
     }
 }

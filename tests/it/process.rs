@@ -168,6 +168,36 @@ fn a_name_server_that_forges_answers_is_not_heard_on_stderr() {
 }
 
 #[test]
+fn what_happens_to_each_target_is_told_in_our_own_words() {
+    let good = Spec::good().start();
+    let named = format!("good.localhost:{}", good.addr.port());
+    let refusing = Spec::refusing().start();
+    // A peer that answers no hello is dialled again with a smaller one.
+    let deaf = Spec::script([Step::ReadHello, Step::Fin]).start();
+    let run = Tlsweep::json().args(["-v"]);
+    let targets = [named.clone(), refusing.target(), deaf.target(), "two words".to_owned()];
+    let told = run.sweep(&targets).stderr;
+    for words in [
+        format!("{named}: the name has 1 address: 127.0.0.1 ("),
+        format!("{named}: connection 1 to 127.0.0.1:{}, a hello with", good.addr.port()),
+        format!("{named}: connected in "),
+        format!("{named}: the server chooses TLSv1.3, TLS_AES_128_GCM_SHA256, X25519MLKEM768"),
+        format!("{named}: the verdict is "),
+        format!("{}: connect/refused: Connection refused", refusing.target()),
+        format!("{}: handshake/eof: the peer closed the connection", deaf.target()),
+        format!("{}: connection 2 to ", deaf.target()),
+        "a hello without post-quantum groups".to_owned(),
+        "two words: input/invalid_target: ".to_owned(),
+    ] {
+        assert!(told.contains(&words), "no {words:?} in {told}");
+    }
+    for line in told.lines() {
+        assert!(line.starts_with("tlsweep: "), "{line}");
+        assert!(!line.contains("rustls") && !line.contains("tlsweep::"), "{line}");
+    }
+}
+
+#[test]
 fn nothing_given_on_a_terminal_is_a_usage_error() {
     // `script` gives its command a terminal, and its exit code back.
     let Some(script) = Program::find("script") else {

@@ -1,0 +1,137 @@
+//! What is happening to a target, in words: what `-v` shows.
+//!
+//! Every line begins with the target. Nothing is put into words unless somebody asked for them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::attempt::{Attempt, Dial, Speech};
+use super::{Asked, Visit};
+use crate::plural::count;
+use crate::tls::handshake::{Agreed, Groups};
+
+/// The lookup has found addresses.
+pub(super) fn found(asked: &Asked, addresses: &[IpAddr], visit: &Visit<'_>) {
+    if let Some(took) = visit.resolve {
+        info!("{}: the name has {} ({})", asked.target.text, list(addresses), ms(took));
+    }
+}
+
+/// A connection is about to be made.
+pub(super) fn dialling(asked: &Asked, dial: &Dial, number: usize) {
+    let hello = hello(&dial.speech);
+    info!("{}: connection {number} to {}, {hello}", asked.target.text, dial.address);
+}
+
+/// A connection waits for its place at an address.
+pub(super) fn waiting(asked: &Asked, address: IpAddr) {
+    info!("{}: waits until fewer connections to {address} are open", asked.target.text);
+}
+
+/// A connection has ended.
+pub(super) fn ended(asked: &Asked, attempt: &Attempt) {
+    let target = &asked.target.text;
+    if let Some(took) = attempt.times.connect {
+        info!("{target}: connected in {}", ms(took));
+    }
+    if let (Some(dialogue), Some(took)) = (&attempt.dialogue, attempt.times.starttls) {
+        let banner = dialogue.banner.iter().map(|banner| format!(", which greets: {banner}"));
+        let banner: String = banner.collect();
+        info!("{target}: STARTTLS of {} in {}{banner}", dialogue.protocol.name, ms(took));
+    }
+    if let (Some(agreed), Some(took)) = (&attempt.agreed, attempt.times.handshake) {
+        info!("{target}: the server chooses {} ({})", chosen(agreed), ms(took));
+    }
+    match &attempt.result {
+        Err(failure) => {
+            let result = format!("{}/{}", failure.stage.word(), failure.kind.word());
+            let seen = failure.evidence.iter().map(|bytes| format!("; it sent {bytes}"));
+            let seen: String = seen.collect();
+            info!("{target}: {result}: {}{seen}", failure.detail);
+        }
+        Ok(()) => {
+            if let Some(read) = &attempt.read {
+                let bytes = count(read.bytes, "byte");
+                let end = serde_json::to_string(&read.end).unwrap_or_default();
+                let end = end.trim_matches('"').replace('_', " ");
+                info!("{target}: {bytes} after the handshake, then {end}");
+            }
+        }
+    }
+}
+
+/// The chain was judged, if one came.
+pub(super) fn judged(asked: &Asked, standing: Option<&Attempt>) {
+    let examined = standing.and_then(|attempt| attempt.examined.as_ref());
+    if let Some(trust) = examined.and_then(|examined| examined.trust.as_ref()) {
+        let days = trust.days_left.map(|days| format!(", {} left", count(days, "day")));
+        let days = days.unwrap_or_default();
+        info!("{}: the verdict is {}{days}", asked.target.text, trust.verdict.as_str());
+    }
+}
+
+/// A peer has not answered the hello, and another connection is made beside this one.
+pub(super) fn silent(asked: &Asked) {
+    info!("{}: no answer yet: the connection stays open beside the next", asked.target.text);
+}
+
+/// There is a pause before another try.
+pub(super) fn pausing(asked: &Asked, pause: Duration) {
+    info!("{}: tries again in {}", asked.target.text, ms(pause));
+}
+
+/// The connections of `--enumerate` and its like begin.
+pub(super) fn following(asked: &Asked) {
+    info!("{}: makes the connections for what else is asked of it", asked.target.text);
+}
+
+/// The line is no target, or may not be dialled, or its name has no address.
+pub(super) fn not_dialled(text: &str, failure: &crate::failure::Failure) {
+    let result = format!("{}/{}", failure.stage.word(), failure.kind.word());
+    info!("{text}: {result}: {}", failure.detail);
+}
+
+fn hello(speech: &Speech) -> String {
+    match speech {
+        Speech::Handshake(hello) => {
+            let groups = match hello.groups {
+                Groups::All => "with everything that is offered",
+                Groups::Classical => "without post-quantum groups, for the full one had no answer",
+            };
+            let alpn = if hello.alpn.is_offered() { "" } else { ", without ALPN" };
+            format!("a hello {groups}{alpn}")
+        }
+        Speech::Plain(hello) => {
+            format!("a hello of {} that asks what the server speaks", hello.version)
+        }
+        Speech::Raw(_) => "a hello that is laid down byte by byte".to_owned(),
+        Speech::Quic(_) => "a question for the versions of QUIC".to_owned(),
+    }
+}
+
+fn chosen(agreed: &Agreed) -> String {
+    let version = agreed.version.map(|version| version.name());
+    let suite = agreed.cipher.map(|suite| suite.name());
+    let group = agreed.group.map(|group| group.name());
+    let alpn = agreed.alpn.as_ref().map(|name| String::from_utf8_lossy(name));
+    let all: Vec<_> = [version, suite, group, alpn].into_iter().flatten().collect();
+    all.join(", ")
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    format!("{}: {}", addresses_count(addresses), shown.join(", "))
+}
+
+fn addresses_count(addresses: &[IpAddr]) -> String {
+    match addresses.len() {
+        1 => "1 address".to_owned(),
+        many => format!("{many} addresses"),
+    }
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
