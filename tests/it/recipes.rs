@@ -196,12 +196,12 @@ fn the_mail_comes_when_what_is_wrong_has_changed() {
     };
     let closed = kitchen.refusing.target();
     let first = mail();
-    assert_eq!(first.lines().count(), 1, "{first}");
+    assert_eq!(first.lines().count(), 2, "two lines for a host: {first}");
     assert!(first.starts_with(&closed), "{first}");
     assert_eq!(mail(), "", "nothing has changed");
     kitchen.write("hosts.txt", format!("{closed}\nno target\n{}\n", kitchen.good.target()));
     let changed = mail();
-    assert_eq!(changed.lines().count(), 2, "{changed}");
+    assert_eq!(changed.lines().count(), 4, "{changed}");
     kitchen.write("hosts.txt", kitchen.good.target());
     assert_eq!(mail(), "", "nothing is wrong");
     let left: Vec<_> = fs::read_dir(kitchen.path("state")).unwrap().collect();
