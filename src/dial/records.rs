@@ -38,6 +38,11 @@ impl RecordEnds {
         }
         of_header + of_body
     }
+
+    /// Whether a record has ended and the next one has not begun.
+    pub(super) fn is_between(&self) -> bool {
+        self.filled == 0
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +67,7 @@ mod tests {
                     let taken = records.take_record(bytes);
                     assert!(taken > 0);
                     (at, bytes) = (at + taken, &bytes[taken..]);
-                    if records.filled == 0 {
+                    if records.is_between() {
                         found.push(at);
                     }
                 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -33,6 +34,9 @@ pub struct Tap {
     records: Option<RecordEnds>,
     /// What was received behind the record that the last read returned.
     behind: VecDeque<u8>,
+    /// Whether the next read is put off, so that the reader looks at the record that has just ended.
+    is_pause_due: bool,
+    is_handshake_over: bool,
     /// Written bytes that the socket has not taken yet. They are sent before the next read.
     unsent: Vec<u8>,
     gathers: bool,
@@ -60,6 +64,8 @@ impl Tap {
             limit: u64::MAX,
             records: None,
             behind: VecDeque::new(),
+            is_pause_due: false,
+            is_handshake_over: false,
             unsent: Vec::new(),
             gathers: false,
             unsendable: None,
@@ -113,12 +119,18 @@ impl Tap {
     /// From now on, each read returns one TLS record at most, or a part of one. What a reader makes of a
     /// record then does not depend on what else came in the same segment: rustls fails as a whole when one
     /// of the records that it is given together is bad.
+    ///
+    /// Until the handshake is over, the read behind each record is put off once. tokio-rustls reads for as
+    /// long as it can before it asks whether the handshake is complete, and would take what stands behind
+    /// Finished for part of the handshake.
     pub fn read_by_record(&mut self) {
         self.records = Some(RecordEnds::default());
     }
 
-    /// The handshake is over. From now on nothing is packed.
+    /// The handshake is over. From now on nothing is packed, and no read is put off.
     pub fn end_handshake(&mut self) {
+        self.is_handshake_over = true;
+        self.is_pause_due = false;
         if let Some(framing) = &mut self.framing {
             framing.end_handshake();
         }
@@ -216,6 +228,7 @@ impl Tap {
             return bytes.len();
         };
         let length = records.take_record(bytes);
+        self.is_pause_due = !self.is_handshake_over && records.is_between();
         self.behind.extend(bytes.get(length..).unwrap_or_default());
         length
     }
@@ -224,7 +237,11 @@ impl Tap {
     fn read_behind(&mut self, buf: &mut ReadBuf<'_>) {
         let (kept, _) = self.behind.as_slices();
         let kept = kept.get(..buf.remaining()).unwrap_or(kept);
-        let length = self.records.as_mut().map_or(kept.len(), |records| records.take_record(kept));
+        let mut length = kept.len();
+        if let Some(records) = &mut self.records {
+            length = records.take_record(kept);
+            self.is_pause_due = !self.is_handshake_over && records.is_between();
+        }
         buf.put_slice(kept.get(..length).unwrap_or(kept));
         self.behind.drain(..length);
         if self.behind.is_empty() {
@@ -269,6 +286,10 @@ impl AsyncRead for Tap {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_send(cx))?;
+        if mem::take(&mut this.is_pause_due) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if !this.behind.is_empty() {
             this.read_behind(buf);
             return Poll::Ready(Ok(()));
