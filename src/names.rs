@@ -33,6 +33,11 @@ fn is_signal(suite: u16) -> bool {
     [0x0000, 0x00ff, 0x5600].contains(&suite)
 }
 
+/// Every application protocol of the ALPN extension that IANA names and that is text.
+pub fn application_protocols() -> impl Iterator<Item = &'static str> {
+    include_str!("names/alpn.txt").lines().filter(|line| !line.starts_with('#'))
+}
+
 fn named(table: &[(u16, &'static str)], number: u16) -> Option<&'static str> {
     let row = table.binary_search_by_key(&number, |(number, _)| *number);
     row.ok().and_then(|row| table.get(row)).map(|(_, name)| *name)

@@ -25,7 +25,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
-pub use follow::{Facts, Found, Quic, Shown, is_wanted as has_follow_ups};
+pub use follow::{
+    Facts, Found, Protocols, Quic, Resumption, Shown, SignatureSchemes, Signing,
+    is_wanted as has_follow_ups,
+};
 pub use plan::{Attempts, Costs};
 
 use crate::cert::{Judge, Roots};

@@ -13,7 +13,7 @@ use crate::names::content_type::ALERT;
 use crate::quic::VersionProbe;
 use crate::tls::drain::ReadEnd;
 use crate::tls::enumerate::UNRELATED_ALERTS;
-use crate::tls::handshake::{Agreed, Hello};
+use crate::tls::handshake::{Agreed, Hello, Tailored};
 use crate::tls::hello::Answer;
 use crate::tls::legacy::ClientHello;
 use crate::tls::recorder::Seen;
@@ -27,6 +27,8 @@ const WORDLESS_ALERTS: [AlertDescription; 2] =
 pub enum Speech {
     /// A handshake by rustls, then the goodbye and whatever the peer still sends.
     Handshake(Hello),
+    /// The same with a hello that was made for this one connection.
+    Tailored(Box<Tailored>),
     /// A hello of our own. The answer to it is read in plain text and never completed.
     Plain(Box<ClientHello>),
     /// Bytes as they are, such as a hello that has to be what somebody else defined. Of the answer,
@@ -171,7 +173,7 @@ impl Attempt {
     pub fn hello(&self) -> Option<Hello> {
         match self.speech {
             Speech::Handshake(hello) => Some(hello),
-            Speech::Plain(_) | Speech::Raw(_) | Speech::Quic(_) => None,
+            Speech::Tailored(_) | Speech::Plain(_) | Speech::Raw(_) | Speech::Quic(_) => None,
         }
     }
 
@@ -209,10 +211,12 @@ impl Attempt {
     /// Whether the peer ended the connection without a word on what the hello offers. An alert such as
     /// internal_error is no such word.
     pub fn is_dropped(&self) -> bool {
-        let is_cut = match self.speech {
+        let is_cut = match &self.speech {
             // Some servers look for a certificate only after their ServerHello.
             Speech::Handshake(_) => self.has_chain,
-            _ => self.has_chosen(),
+            // A ticket is offered once, so nothing could be shown by asking again.
+            Speech::Tailored(tailored) => self.has_chain || tailored.sessions.is_some(),
+            Speech::Plain(_) | Speech::Raw(_) | Speech::Quic(_) => self.has_chosen(),
         };
         let is_closed = self.failed(Stage::Handshake, &[Kind::Eof, Kind::Reset]);
         !is_cut && (is_closed || self.alert().is_some_and(|alert| WORDLESS_ALERTS.contains(&alert)))
@@ -231,7 +235,7 @@ impl Attempt {
     }
 
     /// The alert that came instead of an answer.
-    fn alert(&self) -> Option<AlertDescription> {
+    pub fn alert(&self) -> Option<AlertDescription> {
         match (&self.answer, self.first_read.as_slice(), &self.result) {
             (Some(answer), ..) => answer.alert.map(|alert| alert.description),
             (None, [ALERT, _, _, 0, 2, _, alert], _) => Some(AlertDescription(*alert)),

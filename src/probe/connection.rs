@@ -7,6 +7,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
 
 use super::Prober;
 use super::attempt::{Attempt, Dial, Dialogue, Patience, Speech};
@@ -21,7 +22,7 @@ use crate::limits::FIRST_READ_LIMIT;
 use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
-use crate::tls::handshake::{Agreed, Hello, Silence};
+use crate::tls::handshake::{Agreed, Client, Hello, Silence};
 use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
 use crate::tls::plaintext::ask;
@@ -99,7 +100,17 @@ impl Prober {
         }
         let end = handshake_end.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
         let mut attempt = match &dial.speech {
-            Speech::Handshake(hello) => self.handshake(*hello, context, dial, end, &mut tap).await,
+            Speech::Handshake(hello) => {
+                let connector = self.client.connector(*hello);
+                let made = (&connector, Some(*hello));
+                self.handshake(made, context, dial, end, &mut tap).await
+            }
+            Speech::Tailored(tailored) => match self.client.tailored(tailored) {
+                Ok(connector) => {
+                    self.handshake((&connector, None), context, dial, end, &mut tap).await
+                }
+                Err(error) => Attempt::new(dial, Err(unmade(&error))),
+            },
             Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, &mut tap).await,
             // It has no connection; `datagram` asks it.
             Speech::Quic(_) => Attempt::new(dial, Ok(())),
@@ -112,10 +123,11 @@ impl Prober {
         attempt
     }
 
-    /// A handshake by rustls until `end`, then the goodbye and whatever the peer still sends.
+    /// A handshake by rustls until `end`, then the goodbye and whatever the peer still sends. Without
+    /// the hello, nothing is believed of a choice in a handshake that fails.
     async fn handshake(
         &self,
-        hello: Hello,
+        (connector, hello): (&TlsConnector, Option<Hello>),
         context: &Context<'_>,
         dial: &Dial,
         end: Instant,
@@ -129,7 +141,7 @@ impl Prober {
             (Patience::Half | Patience::Standby, _) => Silence::Ends(half),
         };
         let Context { identity, deadline, .. } = context;
-        let handshake = self.client.handshake(hello, identity, tap, deadline, (silence, end));
+        let handshake = Client::handshake(connector, identity, tap, deadline, (silence, end));
         let handshake = handshake.await.map(Box::new);
         let took = start.elapsed();
         let mut attempt = match handshake {
@@ -148,7 +160,9 @@ impl Prober {
                 let mut attempt = Attempt::new(dial, Err(unfinished.failure));
                 let agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
                 // A choice of something else is refused by rustls, and not believed.
-                attempt.agreed = agreed.filter(|agreed| self.client.offers(hello, agreed));
+                attempt.agreed = agreed.filter(|agreed| {
+                    hello.is_some_and(|hello| self.client.offers(hello, agreed))
+                });
                 attempt.set_seen(unfinished.seen);
                 attempt
             }
@@ -269,6 +283,12 @@ fn close(mut tap: Tap, attempt: &mut Attempt) {
     if is_given_up {
         tap.abort();
     }
+}
+
+/// Why a hello cannot be made.
+fn unmade(error: &rustls::Error) -> Failure {
+    let detail = format!("no hello can be made for this question: {error}");
+    Failure::new(Stage::Local, Kind::Resource, detail)
 }
 
 /// The random bytes of a hello of our own.

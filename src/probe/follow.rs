@@ -4,14 +4,20 @@
 //! file runs all of them under `--per-host`, the rate and the target's deadline. It also finds out which
 //! closes are refusals: [`Attempt::is_refused`] is the only "no" that a provider may conclude from.
 
+mod alpn;
 mod certificates;
 mod closes;
 mod enumeration;
 mod jarm;
 mod quic;
+mod resumption;
+mod schemes;
 
+pub use alpn::Protocols;
 pub use certificates::{Found, Shown};
 pub use quic::Quic;
+pub use resumption::Resumption;
+pub use schemes::{SignatureSchemes, Signing};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -26,12 +32,21 @@ use super::{Attempt, Dial, Patience, Prober, Speech, Visit};
 use crate::config::Config;
 use crate::deadline::Limits;
 use crate::feed::target::ServerIdentity;
+use crate::names::Version;
 use crate::pace::limiter::HostSlot;
-use crate::tls::enumerate::Findings;
+use crate::tls::enumerate::{Findings, Support};
 use crate::tls::handshake::{Hello, Versions};
 
 /// Every provider, in the order in which they run.
-const ROWS: &[Row] = &[enumeration::ROW, certificates::ROW, jarm::ROW, quic::ROW];
+const ROWS: &[Row] = &[
+    enumeration::ROW,
+    certificates::ROW,
+    schemes::ROW,
+    alpn::ROW,
+    resumption::ROW,
+    jarm::ROW,
+    quic::ROW,
+];
 
 /// A provider of facts.
 struct Row {
@@ -84,10 +99,25 @@ pub struct Facts {
     pub enumeration: Option<Box<Findings>>,
     /// Every certificate that the server shows.
     pub certificates: Option<Box<Found>>,
+    /// Every signature scheme that the server uses.
+    pub signing: Option<Box<Signing>>,
+    /// Every application protocol that the server chooses.
+    pub alpn: Option<Box<Protocols>>,
+    /// What the server does with sessions that are offered again.
+    pub resumption: Option<Box<Resumption>>,
     /// The JARM fingerprint.
     pub jarm: Option<String>,
     /// What is shown of QUIC.
     pub quic: Option<Quic>,
+}
+
+impl Facts {
+    /// What the enumeration says of a version.
+    fn support_of(&self, version: Version) -> Support {
+        let versions = self.enumeration.iter().flat_map(|findings| &findings.versions);
+        let mut versions = versions.filter(|known| known.version == version);
+        versions.next().map_or(Support::Unknown, |known| known.support)
+    }
 }
 
 /// Whether any follow-up is wanted.

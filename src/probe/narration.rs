@@ -103,6 +103,7 @@ fn hello(speech: &Speech) -> String {
             let alpn = if hello.alpn.is_offered() { "" } else { ", without ALPN" };
             format!("a hello {groups}{alpn}")
         }
+        Speech::Tailored(_) => "a hello that was made for one question".to_owned(),
         Speech::Plain(hello) => {
             format!("a hello of {} that asks what the server speaks", hello.version)
         }

@@ -7,6 +7,7 @@ use crate::cert::{Certificate, Examined, Trust};
 use crate::names::{self, Group};
 use crate::plural::count;
 use crate::probe::{self, Found};
+use crate::report::depth::{Protocols, Resumption, SignatureSchemes};
 use crate::tls::enumerate::{Findings, Support, Version};
 
 /// Everything that a server speaks.
@@ -38,6 +39,15 @@ pub struct Report {
     /// Whether that list is whole; else the peer fell silent, or speaks only what rustls cannot.
     #[serde(default)]
     pub certificates_complete: bool,
+    /// The signature schemes that the server signs handshakes with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_schemes: Option<SignatureSchemes>,
+    /// The application protocols that the server chooses in the ALPN extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpn: Option<Protocols>,
+    /// What the server does with sessions that are offered again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumption: Option<Resumption>,
 }
 
 /// A certificate of a server, and the handshake in which it was shown.
@@ -99,6 +109,9 @@ impl Report {
             extended_master_secret: findings.extended_master_secret,
             certificates: found.certificates.into_iter().map(Shown::from).collect(),
             certificates_complete: found.is_complete,
+            signature_schemes: None,
+            alpn: None,
+            resumption: None,
         }
     }
 }

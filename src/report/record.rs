@@ -17,6 +17,7 @@ use crate::feed::target::Target;
 use crate::names;
 use crate::probe::{Attempt, Attempts, Costs, Dialogue, Facts, Probed};
 use crate::report::changed::Changed;
+use crate::report::depth::SignatureSchemes;
 use crate::report::enumeration::Report;
 use crate::report::quic::Quic;
 use crate::report::timestamp::Timestamp;
@@ -281,9 +282,15 @@ impl Record {
         (record.attempts, record.sent, record.received) = (Some(dials), sent, received);
         record.ms.resolve = probed.resolve.map(milliseconds);
         record.ms.total = milliseconds(probed.total);
-        let Facts { enumeration, certificates, jarm, quic } = probed.facts;
+        let Facts { enumeration, certificates, signing, alpn, resumption, jarm, quic } =
+            probed.facts;
         record.enumeration = enumeration.map(|findings| {
-            Box::new(Report::new(*findings, certificates.map(|found| *found).unwrap_or_default()))
+            let certificates = certificates.map(|found| *found).unwrap_or_default();
+            let mut report = Report::new(*findings, certificates);
+            report.signature_schemes = signing.map(|signing| SignatureSchemes::of(*signing));
+            report.alpn = alpn.map(|protocols| (*protocols).into());
+            report.resumption = resumption.map(|resumption| (*resumption).into());
+            Box::new(report)
         });
         record.jarm = jarm;
         record.quic = quic.map(Quic::from);

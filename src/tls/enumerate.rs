@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hello::Answer;
-use super::legacy::{ClientHello, DEFLATE, MOST_SUITES};
+use super::legacy::{ClientHello, DEFLATE, MOST_SUITES, SIGNATURE_SCHEMES};
 use crate::names::{self, AlertDescription, Group, Suite};
 use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
 
@@ -62,7 +62,13 @@ impl Probe {
     /// The hello to send.
     pub fn hello(&self) -> ClientHello {
         let Offer { version, suites, groups, compressions } = self.offer.clone();
-        ClientHello { version, suites: suites.into(), groups: groups.into(), compressions }
+        ClientHello {
+            version,
+            suites: suites.into(),
+            groups: groups.into(),
+            compressions,
+            schemes: SIGNATURE_SCHEMES.into(),
+        }
     }
 }
 

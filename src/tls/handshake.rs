@@ -4,21 +4,21 @@ mod offered;
 mod silence;
 
 use std::io;
-use std::ptr;
 use std::sync::{Arc, LazyLock};
 
+use rustls::client::{Resumption, Tls12Resumption};
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, SignatureScheme, SupportedCipherSuite,
+    ClientConfig, ClientConnection, SignatureScheme, SupportedCipherSuite,
 };
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+pub use crate::tls::agreed::Agreed;
 pub use crate::tls::schemes::Versions;
-use offered::number_of;
 pub use silence::Silence;
 
 use crate::deadline::{Deadline, Expired, Wait};
@@ -27,13 +27,13 @@ use crate::dial::tap::Tap;
 use crate::failure::{Failure, Stage};
 use crate::feed::target::{ServerIdentity, scheme_alpns};
 use crate::names::{Group, Suite, Version};
+use crate::tls::agreed::number_of;
 use crate::tls::counted::counted;
-use crate::tls::hello::{Answer, Parameters};
-use crate::tls::ja3s;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
 use crate::tls::recorder::{NoClock, Recorded, Recorder, Seen, is_offered_scheme};
 use crate::tls::schemes::{SchemeSet, can_sign_for, known_schemes};
+use crate::tls::sessions::Sessions;
 
 /// The cipher suites that are offered, in the order that browsers use.
 static SUITES: LazyLock<[SupportedCipherSuite; 9]> = LazyLock::new(|| OFFERED.map(counted));
@@ -94,6 +94,9 @@ pub struct Client {
     is_same_for_all: bool,
     versions: Versions,
     kx_groups: KxGroups,
+    /// That of the hellos that follow-ups make. rustls resumes a session only with the verifier of
+    /// the handshake that brought it.
+    recorder: Arc<Recorder>,
 }
 
 /// The key-exchange groups that can be offered.
@@ -120,6 +123,19 @@ pub struct Hello {
     pub alpn: AlpnOffer,
     /// The signature schemes.
     pub schemes: Schemes,
+}
+
+/// A hello that a follow-up makes for itself.
+#[derive(Clone, Debug)]
+pub struct Tailored {
+    /// The hello from which the rest differs.
+    pub hello: Hello,
+    /// The versions.
+    pub versions: Versions,
+    /// The protocols of the ALPN extension, when they are not those of the hello.
+    pub alpn: Option<Vec<Vec<u8>>>,
+    /// The sessions that may be resumed, and by what means in TLS 1.2.
+    pub sessions: Option<(Arc<Sessions>, Tls12Resumption)>,
 }
 
 /// The key-exchange groups of a [`Hello`].
@@ -169,25 +185,6 @@ pub struct Session<'a> {
     pub agreed: Agreed,
 }
 
-/// What both sides agreed on.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Agreed {
-    /// The protocol version.
-    pub version: Option<Version>,
-    /// The suite.
-    pub cipher: Option<Suite>,
-    /// The group.
-    pub group: Option<Group>,
-    /// The application protocol; none when the peer chose none.
-    pub alpn: Option<Vec<u8>>,
-    /// Whether the peer asked for another key share first.
-    pub hello_retry: bool,
-    /// Whether other connections may have had the same key share of ours.
-    pub key_share_reused: bool,
-    /// The fingerprint of the ServerHello with which the server answered rustls.
-    pub ja3s: Option<[u8; 16]>,
-}
-
 /// A handshake that was not finished.
 #[derive(Debug)]
 pub struct Unfinished {
@@ -215,7 +212,8 @@ impl Client {
             [] => known_schemes().collect(),
             schemes => schemes.to_vec(),
         };
-        let config = |groups: &[_]| client_config(offer.versions, groups, schemes.clone());
+        let config =
+            |groups: &[_]| client_config(offer.versions, groups, Recorder::new(schemes.clone()));
         let all_groups = config(&kx_groups.all)?;
         let classical = kx_groups.classical.as_deref().map(config).transpose()?;
         let connectors = |alpn: Vec<Vec<u8>>| {
@@ -236,6 +234,7 @@ impl Client {
             is_same_for_all: matches!(offer.alpn, Alpn::Only(_)),
             versions: offer.versions,
             kx_groups,
+            recorder: Recorder::new(known_schemes().collect()),
         })
     }
 
@@ -259,14 +258,18 @@ impl Client {
         offered.unwrap_or(&self.without_alpn)
     }
 
-    fn connector(&self, hello: Hello) -> TlsConnector {
+    /// What makes handshakes with this hello.
+    pub fn connector(&self, hello: Hello) -> TlsConnector {
         let connectors = self.connectors(hello.alpn);
         // Few hellos have schemes of their own, so their configurations are made one by one. When
         // no suite goes with the schemes, there is no such hello, and the configured one is sent.
         if let Schemes::Only(schemes) = hello.schemes
             && let schemes = schemes.iter().collect()
-            && let Ok(mut config) =
-                client_config(self.versions, self.kx_groups.of(hello.groups), schemes)
+            && let Ok(mut config) = client_config(
+                self.versions,
+                self.kx_groups.of(hello.groups),
+                Recorder::new(schemes),
+            )
         {
             config.alpn_protocols.clone_from(&connectors.alpn);
             return TlsConnector::from(Arc::new(config));
@@ -276,6 +279,28 @@ impl Client {
             Groups::All => all_groups.clone(),
             Groups::Classical => classical.as_ref().unwrap_or(all_groups).clone(),
         }
+    }
+
+    /// What makes handshakes as a follow-up wants them.
+    ///
+    /// # Errors
+    /// There is no such hello.
+    pub fn tailored(&self, tailored: &Tailored) -> Result<TlsConnector, rustls::Error> {
+        let Hello { groups, alpn, schemes } = tailored.hello;
+        let recorder = match schemes {
+            Schemes::Configured => Arc::clone(&self.recorder),
+            Schemes::Only(schemes) => Recorder::new(schemes.iter().collect()),
+        };
+        let mut config = client_config(tailored.versions, self.kx_groups.of(groups), recorder)?;
+        config.alpn_protocols = match &tailored.alpn {
+            Some(alpn) => alpn.clone(),
+            None => self.connectors(alpn).alpn.clone(),
+        };
+        if let Some((sessions, kind)) = &tailored.sessions {
+            config.resumption = Resumption::store(Arc::clone(sessions) as _);
+            config.resumption = config.resumption.tls12_resumption(*kind);
+        }
+        Ok(TlsConnector::from(Arc::new(config)))
     }
 
     /// The versions that are offered.
@@ -288,14 +313,12 @@ impl Client {
     /// # Errors
     /// Whatever ended the handshake, and what had been seen by then.
     pub fn handshake<'a>(
-        &self,
-        hello: Hello,
+        connector: &TlsConnector,
         identity: &ServerIdentity,
         tap: &'a mut Tap,
         deadline: &Deadline<'_>,
         (silence, until): (Silence<'_>, Instant),
     ) -> impl Future<Output = Result<Session<'a>, Unfinished>> {
-        let connector = self.connector(hello);
         let mut hello = Vec::new();
         let take_hello = |connection: &mut ClientConnection| {
             // This writes to memory, so it does not fail.
@@ -335,10 +358,8 @@ impl Client {
                 Ok(mut stream) => {
                     let (tap, connection) = stream.get_mut();
                     tap.end_handshake();
-                    let ja3s = ja3s::of_beginning(tap.beginning());
-                    // The session has the other facts.
+                    let agreed = Agreed::of(connection, tap.beginning());
                     tap.forget_beginning();
-                    let agreed = Agreed { ja3s, ..Agreed::of(connection) };
                     Ok(Session { agreed, stream, seen })
                 }
                 Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
@@ -378,50 +399,6 @@ impl From<io::Error> for Interruption {
 impl From<Expired> for Interruption {
     fn from(expired: Expired) -> Self {
         Self(expired.into())
-    }
-}
-
-impl Agreed {
-    /// What a server chose in a flight in plain text; nothing when it chose nothing.
-    pub fn in_plain_text(answer: &Answer) -> Option<Self> {
-        let hello = answer.server_hello()?;
-        let parameters = answer.key_exchange.as_ref().map(|exchange| &exchange.parameters);
-        Some(Self {
-            version: Some(hello.version()),
-            cipher: Some(hello.suite),
-            group: match parameters {
-                Some(Parameters::Ecdh { group }) => Some(*group),
-                _ => hello.key_share_group,
-            },
-            alpn: hello.alpn.clone(),
-            hello_retry: answer.retry.is_some(),
-            key_share_reused: false,
-            ja3s: None,
-        })
-    }
-
-    /// What a server had chosen before the handshake failed: its first bytes tell, and what `seen`
-    /// tells of the key exchange.
-    pub fn before_failure(beginning: &[u8], seen: &Seen) -> Option<Self> {
-        let answer = Answer::of_beginning(beginning);
-        let agreed = Self::in_plain_text(&answer)?;
-        let ja3s = answer.hello.as_ref().map(ja3s::of_hello);
-        Some(Self { group: agreed.group.or(seen.group), ja3s, ..agreed })
-    }
-
-    fn of(connection: &ClientConnection) -> Self {
-        let group = connection.negotiated_key_exchange_group();
-        let is = |reused: &&_| group.is_some_and(|group| ptr::addr_eq(*reused, group));
-        Self {
-            version: connection.protocol_version().map(|version| Version(version.into())),
-            cipher: connection.negotiated_cipher_suite().map(|suite| Suite(suite.suite().into())),
-            group: group.map(number_of),
-            alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
-            hello_retry: connection.handshake_kind()
-                == Some(HandshakeKind::FullWithHelloRetryRequest),
-            key_share_reused: REUSED.iter().any(is),
-            ja3s: None,
-        }
     }
 }
 
@@ -468,15 +445,14 @@ impl KxGroups {
 fn client_config(
     versions: Versions,
     kx_groups: &[&'static dyn SupportedKxGroup],
-    schemes: Vec<SignatureScheme>,
+    recorder: Arc<Recorder>,
 ) -> Result<ClientConfig, rustls::Error> {
-    let suites = SUITES.iter().filter(|suite| can_sign_for(suite, &schemes));
+    let suites = SUITES.iter().filter(|suite| can_sign_for(suite, recorder.schemes()));
     let provider = Arc::new(CryptoProvider {
         cipher_suites: suites.copied().collect(),
         kx_groups: kx_groups.to_vec(),
         ..aws_lc_rs::default_provider()
     });
-    let recorder = Recorder::new(schemes);
     let versions: &[_] = match versions {
         Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
         Versions::Tls12 => &[&rustls::version::TLS12],
@@ -487,7 +463,7 @@ fn client_config(
         .dangerous()
         .with_custom_certificate_verifier(recorder.clone())
         .with_client_cert_resolver(recorder);
-    config.resumption = rustls::client::Resumption::disabled();
+    config.resumption = Resumption::disabled();
     Ok(config)
 }
 

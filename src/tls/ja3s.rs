@@ -9,12 +9,7 @@ use std::fmt::Write as _;
 
 use md5::{Digest as _, Md5};
 
-use crate::tls::hello::{Answer, ServerHello};
-
-/// The JA3S of the ServerHello in the first bytes of a server; of a HelloRetryRequest there is none.
-pub fn of_beginning(bytes: &[u8]) -> Option<[u8; 16]> {
-    Answer::of_beginning(bytes).hello.as_ref().map(of_hello)
-}
+use crate::tls::hello::ServerHello;
 
 /// The JA3S of a ServerHello.
 pub fn of_hello(hello: &ServerHello) -> [u8; 16] {

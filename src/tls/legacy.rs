@@ -19,6 +19,8 @@ pub struct ClientHello {
     pub groups: Cow<'static, [Group]>,
     /// The compression methods, best first.
     pub compressions: &'static [u8],
+    /// The signature schemes, best first.
+    pub schemes: Cow<'static, [u16]>,
 }
 
 /// No compression.
@@ -41,12 +43,20 @@ impl ClientHello {
         Self::up_to_tls12(rare_suites())
     }
 
+    /// The suites of TLS 1.2 whose key exchange is signed, with these signature schemes.
+    pub fn signed_with(schemes: Vec<u16>) -> Self {
+        let suites: Vec<_> =
+            SUITES.iter().copied().filter(|suite| suite.signs_exchange()).collect();
+        Self { schemes: schemes.into(), ..Self::up_to_tls12(suites) }
+    }
+
     fn up_to_tls12(suites: impl Into<Cow<'static, [Suite]>>) -> Self {
         Self {
             version: Version::TLS_1_2,
             suites: suites.into(),
             groups: GROUPS.into(),
             compressions: &[NULL_COMPRESSION],
+            schemes: SIGNATURE_SCHEMES.into(),
         }
     }
 
@@ -57,6 +67,7 @@ impl ClientHello {
             suites: SSL3_SUITES.into(),
             groups: Cow::default(),
             compressions: &[NULL_COMPRESSION],
+            schemes: SIGNATURE_SCHEMES.into(),
         }
     }
 
@@ -67,6 +78,7 @@ impl ClientHello {
             suites: TLS13_SUITES.into(),
             groups: TLS13_GROUPS.into(),
             compressions: &[NULL_COMPRESSION],
+            schemes: SIGNATURE_SCHEMES.into(),
         }
     }
 
@@ -139,8 +151,8 @@ impl ClientHello {
 
 impl ClientHello {
     /// The signature schemes that it offers.
-    pub(super) fn schemes(&self) -> &'static [u16] {
-        if self.version >= Version::TLS_1_2 { SIGNATURE_SCHEMES } else { &[] }
+    pub(super) fn schemes(&self) -> &[u16] {
+        if self.version >= Version::TLS_1_2 { &self.schemes } else { &[] }
     }
 }
 
@@ -289,7 +301,7 @@ pub const TLS13_GROUPS: &[Group] = numbered![Group:
 
 /// Every scheme that a certificate could need, best first.
 #[rustfmt::skip]
-const SIGNATURE_SCHEMES: &[u16] = &[
+pub const SIGNATURE_SCHEMES: &[u16] = &[
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b,
     0x0401, 0x0501, 0x0601, 0x0904, 0x0905, 0x0906, 0x081a, 0x081b, 0x081c, 0x0708,
     0x0709, 0x070a, 0x070b, 0x070c, 0x070d, 0x070e, 0x070f,

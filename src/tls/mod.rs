@@ -3,11 +3,13 @@
 mod counted;
 pub mod schemes;
 
+pub mod agreed;
 pub mod drain;
 pub mod handshake;
 pub mod ja3s;
 pub mod key_share;
 pub mod recorder;
+pub mod sessions;
 
 pub mod enumerate;
 pub mod hello;

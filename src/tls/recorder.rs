@@ -102,6 +102,11 @@ impl Recorder {
         Arc::new(Self { schemes })
     }
 
+    /// What its hellos offer.
+    pub fn schemes(&self) -> &[SignatureScheme] {
+        &self.schemes
+    }
+
     /// Checks a signature over the handshake and records what it proves.
     fn check_signature(
         &self,

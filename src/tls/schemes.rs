@@ -82,6 +82,14 @@ impl SchemeSet {
     }
 }
 
+impl FromIterator<SignatureScheme> for SchemeSet {
+    fn from_iter<T: IntoIterator<Item = SignatureScheme>>(schemes: T) -> Self {
+        let schemes: Vec<_> = schemes.into_iter().collect();
+        let wanted = bits().filter(|(_, scheme)| schemes.contains(scheme));
+        Self(wanted.fold(0, |set, (bit, _)| set | bit))
+    }
+}
+
 fn bits() -> impl Iterator<Item = (u32, SignatureScheme)> {
     known_schemes().enumerate().map(|(place, scheme)| (1 << place, scheme))
 }

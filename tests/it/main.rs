@@ -35,6 +35,7 @@ mod cert_unusual;
 mod certificates;
 mod checks;
 mod demo;
+mod depth;
 mod dials;
 mod dns;
 mod encodings;

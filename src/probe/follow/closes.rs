@@ -70,9 +70,14 @@ impl Closes {
     /// Takes the speech of an answered attempt as the control. One whose answer ends early is better than
     /// a whole handshake.
     pub(super) fn note(&mut self, attempt: &Attempt) {
-        let is_better = match &self.control {
-            None => true,
-            Some(control) => matches!(control, Speech::Handshake(_)) && attempt.hello().is_none(),
+        let is_better = match (&attempt.speech, &self.control) {
+            // It may offer a session, which the server takes once.
+            (Speech::Tailored(_) | Speech::Quic(_), _) => false,
+            (_, None) => true,
+            (Speech::Handshake(_), Some(_)) => false,
+            (Speech::Plain(_) | Speech::Raw(_), Some(control)) => {
+                matches!(control, Speech::Handshake(_))
+            }
         };
         if is_better && attempt.has_chosen() {
             self.control = Some(attempt.speech.clone());

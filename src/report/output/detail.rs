@@ -265,11 +265,8 @@ impl Block {
             ("groups", &report.groups, report.groups_complete),
             ("curves", &report.curves, report.curves_complete),
         ] {
-            if !list.is_empty() {
-                let names: Vec<_> = list.iter().map(|group| group.name()).collect();
-                let end = if is_whole { "" } else { " and perhaps more: it fell silent" };
-                self.row(label, &(names.join(", ") + end));
-            }
+            let names: Vec<_> = list.iter().map(|group| group.name().into_owned()).collect();
+            self.list(label, &names, is_whole);
         }
         for (place, shown) in report.certificates.iter().enumerate() {
             let verdict = shown.trust.as_ref().map(|trust| trust.verdict.as_str());
@@ -280,6 +277,27 @@ impl Block {
         if !report.certificates_complete {
             self.row("", "perhaps more certificates: it fell silent, or speaks none of our suites");
         }
+        if let Some(schemes) = &report.signature_schemes {
+            for (label, list, is_whole) in [
+                ("signs TLSv1.3", &schemes.tls13, schemes.tls13_complete),
+                ("signs TLSv1.2", &schemes.tls12, schemes.tls12_complete),
+            ] {
+                self.list(label, list, is_whole);
+            }
+        }
+        if let Some(alpn) = &report.alpn {
+            self.list("alpn", &alpn.protocols, alpn.complete);
+        }
+        if let Some(resumption) = &report.resumption {
+            for (label, support) in [
+                ("resumes by id", resumption.tls12_id),
+                ("by ticket", resumption.tls12_ticket),
+                ("by psk", resumption.tls13_psk),
+                ("early data", resumption.early_data),
+            ] {
+                self.row(label, answer(support));
+            }
+        }
         for (label, support) in [
             ("compression", report.compression),
             ("fallback SCSV", report.fallback_scsv),
@@ -287,6 +305,14 @@ impl Block {
             ("ext. master", report.extended_master_secret),
         ] {
             self.row(label, answer(support));
+        }
+    }
+
+    /// What was found by asking again and again; nothing when nothing was found.
+    fn list(&mut self, label: &str, list: &[String], is_whole: bool) {
+        if !list.is_empty() {
+            let end = if is_whole { "" } else { " and perhaps more: it fell silent" };
+            self.row(label, &(list.join(", ") + end));
         }
     }
 

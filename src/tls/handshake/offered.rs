@@ -1,14 +1,8 @@
 //! Whether a server chose from what rustls offered it.
 
-use rustls::crypto::SupportedKxGroup;
-
 use super::{Agreed, Client, Hello, SUITES, Versions};
-use crate::names::{Group, Suite, Version};
-
-/// A group of rustls by its number.
-pub(super) fn number_of(group: &dyn SupportedKxGroup) -> Group {
-    Group(group.name().into())
-}
+use crate::names::{Suite, Version};
+use crate::tls::agreed::number_of;
 
 impl Client {
     /// Whether `hello` offers what a server chose. Servers that do not know `supported_versions` may choose

@@ -35,6 +35,7 @@ pub struct ServerHello {
 const EXTENSION_ALPN: u16 = 16;
 const EXTENSION_SCT: u16 = 18;
 const EXTENSION_EXTENDED_MASTER_SECRET: u16 = 23;
+const EXTENSION_SESSION_TICKET: u16 = 35;
 const EXTENSION_SUPPORTED_VERSIONS: u16 = 43;
 const EXTENSION_KEY_SHARE: u16 = 51;
 const EXTENSION_RENEGOTIATION_INFO: u16 = 0xff01;
@@ -131,6 +132,11 @@ impl ServerHello {
     /// True when the extended master secret is in use (RFC 7627).
     pub fn extended_master_secret(&self) -> bool {
         self.extensions.contains(&EXTENSION_EXTENDED_MASTER_SECRET)
+    }
+
+    /// True when the server is going to send a session ticket (RFC 5077).
+    pub fn has_ticket(&self) -> bool {
+        self.extensions.contains(&EXTENSION_SESSION_TICKET)
     }
 
     /// True when renegotiation would be secure (RFC 5746).

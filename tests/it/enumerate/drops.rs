@@ -96,6 +96,20 @@ fn assert_true(record: &Value, honest: &Value, case: &str) {
             assert_eq!(count(found), count(honest_found), "{case}: {list} {record:#}");
         }
     }
+    for (list, names, complete) in [
+        ("signature_schemes", "tls12", "tls12_complete"),
+        ("signature_schemes", "tls13", "tls13_complete"),
+        ("alpn", "protocols", "complete"),
+    ] {
+        if found[list][complete] == true {
+            assert_eq!(found[list][names], honest_found[list][names], "{case}: {record:#}");
+        }
+    }
+    for (means, support) in found["resumption"].as_object().unwrap() {
+        if support != "unknown" {
+            assert_eq!(*support, honest_found["resumption"][means], "{case}: {means} {record:#}");
+        }
+    }
     if record.get("jarm").is_some() {
         assert_eq!(record["jarm"], honest["jarm"], "{case}: {record:#}");
     }
@@ -133,7 +147,10 @@ fn a_server_that_refuses_by_closing_is_known_as_well_as_one_that_says_so() {
         let honest = enumerate(&proxy(server.addr, |_| false, 0));
         let wordless = enumerate(&wordless(server.addr));
         let (found, honest_found) = (&wordless["enumeration"], &honest["enumeration"]);
-        for name in ["versions", "groups", "groups_complete", "curves", "curves_complete"] {
+        for name in ["versions", "groups", "groups_complete", "curves", "curves_complete"]
+            .into_iter()
+            .chain(["signature_schemes", "alpn", "resumption"])
+        {
             assert_eq!(found[name], honest_found[name], "{wordless:#}");
         }
         assert_eq!(found["certificates_complete"], true, "{wordless:#}");

@@ -1,0 +1,186 @@
+//! `--enumerate`: whether sessions can be resumed, and whether tickets allow early data.
+//!
+//! Each way is tried in pairs of handshakes: the first one gets a session, the second one offers it.
+
+use std::sync::Arc;
+
+use rustls::client::Tls12Resumption;
+
+use super::{Facts, Follow, Row};
+use crate::names::Version;
+use crate::probe::{Attempt, Speech};
+use crate::tls::drain::End;
+use crate::tls::enumerate::{PATIENCE, Support};
+use crate::tls::handshake::{Hello, Tailored, Versions};
+use crate::tls::sessions::Sessions;
+
+pub(super) const ROW: Row = Row {
+    is_wanted: |config| config.enumerate,
+    make: |start| {
+        let way = |means| Way {
+            means,
+            hello: start.hello,
+            sessions: None,
+            is_under_way: false,
+            refusals: 0,
+            silences: 0,
+            support: None,
+            early_data: None,
+        };
+        Box::new(Resuming {
+            ways: [way(Means::Id), way(Means::Ticket), way(Means::Psk)],
+            asked: Vec::new(),
+        })
+    },
+    without_tls: |_facts| {},
+};
+
+/// What a server does with sessions that are offered again.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Resumption {
+    /// TLS 1.2, by the id of the session.
+    pub tls12_id: Support,
+    /// TLS 1.2, by a session ticket (RFC 5077).
+    pub tls12_ticket: Support,
+    /// TLS 1.3, by a pre-shared key out of a ticket.
+    pub tls13_psk: Support,
+    /// Whether the tickets of TLS 1.3 allow early data (0-RTT).
+    pub early_data: Support,
+    /// How many bytes of it.
+    pub early_data_size: Option<u32>,
+}
+
+/// Pairs of handshakes without a resumption that make a no: of the machines behind one address, the
+/// second handshake may have met another.
+const REFUSALS: u8 = 2;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Means {
+    Id,
+    Ticket,
+    Psk,
+}
+
+/// One way to resume, and how the asking goes.
+struct Way {
+    means: Means,
+    hello: Hello,
+    /// What the first handshake of a pair brought, once it is over.
+    sessions: Option<Arc<Sessions>>,
+    is_under_way: bool,
+    refusals: u8,
+    /// Without an answer, one after the other.
+    silences: u8,
+    /// The answer, once there is one.
+    support: Option<Support>,
+    /// Bytes that the tickets allowed.
+    early_data: Option<u32>,
+}
+
+struct Resuming {
+    ways: [Way; 3],
+    /// The place of the way, and what was or would be resumed, by the number of the speech.
+    asked: Vec<(usize, Arc<Sessions>)>,
+}
+
+impl Follow for Resuming {
+    fn next(&mut self) -> Option<Speech> {
+        let open =
+            |way: &&mut Way| way.support.is_none() && !way.is_under_way && way.silences < PATIENCE;
+        let mut ways = self.ways.iter_mut().enumerate();
+        let (place, way) = ways.find(|(_, way)| open(way))?;
+        way.is_under_way = true;
+        let sessions = way.sessions.clone().unwrap_or_default();
+        self.asked.push((place, Arc::clone(&sessions)));
+        Some(Speech::Tailored(Box::new(way.ask(sessions))))
+    }
+
+    fn settle(&mut self, number: usize, attempt: &Attempt) {
+        let Some((place, sessions)) = self.asked.get(number).cloned() else {
+            return;
+        };
+        if let Some(way) = self.ways.get_mut(place) {
+            way.is_under_way = false;
+            way.settle(sessions, attempt);
+        }
+    }
+
+    fn doubt_closes(&mut self) {
+        // Every answer comes out of handshakes that were finished.
+    }
+
+    fn into_facts(mut self: Box<Self>, facts: &mut Facts) {
+        for way in &mut self.ways {
+            let version = match way.means {
+                Means::Psk => Version::TLS_1_3,
+                Means::Id | Means::Ticket => Version::TLS_1_2,
+            };
+            let support = facts.support_of(version);
+            // A version that the server does not speak resumes nothing.
+            if way.support.is_none() && support == Support::NotSupported {
+                way.support = Some(support);
+            }
+        }
+        let [id, ticket, psk] = &self.ways;
+        let early_data_size = psk.early_data.filter(|size| *size > 0);
+        facts.resumption = Some(Box::new(Resumption {
+            tls12_id: id.support.unwrap_or_default(),
+            tls12_ticket: ticket.support.unwrap_or_default(),
+            tls13_psk: psk.support.unwrap_or_default(),
+            early_data: match psk.early_data {
+                Some(0) => Support::NotSupported,
+                Some(_) => Support::Supported,
+                // Early data comes only with a session that is resumed.
+                None if psk.support == Some(Support::NotSupported) => Support::NotSupported,
+                None => Support::Unknown,
+            },
+            early_data_size,
+        }));
+    }
+}
+
+impl Way {
+    fn ask(&self, sessions: Arc<Sessions>) -> Tailored {
+        let (versions, kind) = match self.means {
+            Means::Id => (Versions::Tls12, Tls12Resumption::SessionIdOnly),
+            Means::Ticket => (Versions::Tls12, Tls12Resumption::SessionIdOrTickets),
+            Means::Psk => (Versions::Tls13, Tls12Resumption::Disabled),
+        };
+        Tailored { hello: self.hello, versions, alpn: None, sessions: Some((sessions, kind)) }
+    }
+
+    fn settle(&mut self, sessions: Arc<Sessions>, attempt: &Attempt) {
+        let is_second = self.sessions.take().is_some();
+        let Some(agreed) = attempt.agreed.as_ref().filter(|_| attempt.result.is_ok()) else {
+            self.silences += 1;
+            return;
+        };
+        self.silences = 0;
+        self.early_data = self.early_data.max(sessions.early_data());
+        if is_second {
+            match agreed.is_resumed {
+                true => self.support = Some(Support::Supported),
+                false => self.refuse(),
+            }
+            return;
+        }
+        let is_ended =
+            matches!(attempt.read.as_ref().map(|read| read.end), Some(End::CloseNotify | End::Eof));
+        match self.means {
+            Means::Id => self.sessions = Some(sessions),
+            Means::Ticket if agreed.has_ticket => self.sessions = Some(sessions),
+            Means::Ticket => self.refuse(),
+            Means::Psk if sessions.has_tls13_ticket() => self.sessions = Some(sessions),
+            Means::Psk if is_ended => self.refuse(),
+            // Its ticket may still have been on its way.
+            Means::Psk => self.silences += 1,
+        }
+    }
+
+    fn refuse(&mut self) {
+        self.refusals += 1;
+        if self.refusals == REFUSALS {
+            self.support = Some(Support::NotSupported);
+        }
+    }
+}

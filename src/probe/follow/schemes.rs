@@ -1,0 +1,151 @@
+//! `--enumerate`: every signature scheme that a server signs handshakes with.
+//!
+//! Up to TLS 1.2 the signature is in plain text, so every scheme that IANA names can be offered. In
+//! TLS 1.3 it is encrypted; there, only the schemes that rustls can take part in are offered.
+
+use super::{Facts, Follow, Row};
+use crate::names::Version;
+use crate::probe::{Attempt, Speech};
+use crate::tls::enumerate::{PATIENCE, Support};
+use crate::tls::handshake::{Hello, Schemes, Tailored, Versions};
+use crate::tls::legacy::{ClientHello, SIGNATURE_SCHEMES};
+use crate::tls::schemes::{SchemeSet, scheme_of_number};
+
+pub(super) const ROW: Row = Row {
+    is_wanted: |config| config.enumerate,
+    make: |start| {
+        let tls13 = SchemeSet::usable(Versions::Tls13).iter().map(u16::from).collect();
+        Box::new(Asking {
+            hello: start.hello,
+            lists: [List::new(SIGNATURE_SCHEMES.to_vec()), List::new(tls13)],
+            asked: Vec::new(),
+        })
+    },
+    without_tls: |_facts| {},
+};
+
+/// The signature schemes that a server uses.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Signing {
+    /// In TLS 1.2.
+    pub tls12: SignatureSchemes,
+    /// In TLS 1.3.
+    pub tls13: SignatureSchemes,
+}
+
+/// The signature schemes of one version.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SignatureSchemes {
+    /// By number, in the order in which they were chosen.
+    pub numbers: Vec<u16>,
+    /// Whether the server refused all the others. Otherwise the asking broke off.
+    pub is_complete: bool,
+}
+
+/// The place of TLS 1.2 among the lists.
+const TLS12: usize = 0;
+
+struct List {
+    /// What is still to be offered.
+    open: Vec<u16>,
+    is_under_way: bool,
+    /// Without an answer, one after the other.
+    silences: u8,
+    /// Whether the refusal that ended the asking was a close.
+    by_close: bool,
+    found: SignatureSchemes,
+}
+
+struct Asking {
+    hello: Hello,
+    /// Of TLS 1.2 and 1.3.
+    lists: [List; 2],
+    /// The place of the list, by the number of the speech.
+    asked: Vec<usize>,
+}
+
+impl Follow for Asking {
+    fn next(&mut self) -> Option<Speech> {
+        let mut lists = self.lists.iter_mut().enumerate();
+        let (place, list) = lists.find(|(_, list)| list.may_be_asked())?;
+        list.is_under_way = true;
+        self.asked.push(place);
+        Some(match place {
+            TLS12 => Speech::Plain(Box::new(ClientHello::signed_with(list.open.clone()))),
+            _ => {
+                let schemes = list.open.iter().filter_map(|number| scheme_of_number(*number));
+                let schemes = Schemes::Only(schemes.collect());
+                Speech::Tailored(Box::new(Tailored {
+                    hello: Hello { schemes, ..self.hello },
+                    versions: Versions::Tls13,
+                    alpn: None,
+                    sessions: None,
+                }))
+            }
+        })
+    }
+
+    fn settle(&mut self, number: usize, attempt: &Attempt) {
+        let list = self.asked.get(number).and_then(|place| self.lists.get_mut(*place));
+        if let Some(list) = list {
+            list.is_under_way = false;
+            list.settle(attempt);
+        }
+    }
+
+    fn doubt_closes(&mut self) {
+        for list in &mut self.lists {
+            list.found.is_complete &= !list.by_close;
+        }
+    }
+
+    fn into_facts(self: Box<Self>, facts: &mut Facts) {
+        let [mut tls12, mut tls13] = self.lists.map(|list| list.found);
+        for (found, version) in [(&mut tls12, Version::TLS_1_2), (&mut tls13, Version::TLS_1_3)] {
+            // A version that the server does not speak has no signatures.
+            found.is_complete |= facts.support_of(version) == Support::NotSupported;
+        }
+        facts.signing = Some(Box::new(Signing { tls12, tls13 }));
+    }
+}
+
+impl List {
+    fn new(open: Vec<u16>) -> Self {
+        Self {
+            open,
+            is_under_way: false,
+            silences: 0,
+            by_close: false,
+            found: SignatureSchemes::default(),
+        }
+    }
+
+    fn may_be_asked(&self) -> bool {
+        !self.is_under_way && !self.found.is_complete && self.silences < PATIENCE
+    }
+
+    fn settle(&mut self, attempt: &Attempt) {
+        if let Some(scheme) = attempt.seen.signature_scheme {
+            self.silences = 0;
+            if self.open.contains(&scheme) {
+                self.open.retain(|open| *open != scheme);
+                self.found.numbers.push(scheme);
+                self.found.is_complete = self.open.is_empty();
+            } else {
+                // It signs with the same scheme whatever it is offered.
+                self.found.is_complete = true;
+                if !self.found.numbers.contains(&scheme) {
+                    self.found.numbers.push(scheme);
+                }
+            }
+            return;
+        }
+        // A server that has signed nothing yet may refuse something else, such as every suite.
+        if attempt.is_refused() && !self.found.numbers.is_empty() {
+            self.found.is_complete = true;
+            self.by_close = attempt.is_refusal;
+        } else {
+            self.silences += 1;
+        }
+    }
+}
