@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
 pub use follow::{
-    Facts, Found, Protocols, Quic, Resumption, Shown, SignatureSchemes, Signing,
+    Facts, Found, Protocols, Quic, Resumption, Shown, SignatureSchemes, Signing, Ssl2,
     is_wanted as has_follow_ups,
 };
 pub use plan::{Attempts, Costs};

@@ -9,7 +9,7 @@ use crate::cert::Examined;
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
 use crate::names::AlertDescription;
-use crate::names::content_type::ALERT;
+use crate::names::content_type::{ALERT, HANDSHAKE};
 use crate::quic::VersionProbe;
 use crate::tls::drain::ReadEnd;
 use crate::tls::enumerate::UNRELATED_ALERTS;
@@ -17,6 +17,7 @@ use crate::tls::handshake::{Agreed, Hello, Tailored};
 use crate::tls::hello::Answer;
 use crate::tls::legacy::ClientHello;
 use crate::tls::recorder::Seen;
+use crate::tls::ssl2;
 
 /// Alerts that may be a refusal, or a sign that the server is overloaded.
 const WORDLESS_ALERTS: [AlertDescription; 2] =
@@ -29,11 +30,16 @@ pub enum Speech {
     Handshake(Hello),
     /// The same with a hello that was made for this one connection.
     Tailored(Box<Tailored>),
+    /// A handshake of TLS 1.2 by rustls, then a second ClientHello inside it. Of the answer, the first
+    /// message is kept.
+    Renegotiation(Hello),
     /// A hello of our own. The answer to it is read in plain text and never completed.
     Plain(Box<ClientHello>),
     /// Bytes as they are, such as a hello that has to be what somebody else defined. Of the answer,
     /// the first read is kept.
     Raw(Box<[u8]>),
+    /// A hello of SSL 2.0. Of the answer, the first record is kept.
+    Ssl2,
     /// A question over UDP for the versions of QUIC.
     Quic(VersionProbe),
 }
@@ -91,7 +97,8 @@ pub struct Attempt {
     /// The answer to a hello of our own, but for its chain and staple, which are in `seen`.
     pub answer: Option<Box<Answer>>,
     /// What the first read of the answer to raw bytes brought, at most
-    /// [`FIRST_READ_LIMIT`](crate::limits::FIRST_READ_LIMIT) bytes, or the datagram that answered.
+    /// [`FIRST_READ_LIMIT`](crate::limits::FIRST_READ_LIMIT) bytes, the first record of SSL 2.0, the
+    /// answer to a second ClientHello as a record in plain text, or the datagram that answered.
     pub first_read: Vec<u8>,
     /// Whether the peer's close was shown to be its answer to what the hello offers.
     pub is_refusal: bool,
@@ -173,7 +180,7 @@ impl Attempt {
     pub fn hello(&self) -> Option<Hello> {
         match self.speech {
             Speech::Handshake(hello) => Some(hello),
-            Speech::Tailored(_) | Speech::Plain(_) | Speech::Raw(_) | Speech::Quic(_) => None,
+            _ => None,
         }
     }
 
@@ -202,9 +209,11 @@ impl Attempt {
 
     /// Whether the peer chose from the hello.
     pub fn has_chosen(&self) -> bool {
-        match &self.answer {
-            Some(answer) => answer.server_hello().is_some(),
-            None => self.saw_hello || self.agreed.is_some(),
+        match (&self.speech, &self.answer) {
+            (Speech::Renegotiation(_), _) => self.first_read.first() == Some(&HANDSHAKE),
+            (Speech::Ssl2, _) => ssl2::ciphers(&self.first_read).is_some(),
+            (_, Some(answer)) => answer.server_hello().is_some(),
+            (_, None) => self.saw_hello || self.agreed.is_some(),
         }
     }
 
@@ -216,7 +225,7 @@ impl Attempt {
             Speech::Handshake(_) => self.has_chain,
             // A ticket is offered once, so nothing could be shown by asking again.
             Speech::Tailored(tailored) => self.has_chain || tailored.sessions.is_some(),
-            Speech::Plain(_) | Speech::Raw(_) | Speech::Quic(_) => self.has_chosen(),
+            _ => self.has_chosen(),
         };
         let is_closed = self.failed(Stage::Handshake, &[Kind::Eof, Kind::Reset]);
         !is_cut && (is_closed || self.alert().is_some_and(|alert| WORDLESS_ALERTS.contains(&alert)))

@@ -1,5 +1,6 @@
 //! Makes one connection, from the SYN to the last byte. Nothing here decides whether to dial again.
 
+use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Prober;
 use super::attempt::{Attempt, Dial, Dialogue, Patience, Speech};
-use crate::deadline::{Deadline, Wait};
+use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::connect::connect;
 use crate::dial::starttls::{Conversation, Protocol};
 use crate::dial::tap::Tap;
@@ -21,12 +22,13 @@ use crate::feed::target::ServerIdentity;
 use crate::limits::FIRST_READ_LIMIT;
 use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
-use crate::tls::drain::{End, drain};
+use crate::tls::drain::{End, ReadEnd, drain};
 use crate::tls::handshake::{Agreed, Client, Hello, Silence};
 use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
 use crate::tls::plaintext::ask;
 use crate::tls::recorder::Seen;
+use crate::tls::{renegotiation, ssl2};
 
 /// What the connections of one target have in common.
 #[derive(Clone, Copy, Debug)]
@@ -111,10 +113,24 @@ impl Prober {
                 }
                 Err(error) => Attempt::new(dial, Err(unmade(&error))),
             },
+            Speech::Renegotiation(hello) => match self.client.renegotiating(*hello) {
+                Ok(connector) => {
+                    Box::pin(renegotiate(&connector, context, dial, end, &mut tap)).await
+                }
+                Err(error) => Attempt::new(dial, Err(unmade(&error))),
+            },
             Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, &mut tap).await,
             // It has no connection; `datagram` asks it.
             Speech::Quic(_) => Attempt::new(dial, Ok(())),
-            Speech::Raw(bytes) => ask_once(bytes, context, dial, end, &mut tap).await,
+            Speech::Raw(bytes) => {
+                let is_whole = |_first_read: &[u8]| true;
+                let limit = FIRST_READ_LIMIT;
+                ask_bytes(bytes, (limit, is_whole), context, dial, end, &mut tap).await
+            }
+            Speech::Ssl2 => {
+                let read = (ssl2::LONGEST_RECORD, ssl2::is_whole as fn(&[u8]) -> bool);
+                Box::pin(ask_bytes(&ssl2::hello(), read, context, dial, end, &mut tap)).await
+            }
         };
         (attempt.times.starttls, attempt.dialogue) = (starttls, dialogue);
         attempt.handshake_end = Some(end);
@@ -160,9 +176,8 @@ impl Prober {
                 let mut attempt = Attempt::new(dial, Err(unfinished.failure));
                 let agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
                 // A choice of something else is refused by rustls, and not believed.
-                attempt.agreed = agreed.filter(|agreed| {
-                    hello.is_some_and(|hello| self.client.offers(hello, agreed))
-                });
+                attempt.agreed = agreed
+                    .filter(|agreed| hello.is_some_and(|hello| self.client.offers(hello, agreed)));
                 attempt.set_seen(unfinished.seen);
                 attempt
             }
@@ -219,33 +234,94 @@ async fn ask_in_plain_text(
     attempt
 }
 
-/// Sends bytes as they are and keeps what one read brings until `end`.
-async fn ask_once(
-    question: &[u8],
+/// A handshake of TLS 1.2 by rustls, then a second ClientHello inside it, until `end`.
+async fn renegotiate(
+    connector: &TlsConnector,
     context: &Context<'_>,
     dial: &Dial,
     end: Instant,
     tap: &mut Tap,
 ) -> Attempt {
     let start = Instant::now();
-    let mut answer = vec![0; FIRST_READ_LIMIT];
-    let asked = async {
-        tap.write_all(question).await?;
-        tap.read(&mut answer).await
-    };
-    let asked = context.deadline.run_until(Wait::Handshake, end, asked).await;
-    let (length, result) = match asked {
-        Ok(Ok(0)) => {
-            let detail = "the peer closed instead of answering";
-            (0, Err(Failure::new(Stage::Handshake, Kind::Eof, detail)))
+    let Context { identity, deadline, .. } = context;
+    let handshake =
+        Client::handshake(connector, identity, tap, deadline, (Silence::Ends(end), end));
+    let mut session = match handshake.await.map(Box::new) {
+        Ok(session) => session,
+        Err(unfinished) => {
+            let mut attempt = Attempt::new(dial, Err(unfinished.failure));
+            attempt.times.handshake = Some(start.elapsed());
+            attempt.set_seen(unfinished.seen);
+            return attempt;
         }
-        Ok(Ok(length)) => (length, Ok(())),
-        Ok(Err(error)) => (0, Err(Failure::from_io(Stage::Handshake, &error))),
-        Err(expired) => (0, Err(expired.into())),
+    };
+    let mut answer = vec![0; FIRST_READ_LIMIT];
+    let result = match random() {
+        Ok(random) => {
+            let server_name = identity.sent.as_ref().map(|name| name.as_ref());
+            let hello = ClientHello::common().encode_within(server_name, &random);
+            session.stream.get_mut().0.gather(false);
+            let asked = async {
+                session.stream.write_all(&hello).await?;
+                session.stream.flush().await?;
+                session.stream.read(&mut answer).await
+            };
+            read_by(deadline.run_until(Wait::Handshake, end, asked).await)
+        }
+        Err(failure) => Err(failure),
+    };
+    let (length, result) = match result {
+        Ok(length) => (length, Ok(())),
+        Err(failure) => (0, Err(failure)),
     };
     answer.truncate(length);
-    answer.shrink_to_fit();
     let mut attempt = Attempt::new(dial, result);
+    attempt.times.handshake = Some(start.elapsed());
+    // There was a session.
+    attempt.read = Some(ReadEnd { bytes: 0, end: End::Eof, alert: None });
+    attempt.agreed = Some(session.agreed);
+    attempt.set_seen(session.seen);
+    attempt.first_read = renegotiation::record(&answer).unwrap_or_default();
+    attempt
+}
+
+/// What came of a read for which there was a deadline. A close is a failure.
+fn read_by(read: Result<io::Result<usize>, Expired>) -> Result<usize, Failure> {
+    match read {
+        Ok(Ok(0)) => {
+            let detail = "the peer closed instead of answering";
+            Err(Failure::new(Stage::Handshake, Kind::Eof, detail))
+        }
+        Ok(Ok(length)) => Ok(length),
+        Ok(Err(error)) => Err(Failure::from_io(Stage::Handshake, &error)),
+        Err(expired) => Err(expired.into()),
+    }
+}
+
+/// Sends bytes as they are and keeps the answer, of at most `limit` bytes, until it is whole.
+async fn ask_bytes(
+    question: &[u8],
+    (limit, is_whole): (usize, impl Fn(&[u8]) -> bool),
+    context: &Context<'_>,
+    dial: &Dial,
+    end: Instant,
+    tap: &mut Tap,
+) -> Attempt {
+    let start = Instant::now();
+    let mut answer = Vec::with_capacity(FIRST_READ_LIMIT);
+    let asked = async {
+        tap.write_all(question).await?;
+        loop {
+            let left = limit.saturating_sub(answer.len()) as u64;
+            let length = (&mut *tap).take(left).read_buf(&mut answer).await?;
+            if length == 0 || is_whole(&answer) {
+                return Ok(answer.len());
+            }
+        }
+    };
+    let result = read_by(context.deadline.run_until(Wait::Handshake, end, asked).await);
+    answer.shrink_to_fit();
+    let mut attempt = Attempt::new(dial, result.map(drop));
     attempt.times.handshake = Some(start.elapsed());
     attempt.first_read = answer;
     attempt

@@ -10,14 +10,17 @@ mod closes;
 mod enumeration;
 mod jarm;
 mod quic;
+mod renegotiation;
 mod resumption;
 mod schemes;
+mod ssl2;
 
 pub use alpn::Protocols;
 pub use certificates::{Found, Shown};
 pub use quic::Quic;
 pub use resumption::Resumption;
 pub use schemes::{SignatureSchemes, Signing};
+pub use ssl2::Ssl2;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -44,6 +47,8 @@ const ROWS: &[Row] = &[
     schemes::ROW,
     alpn::ROW,
     resumption::ROW,
+    renegotiation::ROW,
+    ssl2::ROW,
     jarm::ROW,
     quic::ROW,
 ];
@@ -105,6 +110,10 @@ pub struct Facts {
     pub alpn: Option<Box<Protocols>>,
     /// What the server does with sessions that are offered again.
     pub resumption: Option<Box<Resumption>>,
+    /// Whether the server lets a client begin a second handshake in a session.
+    pub client_renegotiation: Option<Support>,
+    /// What is known of SSL 2.0.
+    pub ssl2: Option<Ssl2>,
     /// The JARM fingerprint.
     pub jarm: Option<String>,
     /// What is shown of QUIC.

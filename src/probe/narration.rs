@@ -104,6 +104,8 @@ fn hello(speech: &Speech) -> String {
             format!("a hello {groups}{alpn}")
         }
         Speech::Tailored(_) => "a hello that was made for one question".to_owned(),
+        Speech::Renegotiation(_) => "a hello, and a second one inside its session".to_owned(),
+        Speech::Ssl2 => "a hello of SSL 2.0".to_owned(),
         Speech::Plain(hello) => {
             format!("a hello of {} that asks what the server speaks", hello.version)
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::names;
 use crate::probe;
 use crate::tls::enumerate::Support;
+use crate::tls::ssl2;
 
 /// The signature schemes that a server signs handshakes with.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -47,6 +48,25 @@ pub struct Resumption {
     /// How many bytes of early data they allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_data_size: Option<u32>,
+}
+
+/// SSL 2.0, which is prohibited (RFC 6176).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ssl2 {
+    /// Whether the server speaks it.
+    pub support: Support,
+    /// Its kinds of ciphers by the names of the draft, such as `SSL_CK_RC4_128_WITH_MD5`, in the server's
+    /// order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<String>,
+}
+
+impl From<probe::Ssl2> for Ssl2 {
+    fn from(found: probe::Ssl2) -> Self {
+        let suites = found.ciphers.into_iter().map(ssl2::cipher_kind).collect();
+        Self { support: found.support, suites }
+    }
 }
 
 impl SignatureSchemes {

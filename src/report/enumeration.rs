@@ -7,7 +7,7 @@ use crate::cert::{Certificate, Examined, Trust};
 use crate::names::{self, Group};
 use crate::plural::count;
 use crate::probe::{self, Found};
-use crate::report::depth::{Protocols, Resumption, SignatureSchemes};
+use crate::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
 use crate::tls::enumerate::{Findings, Support, Version};
 
 /// Everything that a server speaks.
@@ -48,6 +48,12 @@ pub struct Report {
     /// What the server does with sessions that are offered again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumption: Option<Resumption>,
+    /// Whether a client may begin a second handshake in a session of TLS 1.2.
+    #[serde(default)]
+    pub client_renegotiation: Support,
+    /// SSL 2.0.
+    #[serde(default)]
+    pub ssl2: Ssl2,
 }
 
 /// A certificate of a server, and the handshake in which it was shown.
@@ -112,6 +118,8 @@ impl Report {
             signature_schemes: None,
             alpn: None,
             resumption: None,
+            client_renegotiation: Support::Unknown,
+            ssl2: Ssl2::default(),
         }
     }
 }

@@ -15,9 +15,9 @@ use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
 use crate::names;
-use crate::probe::{Attempt, Attempts, Costs, Dialogue, Facts, Probed};
+use crate::probe::{Attempt, Attempts, Costs, Dialogue, Probed};
 use crate::report::changed::Changed;
-use crate::report::depth::SignatureSchemes;
+use crate::report::depth::{SignatureSchemes, Ssl2};
 use crate::report::enumeration::Report;
 use crate::report::quic::Quic;
 use crate::report::timestamp::Timestamp;
@@ -282,18 +282,19 @@ impl Record {
         (record.attempts, record.sent, record.received) = (Some(dials), sent, received);
         record.ms.resolve = probed.resolve.map(milliseconds);
         record.ms.total = milliseconds(probed.total);
-        let Facts { enumeration, certificates, signing, alpn, resumption, jarm, quic } =
-            probed.facts;
-        record.enumeration = enumeration.map(|findings| {
-            let certificates = certificates.map(|found| *found).unwrap_or_default();
+        let facts = probed.facts;
+        record.enumeration = facts.enumeration.map(|findings| {
+            let certificates = facts.certificates.map(|found| *found).unwrap_or_default();
             let mut report = Report::new(*findings, certificates);
-            report.signature_schemes = signing.map(|signing| SignatureSchemes::of(*signing));
-            report.alpn = alpn.map(|protocols| (*protocols).into());
-            report.resumption = resumption.map(|resumption| (*resumption).into());
+            report.signature_schemes = facts.signing.map(|signing| SignatureSchemes::of(*signing));
+            report.alpn = facts.alpn.map(|protocols| (*protocols).into());
+            report.resumption = facts.resumption.map(|resumption| (*resumption).into());
+            report.client_renegotiation = facts.client_renegotiation.unwrap_or_default();
+            report.ssl2 = facts.ssl2.map(Ssl2::from).unwrap_or_default();
             Box::new(report)
         });
-        record.jarm = jarm;
-        record.quic = quic.map(Quic::from);
+        record.jarm = facts.jarm;
+        record.quic = facts.quic.map(Quic::from);
         record.set_attempts(probed.attempts);
         if probed.failure.is_some() {
             record.error = probed.failure;

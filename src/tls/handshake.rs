@@ -9,9 +9,7 @@ use std::sync::{Arc, LazyLock};
 use rustls::client::{Resumption, Tls12Resumption};
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::{
-    ClientConfig, ClientConnection, SignatureScheme, SupportedCipherSuite,
-};
+use rustls::{ClientConfig, ClientConnection, SignatureScheme, SupportedCipherSuite};
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -32,6 +30,7 @@ use crate::tls::counted::counted;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
 use crate::tls::recorder::{NoClock, Recorded, Recorder, Seen, is_offered_scheme};
+use crate::tls::renegotiation;
 use crate::tls::schemes::{SchemeSet, can_sign_for, known_schemes};
 use crate::tls::sessions::Sessions;
 
@@ -303,6 +302,18 @@ impl Client {
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
+    /// What makes handshakes of TLS 1.2 with this hello, in whose sessions a second ClientHello can be sent.
+    ///
+    /// # Errors
+    /// There is no such hello.
+    pub fn renegotiating(&self, hello: Hello) -> Result<TlsConnector, rustls::Error> {
+        let recorder = Arc::clone(&self.recorder);
+        let groups = self.kx_groups.of(hello.groups);
+        let mut config = config_with(&renegotiation::SUITES, Versions::Tls12, groups, recorder)?;
+        config.alpn_protocols.clone_from(&self.connectors(hello.alpn).alpn);
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
     /// The versions that are offered.
     pub fn versions(&self) -> Versions {
         self.versions
@@ -447,7 +458,16 @@ fn client_config(
     kx_groups: &[&'static dyn SupportedKxGroup],
     recorder: Arc<Recorder>,
 ) -> Result<ClientConfig, rustls::Error> {
-    let suites = SUITES.iter().filter(|suite| can_sign_for(suite, recorder.schemes()));
+    config_with(SUITES.as_slice(), versions, kx_groups, recorder)
+}
+
+fn config_with(
+    suites: &[SupportedCipherSuite],
+    versions: Versions,
+    kx_groups: &[&'static dyn SupportedKxGroup],
+    recorder: Arc<Recorder>,
+) -> Result<ClientConfig, rustls::Error> {
+    let suites = suites.iter().filter(|suite| can_sign_for(suite, recorder.schemes()));
     let provider = Arc::new(CryptoProvider {
         cipher_suites: suites.copied().collect(),
         kx_groups: kx_groups.to_vec(),

@@ -91,7 +91,32 @@ impl ClientHello {
         })
     }
 
+    /// The hello without a record, to be sent inside a session that it is to renew. At its end is room
+    /// for the verify_data of that session (RFC 5746, section 3.5).
+    pub fn encode_within(&self, server_name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
+        let mut message = vec![CLIENT_HELLO];
+        prefixed::<3>(&mut message, |hello| {
+            self.encode_offer(random, hello);
+            let mut extensions = self.extensions(server_name, None);
+            extension(&mut extensions, RENEGOTIATION_INFO, |body| {
+                prefixed::<1>(body, |data| data.resize(VERIFY_DATA, 0));
+            });
+            prefixed::<2>(hello, |body| body.extend(extensions));
+        });
+        message
+    }
+
     fn encode_body(&self, server_name: Option<&str>, random: &[u8; 32], hello: &mut Vec<u8>) {
+        self.encode_offer(random, hello);
+        if self.version > Version::SSL_3_0 {
+            let mut extensions = self.extensions(server_name, Some(FIRST_HANDSHAKE));
+            pad(hello.len(), &mut extensions);
+            prefixed::<2>(hello, |body| body.extend(extensions));
+        }
+    }
+
+    /// Everything before the extensions.
+    fn encode_offer(&self, random: &[u8; 32], hello: &mut Vec<u8>) {
         put16(hello, self.version.min(Version::TLS_1_2).0);
         hello.extend(random);
         prefixed::<1>(hello, |session_id| {
@@ -107,21 +132,18 @@ impl ClientHello {
             }
         });
         prefixed::<1>(hello, |methods| methods.extend(self.compressions));
-        if self.version > Version::SSL_3_0 {
-            let mut extensions = self.extensions(server_name);
-            pad(hello.len(), &mut extensions);
-            prefixed::<2>(hello, |body| body.extend(extensions));
-        }
     }
 
     /// Extensions without a body come first, because some servers fail on an empty last one.
-    fn extensions(&self, server_name: Option<&str>) -> Vec<u8> {
+    fn extensions(&self, server_name: Option<&str>, renegotiation_info: Option<u8>) -> Vec<u8> {
         let mut all = Vec::new();
         let out = &mut all;
         extension(out, SIGNED_CERTIFICATE_TIMESTAMP, |_| {});
         if self.version < Version::TLS_1_3 {
             extension(out, EXTENDED_MASTER_SECRET, |_| {});
-            extension(out, RENEGOTIATION_INFO, |body| body.push(0));
+            if let Some(info) = renegotiation_info {
+                extension(out, RENEGOTIATION_INFO, |body| body.push(info));
+            }
         }
         if let Some(name) = server_name {
             put_server_name(out, name);
@@ -212,6 +234,10 @@ pub(super) fn put16(out: &mut Vec<u8>, number: u16) {
 
 const CLIENT_HELLO: u8 = 1;
 const HOST_NAME: u8 = 0;
+/// The body of renegotiation_info in a handshake that renews no session: an empty vector.
+const FIRST_HANDSHAKE: u8 = 0;
+/// The bytes of verify_data (RFC 5246, section 7.4.9).
+const VERIFY_DATA: usize = 12;
 const OCSP: u8 = 1;
 const UNCOMPRESSED: u8 = 0;
 

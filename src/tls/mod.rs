@@ -9,6 +9,7 @@ pub mod handshake;
 pub mod ja3s;
 pub mod key_share;
 pub mod recorder;
+pub mod renegotiation;
 pub mod sessions;
 
 pub mod enumerate;
@@ -17,3 +18,4 @@ pub mod jarm;
 pub mod legacy;
 pub mod plaintext;
 pub mod posture;
+pub mod ssl2;

@@ -1,12 +1,15 @@
 //! `--enumerate`: signature schemes, application protocols and resumption.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
 
 use crate::support::cmd::Tlsweep;
-use crate::support::peer::Spec;
+use crate::support::peer::{Peer, Spec};
 use crate::support::programs::{Program, Server, shown};
 use crate::support::script::Step::{Hold, IfHello, ReadHello, Relay};
 use crate::support::servers::{Files, serve_gnutls, serve_nginx, serve_openssl};
@@ -160,4 +163,94 @@ fn silence_is_unknown() {
     assert_eq!(resumption(&enumeration), [YES, YES, "unknown", "unknown"], "{enumeration:#}");
     let schemes = &enumeration["signature_schemes"];
     assert_eq!([&schemes["tls12_complete"], &schemes["tls13_complete"]], [true, false]);
+}
+
+#[test]
+fn renegotiation_is_what_servers_are_told() {
+    let programs = ["openssl", "nginx"].map(Program::find);
+    let [Some(openssl), Some(nginx)] = programs else {
+        return;
+    };
+    let files = Files::with_key(&PKCS_RSA_SHA256);
+    let servers = [
+        (serve_openssl(&openssl, &files, &["-tls1_2"]), NO),
+        (serve_openssl(&openssl, &files, &["-tls1_2", "-no_renegotiation"]), NO),
+        (serve_openssl(&openssl, &files, &["-tls1_2", "-client_renegotiation"]), YES),
+        (serve_openssl(&openssl, &files, &["-client_renegotiation"]), YES),
+        (serve_openssl(&openssl, &files, &["-tls1_3", "-client_renegotiation"]), NO),
+        (serve_openssl(&openssl, &files, &["-tls1_2", "-cipher", "AES128-SHA"]), "unknown"),
+        (serve_nginx(&nginx, &files, "ssl_protocols TLSv1.2 TLSv1.3;"), NO),
+    ];
+    for (place, (server, expected)) in servers.iter().enumerate() {
+        let enumeration = enumerate(target(server));
+        assert_eq!(enumeration["client_renegotiation"], *expected, "{place}: {enumeration:#}");
+        assert_eq!(enumeration["ssl2"], json!({ "support": NO }), "{place}: {enumeration:#}");
+    }
+}
+
+/// A SERVER-HELLO of SSL 2.0 with a certificate of 2,000 bytes, RC4 and triple DES
+/// (draft-hickman-netscape-ssl-00, section 5.6).
+fn ssl2_server_hello() -> Vec<u8> {
+    const CERTIFICATE: [u8; 2_000] = [0x30; 2_000];
+    const CONNECTION_ID: [u8; 16] = [7; 16];
+    let kinds = [0x01, 0x00, 0x80, 0x07, 0x00, 0xc0];
+    let mut message = vec![4, 0, 1, 0, 2];
+    for length in [CERTIFICATE.len(), kinds.len(), CONNECTION_ID.len()] {
+        message.extend(u16::try_from(length).unwrap().to_be_bytes());
+    }
+    message.extend(CERTIFICATE.iter().chain(&kinds).chain(&CONNECTION_ID));
+    let length = 0x8000 | u16::try_from(message.len()).unwrap();
+    [length.to_be_bytes().as_slice(), &message].concat()
+}
+
+/// Answers hellos of SSL 2.0 with this, in two pieces, and hands the others on.
+fn ssl2(answer: Vec<u8>, server: SocketAddr) -> Peer {
+    Spec::made_up(move |mut stream| {
+        let answer = answer.clone();
+        async move {
+            let mut first = [0; 2];
+            let is_ssl2 = stream.peek(&mut first).await.is_ok() && first[0] == 0x80;
+            // An error is the client's going away.
+            if is_ssl2 {
+                let mut hello = [0; 1_024];
+                _ = stream.read(&mut hello).await;
+                let (one, other) = answer.split_at(answer.len() / 2);
+                _ = stream.write_all(one).await;
+                _ = stream.flush().await;
+                _ = stream.write_all(other).await;
+                _ = stream.read(&mut hello).await;
+            } else if let Ok(mut there) = TcpStream::connect(server).await {
+                _ = copy_bidirectional(&mut stream, &mut there).await;
+            }
+        }
+    })
+    .start()
+}
+
+/// No OpenSSL of today speaks SSL 2.0, so the server is scripted, and sslscan takes it for one.
+#[test]
+fn ssl2_is_seen_where_sslscan_sees_it() {
+    let programs = ["sslscan", "openssl"].map(Program::find);
+    let [Some(sslscan), Some(openssl)] = programs else {
+        return;
+    };
+    let files = Files::with_key(&PKCS_RSA_SHA256);
+    let server = serve_openssl(&openssl, &files, &[]);
+    let suites = ["SSL_CK_RC4_128_WITH_MD5", "SSL_CK_DES_192_EDE3_CBC_WITH_MD5"];
+    let alert = vec![21, 3, 0, 0, 2, 2, 40];
+    for (answer, expected, is_seen_by_sslscan) in [
+        (ssl2_server_hello(), json!({ "support": YES, "suites": suites }), true),
+        // NO-CIPHER-ERROR: it speaks the version, and has none of the ciphers.
+        (vec![0x80, 3, 0, 0, 1], json!({ "support": YES }), false),
+        (alert, json!({ "support": NO }), false),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), json!({ "support": "unknown" }), false),
+    ] {
+        let peer = ssl2(answer, server.addr);
+        let enumeration = enumerate(peer.target());
+        assert_eq!(enumeration["ssl2"], expected, "{enumeration:#}");
+        let output = sslscan.run(["--ipv4", "--xml=-", "--ssl2", &peer.target()]);
+        let xml = String::from_utf8(output.stdout).unwrap();
+        let seen = "<protocol type=\"ssl\" version=\"2\" enabled=\"1\"";
+        assert_eq!(xml.contains(seen), is_seen_by_sslscan, "{xml}");
+    }
 }

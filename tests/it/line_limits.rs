@@ -12,6 +12,7 @@ use tlsweep::limits::{
     PEM_LINE_LIMIT, QUIC_VERSIONS_LIMIT,
 };
 use tlsweep::names::{self, AlertDescription, Group, Suite};
+use tlsweep::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::quic::{Quic, Status};
@@ -19,6 +20,7 @@ use tlsweep::report::record::{Record, Starttls, Tls};
 use tlsweep::tls::enumerate::{Accepted, Order, Support, Version};
 use tlsweep::tls::handshake::Versions;
 use tlsweep::tls::schemes::SchemeSet;
+use tlsweep::tls::ssl2::CIPHER_KINDS;
 
 use crate::support::certs::{HELD, element};
 
@@ -268,6 +270,8 @@ fn enumeration(filler: &'static str) -> Report {
         left = left.without_key_of(scheme);
         certificates.push(shown.clone());
     }
+    let schemes = (0..=u16::MAX).map(|number| names::signature_scheme(number).into_owned());
+    let schemes: Vec<_> = schemes.filter(|name| !name.starts_with("0x")).collect();
     Report {
         versions: versions.collect(),
         curves: every_group.clone(),
@@ -280,6 +284,28 @@ fn enumeration(filler: &'static str) -> Report {
         extended_master_secret: Support::NotSupported,
         certificates,
         certificates_complete: false,
+        signature_schemes: Some(SignatureSchemes {
+            tls12: schemes.clone(),
+            tls12_complete: false,
+            tls13: schemes,
+            tls13_complete: false,
+        }),
+        alpn: Some(Protocols {
+            protocols: names::application_protocols().map(str::to_owned).collect(),
+            complete: false,
+        }),
+        resumption: Some(Resumption {
+            tls12_id: Support::NotSupported,
+            tls12_ticket: Support::NotSupported,
+            tls13_psk: Support::NotSupported,
+            early_data: Support::Supported,
+            early_data_size: Some(u32::MAX),
+        }),
+        client_renegotiation: Support::NotSupported,
+        ssl2: Ssl2 {
+            support: Support::NotSupported,
+            suites: CIPHER_KINDS.iter().map(|(_, name)| (*name).to_owned()).collect(),
+        },
     }
 }
 

@@ -71,13 +71,12 @@ impl Closes {
     /// a whole handshake.
     pub(super) fn note(&mut self, attempt: &Attempt) {
         let is_better = match (&attempt.speech, &self.control) {
-            // It may offer a session, which the server takes once.
-            (Speech::Tailored(_) | Speech::Quic(_), _) => false,
-            (_, None) => true,
-            (Speech::Handshake(_), Some(_)) => false,
-            (Speech::Plain(_) | Speech::Raw(_), Some(control)) => {
-                matches!(control, Speech::Handshake(_))
+            (Speech::Handshake(_), control) => control.is_none(),
+            (Speech::Plain(_) | Speech::Raw(_), control) => {
+                matches!(control, None | Some(Speech::Handshake(_)))
             }
+            // Sessions are offered once, and few servers answer the others.
+            _ => false,
         };
         if is_better && attempt.has_chosen() {
             self.control = Some(attempt.speech.clone());

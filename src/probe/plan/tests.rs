@@ -53,15 +53,13 @@ use Said::{Classical, ClassicalWithoutAlpn, Full, FullWithoutAlpn, Plain};
 fn said(speech: &Speech) -> Said {
     match speech {
         Speech::Plain(_) => Plain,
-        Speech::Tailored(_) | Speech::Raw(_) | Speech::Quic(_) => {
-            unreachable!("follow-ups alone say this")
-        }
         Speech::Handshake(hello) => match (hello.groups, hello.alpn.is_offered()) {
             (Groups::All, true) => Full,
             (Groups::All, false) => FullWithoutAlpn,
             (Groups::Classical, true) => Classical,
             (Groups::Classical, false) => ClassicalWithoutAlpn,
         },
+        _ => unreachable!("follow-ups alone say this"),
     }
 }
 

@@ -261,6 +261,10 @@ impl Block {
         for version in report.versions.iter().rev() {
             self.version(version);
         }
+        self.row("SSLv2", answer(report.ssl2.support));
+        for suite in &report.ssl2.suites {
+            self.coloured_row("", &format!("{suite}  weak"), self.colours.of("verdict", "weak"));
+        }
         for (label, list, is_whole) in [
             ("groups", &report.groups, report.groups_complete),
             ("curves", &report.curves, report.curves_complete),
@@ -301,7 +305,8 @@ impl Block {
         for (label, support) in [
             ("compression", report.compression),
             ("fallback SCSV", report.fallback_scsv),
-            ("renegotiation", report.secure_renegotiation),
+            ("safe reneg.", report.secure_renegotiation),
+            ("client reneg.", report.client_renegotiation),
             ("ext. master", report.extended_master_secret),
         ] {
             self.row(label, answer(support));

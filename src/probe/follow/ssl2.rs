@@ -1,0 +1,63 @@
+//! `--enumerate`: whether a server still speaks SSL 2.0, and with which ciphers.
+
+use super::{Facts, Follow, Row};
+use crate::probe::{Attempt, Speech};
+use crate::tls::enumerate::{PATIENCE, Support};
+use crate::tls::ssl2;
+
+pub(super) const ROW: Row = Row {
+    is_wanted: |config| config.enumerate,
+    make: |_start| Box::new(Asking::default()),
+    without_tls: |_facts| {},
+};
+
+/// What is known of SSL 2.0.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Ssl2 {
+    /// Whether the server speaks it.
+    pub support: Support,
+    /// The numbers of its kinds of ciphers, in the server's order.
+    pub ciphers: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Asking {
+    is_under_way: bool,
+    /// Without an answer, one after the other.
+    silences: u8,
+    /// Whether the refusal was a close.
+    by_close: bool,
+    found: Option<Ssl2>,
+}
+
+impl Follow for Asking {
+    fn next(&mut self) -> Option<Speech> {
+        if self.is_under_way || self.found.is_some() || self.silences >= PATIENCE {
+            return None;
+        }
+        self.is_under_way = true;
+        Some(Speech::Ssl2)
+    }
+
+    fn settle(&mut self, _number: usize, attempt: &Attempt) {
+        self.is_under_way = false;
+        if let Some(ciphers) = ssl2::ciphers(&attempt.first_read) {
+            self.found = Some(Ssl2 { support: Support::Supported, ciphers });
+        } else if attempt.is_refused() {
+            self.found = Some(Ssl2 { support: Support::NotSupported, ciphers: Vec::new() });
+            self.by_close = attempt.is_refusal;
+        } else {
+            self.silences += 1;
+        }
+    }
+
+    fn doubt_closes(&mut self) {
+        if self.by_close {
+            self.found = None;
+        }
+    }
+
+    fn into_facts(self: Box<Self>, facts: &mut Facts) {
+        facts.ssl2 = self.found;
+    }
+}
