@@ -11,6 +11,7 @@ mod no_pq;
 mod no_staple;
 mod pin;
 mod problem;
+mod profile;
 mod untrusted;
 mod weak;
 
@@ -29,6 +30,7 @@ pub const CHECKS: &[Row] = &[
     no_staple::ROW,
     pin::ROW,
     changed::ROW,
+    profile::ROW,
 ];
 
 /// One kind of condition.
@@ -92,7 +94,9 @@ impl Checks {
     pub fn parse<'a>(lists: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidCheck> {
         let mut checks = Self::default();
         let mut pins = Vec::new();
-        for word in lists.into_iter().flat_map(|list| list.split(',')).map(str::trim) {
+        let words = lists.into_iter().flat_map(|list| list.split(',')).map(str::trim);
+        let words: Vec<_> = words.flat_map(profile::expand).collect();
+        for word in words.iter().map(String::as_str) {
             let (name, value) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
             let name = name.replace('_', "-").to_ascii_lowercase();
             let Some(row) = CHECKS.iter().find(|row| row.name == name) else {

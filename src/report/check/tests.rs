@@ -3,7 +3,9 @@ use std::time::{Duration, SystemTime};
 use super::*;
 use crate::cert::{Certificate, Problem, Trust, Verdict};
 use crate::feed::input::Place;
+use crate::names::{Group, Suite};
 use crate::report::record::Tls;
+use crate::tls::enumerate::Support;
 
 const PIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -154,9 +156,101 @@ fn a_wrong_word_names_the_right_one() {
         ("error=1", "`error`"),
         ("min-tls=1.4", "1.3"),
         ("pin=abc", "64"),
+        ("profile=old", "modern and intermediate"),
+        ("profile=modern/cipher", "tls_versions, ciphers"),
+        ("profile=modern/ciphers/known", "unknown or nothing"),
         ("", "did you mean"),
     ] {
         let error = Checks::parse([word]).unwrap_err().to_string();
         assert!(error.contains(hint), "{word}: {error}");
     }
+}
+
+/// A record of a server that keeps the profile `modern`, as far as `--enumerate` can see.
+fn modern() -> Record {
+    let mut record = record();
+    let leaf = record.cert.as_mut().unwrap();
+    leaf.key = Some("EC".to_owned());
+    leaf.key_curve = Some("secp256r1".to_owned());
+    leaf.signature_algorithm = Some("ecdsa-with-SHA256".to_owned());
+    leaf.lifetime_days = Some(90);
+    let enumeration = serde_json::json!({
+        "versions": [
+            { "version": "TLSv1.2", "support": "not_supported", "complete": true },
+            {
+                "version": "TLSv1.3",
+                "support": "supported",
+                "suites": [{ "suite": "TLS_AES_128_GCM_SHA256" }],
+                "complete": true,
+            },
+        ],
+        "curves": [],
+        "curves_complete": true,
+        "groups": ["x25519", "X25519MLKEM768"],
+        "groups_complete": true,
+        "compression": "not_supported",
+        "fallback_scsv": "unknown",
+        "secure_renegotiation": "unknown",
+        "extended_master_secret": "unknown",
+        "certificates_complete": true,
+        "ssl2": { "support": "not_supported" },
+    });
+    record.enumeration = Some(Box::new(serde_json::from_value(enumeration).unwrap()));
+    record
+}
+
+#[test]
+fn a_profile_names_what_a_server_breaks_and_what_nobody_knows() {
+    type Change = fn(&mut Record);
+    let cases: [(&str, Change); 14] = [
+        ("tls_versions", |r| r.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned())),
+        ("tls_versions", |r| {
+            r.enumeration.as_mut().unwrap().versions[0].support = Support::Supported;
+        }),
+        ("tls_versions", |r| r.enumeration.as_mut().unwrap().ssl2.support = Support::Supported),
+        ("tls_versions/unknown", |r| {
+            r.enumeration.as_mut().unwrap().ssl2.support = Support::Unknown;
+        }),
+        ("ciphers", |r| r.tls.as_mut().unwrap().cipher = Some("TLS_AES_128_CCM_SHA256".to_owned())),
+        ("ciphers", |r| {
+            r.enumeration.as_mut().unwrap().versions[1].suites[0].suite = Suite(0x1304);
+        }),
+        ("ciphers/unknown", |r| r.enumeration.as_mut().unwrap().versions[1].complete = false),
+        ("tls_curves", |r| r.enumeration.as_mut().unwrap().groups.push(Group(30))),
+        ("tls_curves/unknown", |r| r.enumeration.as_mut().unwrap().curves_complete = false),
+        ("certificate_types", |r| r.cert.as_mut().unwrap().key = Some("Ed25519".to_owned())),
+        ("certificate_curves", |r| {
+            r.cert.as_mut().unwrap().key_curve = Some("secp521r1".to_owned());
+        }),
+        ("certificate_signatures", |r| {
+            r.cert.as_mut().unwrap().signature_algorithm =
+                Some("sha256WithRSAEncryption".to_owned());
+        }),
+        ("certificate_signatures/unknown", |r| r.cert.as_mut().unwrap().signature_algorithm = None),
+        ("maximum_certificate_lifespan", |r| r.cert.as_mut().unwrap().lifetime_days = Some(91)),
+    ];
+    assert!(met("profile=modern", &modern()).is_empty());
+    for (rule, change) in cases {
+        let mut record = modern();
+        change(&mut record);
+        assert_eq!(met("profile=modern", &record), [format!("profile=modern/{rule}")]);
+    }
+    let mut rsa = modern();
+    let leaf = rsa.cert.as_mut().unwrap();
+    (leaf.key, leaf.key_bits) = (Some("RSA".to_owned()), Some(1_024));
+    assert_eq!(met("profile=intermediate", &rsa), ["profile=intermediate/rsa_key_size"]);
+}
+
+#[test]
+fn without_an_enumeration_every_rule_that_is_not_broken_is_unknown() {
+    let mut record = modern();
+    record.enumeration = None;
+    record.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned());
+    let met_by_record = met("profile=modern", &record);
+    assert_eq!(met_by_record[0], "profile=modern/tls_versions");
+    assert_eq!(met_by_record.len(), 8, "{met_by_record:?}");
+    assert!(met_by_record[1..].iter().all(|rule| rule.ends_with("/unknown")), "{met_by_record:?}");
+    assert_eq!(met("profile=modern/tls_versions", &record), ["profile=modern/tls_versions"]);
+    record.tls = None;
+    assert!(met("profile=modern", &record).is_empty(), "nobody answered");
 }
