@@ -69,6 +69,7 @@ mod reference;
 mod replay;
 mod report;
 mod resume;
+mod sslyze;
 mod starttls;
 mod starttls_real;
 mod stops;
