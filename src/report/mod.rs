@@ -19,3 +19,4 @@ pub mod status;
 pub mod summary;
 pub mod timestamp;
 pub mod watched;
+pub mod width;

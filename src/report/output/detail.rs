@@ -10,10 +10,10 @@ use crate::report::changed::Changed;
 use crate::report::enumeration::Report;
 use crate::report::output::advice::{CAUSES, PROBLEMS};
 use crate::report::output::text::{Colours, explained, names};
-use crate::report::output::width::wrapped;
 use crate::report::output::{Format, Layout};
 use crate::report::quic::Quic;
 use crate::report::record::Record;
+use crate::report::width::wrapped;
 use crate::tls::enumerate::{Order, Support, Version};
 
 /// Where what is said of something begins.

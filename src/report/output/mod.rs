@@ -11,7 +11,6 @@ pub mod queue;
 pub mod stream;
 mod table;
 mod text;
-pub mod width;
 mod zst;
 
 use std::borrow::Cow;

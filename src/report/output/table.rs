@@ -3,9 +3,9 @@
 use std::io;
 
 use crate::report::output::text::{self, Colours, NOTHING};
-use crate::report::output::width::{shortened, width, wrapped};
 use crate::report::output::{Format, Layout};
 use crate::report::record::Record;
+use crate::report::width::{shortened, width, wrapped};
 
 /// Between two columns.
 const GAP: usize = 2;

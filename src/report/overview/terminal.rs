@@ -1,7 +1,7 @@
 //! A sheet as text for a terminal of some width.
 
 use super::sheet::{Block, Content, Sheet, Tone, grouped, percent};
-use crate::report::output::width::{shortened, width, wrapped};
+use crate::report::width::{shortened, width, wrapped};
 
 /// Columns where there is no terminal.
 const COLUMNS: usize = 80;
