@@ -246,7 +246,7 @@ fn records_of_earlier_sweeps_are_compared_as_well() {
     assert!(notes[1].contains("; new;"), "{notes:?}");
     let detail = Tlsweep::new().args(["--format", "detail"]).args(from).run("");
     assert!(
-        detail.text().contains("  changed      cert.issuer, which was CN=Another CA"),
+        detail.text().contains("  changed       cert.issuer, which was CN=Another CA"),
         "{}",
         detail.text()
     );
