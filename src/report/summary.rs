@@ -298,6 +298,11 @@ impl Summary {
         let targets = count(self.targets, "target");
         let mut line = format!("{targets} in {time}: {} ok, {} failed", self.ok, self.failed);
         if let Some(list) = most_frequent_first(words(&self.by)) {
+            // With `--all-addresses`, some addresses of a target may fail where others do not.
+            let failures: u64 = self.by.values().sum();
+            if failures > self.failed {
+                line.push_str(&format!("; {} failed", count(failures, "address")));
+            }
             line.push_str(&format!(" ({list})"));
         }
         if self.legacy > 0 {
@@ -364,7 +369,7 @@ mod tests {
         summary.add(&Tally::of(&[refused.clone(), refused]));
         assert_eq!(
             summary.line(Duration::from_secs(1)),
-            "2 targets in 1.0 s: 1 ok, 1 failed (4 connect/refused)"
+            "2 targets in 1.0 s: 1 ok, 1 failed; 4 addresses failed (4 connect/refused)"
         );
         assert!(summary.line(Duration::from_micros(5_600)).starts_with("2 targets in 5 ms: "));
     }
