@@ -11,8 +11,8 @@ use crate::failure::{Failure, Stage};
 use crate::quic::VersionProbe;
 
 impl Prober {
-    /// Asks a server for its versions of QUIC and says what came of it. It has as long as one address
-    /// has for its answer over TCP.
+    /// Asks a server for its versions of QUIC. The answer must come within the limit for
+    /// connecting to one address.
     pub(super) async fn ask_for_versions(
         &self,
         context: &Context<'_>,

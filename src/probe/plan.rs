@@ -20,15 +20,16 @@ use crate::limits::MAX_CONNECTIONS;
 use crate::tls::handshake::{AlpnOffer, Groups, Hello, Schemes};
 use crate::tls::legacy::ClientHello;
 
-/// Before the first retry; each one after it waits twice as long.
+/// The pause before the first retry; each later pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Before a peer is called intolerant of post-quantum groups, it must leave this many full hellos in a
 /// row unanswered after it answered a smaller one, and then answer as many smaller ones.
 ///
-/// No peer that drops every second, third, fourth or fifth connection, or serves every such one, does
-/// that whatever the hellos say; neither does one that drops everything from some connection on. One
-/// that drops half of its connections at random does it once in 64 times.
+/// A peer that drops connections whatever the hellos say does not do that by chance: neither one
+/// that drops (or serves) every second, third, fourth or fifth connection, nor one that drops
+/// everything from some connection on. A peer that drops half of its connections at random does it
+/// once in 64 times.
 const CONTROLS: usize = 2;
 
 /// What is known of a target before it is dialled.
@@ -58,7 +59,7 @@ pub(super) enum Next {
 }
 
 impl Plan {
-    /// What to do after these attempts, when the handshakes of this try have so much time left.
+    /// What to do after these attempts, when `time_left` remains for the handshakes of this try.
     pub(super) fn next(&self, attempts: &Attempts, time_left: Duration) -> Next {
         if attempts.len() >= MAX_CONNECTIONS {
             return Next::Stop;

@@ -1,4 +1,4 @@
-//! How large what waits in large numbers is.
+//! Limits on the size of the futures that wait in large numbers.
 
 use std::net::Ipv4Addr;
 use std::num::NonZero;

@@ -167,7 +167,7 @@ impl Entry {
 /// What an earlier sweep observed of a field.
 enum Earlier<'a> {
     Text(&'a str),
-    /// A text of which only the beginning may be kept, with the hash of all of it.
+    /// A text, which may have been cut, and the hash of the whole text.
     Cut {
         text: &'a str,
         hash: u64,
@@ -192,8 +192,8 @@ impl Earlier<'_> {
     }
 }
 
-/// What makes a target the same in two sweeps. 64 bits under a key of this process: among ten million
-/// targets, two are taken for one another once in 300,000 runs.
+/// Identifies a target in two sweeps: 64 bits of a hash with a key of this process. Among ten
+/// million targets, two have the same hash once in 300,000 runs.
 fn key(record: &Record, hasher: &RandomState) -> Option<u64> {
     #[derive(Hash)]
     struct Key<'a> {
@@ -212,12 +212,12 @@ fn key(record: &Record, hasher: &RandomState) -> Option<u64> {
     Some(hasher.hash_one(Key { host, port: record.port, name }))
 }
 
-/// A hash of the address that was dialled: among the few of a target, 32 bits tell them apart.
+/// A hash of the address that was dialled. A target has few addresses, so 32 bits are enough.
 fn address(record: &Record, hasher: &RandomState) -> u32 {
     hasher.hash_one(record.addr) as u32
 }
 
-/// What a record says of a field; nothing where it was not observed.
+/// The value of a field in a record; `None` when it was not observed.
 fn observed(record: &Record, field: Field) -> Option<Cow<'_, str>> {
     let (tls, cert) = (record.tls.as_deref(), record.cert.as_deref());
     let observed = match field {

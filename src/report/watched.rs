@@ -28,15 +28,15 @@ struct Name {
 /// What a record says of its target.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// None: our own machine failed.
+    /// `None` when this machine failed, not the target.
     pub(super) is_up: Option<bool>,
-    /// Seconds since 1970 at which the path ends; where there is no verdict, the leaf.
+    /// When the path ends, in seconds since 1970; without a verdict, when the leaf ends.
     pub(super) not_after: Option<u64>,
     pub(super) verdict: Option<&'static str>,
 }
 
 impl Watched {
-    /// Takes in a record.
+    /// Keeps the metrics of a record's target; a later record of it replaces an earlier one.
     pub fn add(&mut self, record: &Record) {
         let text =
             |text: Option<&String>| cut(text.cloned().unwrap_or_default(), TARGET_LABEL_LIMIT);
@@ -57,7 +57,7 @@ impl Watched {
         self.targets.entry(name).or_default().insert(record.addr, Seen::of(record));
     }
 
-    /// Records beyond the first ones.
+    /// How many records were left out because [`WATCHED_TARGETS`] were reached.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }

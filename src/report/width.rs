@@ -56,7 +56,7 @@ pub fn wrapped(text: &str, limit: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut line));
         }
         while width(&word) > limit {
-            // One that is wider than the line stands alone and is too wide.
+            // A word that is wider than the line has a line of its own, which is too wide.
             let mut head = prefix(word.chars(), limit);
             if head.is_empty() {
                 head.extend(word.chars().next());

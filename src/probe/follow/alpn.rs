@@ -37,7 +37,7 @@ struct Asking {
     /// What is still to be offered.
     open: Vec<Vec<u8>>,
     is_under_way: bool,
-    /// Without an answer, one after the other.
+    /// How many questions in a row had no answer.
     silences: u8,
     /// Whether the refusal that ended the asking was a close.
     by_close: bool,
@@ -60,7 +60,7 @@ impl Follow for Asking {
 
     fn settle(&mut self, _number: usize, attempt: &Attempt) {
         self.is_under_way = false;
-        // A server that has chosen nothing yet may refuse the length of the list instead.
+        // If the server has chosen nothing yet, it may have refused the length of the list instead.
         let is_about_names = attempt.alert() == Some(AlertDescription::NO_APPLICATION_PROTOCOL)
             || !self.found.names.is_empty();
         if attempt.is_refused() && is_about_names {
@@ -80,7 +80,7 @@ impl Follow for Asking {
                 self.found.names.push(chosen.clone());
                 self.found.is_complete = self.open.is_empty();
             }
-            // It chose what it was not offered.
+            // The server chose something that it was not offered.
             Some(_) => self.silences = PATIENCE,
             None => self.found.is_complete = true,
         }

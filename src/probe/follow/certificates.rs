@@ -53,7 +53,7 @@ struct Certificates {
     /// The schemes that are still to be offered; none when the asking is over.
     left: SchemeSet,
     is_under_way: bool,
-    /// Without an answer, one after the other.
+    /// How many questions in a row had no answer.
     silences: u8,
     /// Whether the refusal that ended the asking was a close.
     by_close: bool,

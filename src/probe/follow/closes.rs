@@ -23,10 +23,11 @@ use Turn::{Control, Question};
 
 /// The connections that check the first close of a target.
 ///
-/// Two questions in a row are closed, and two controls in a row are answered. A server that drops every
-/// second, third or n-th connection, or serves only every n-th, does not do that whatever the hellos say.
-/// Neither does one that drops everything from some connection on. One that drops a third of its
-/// connections at random, and this one, does it once in 30 times; and then its later closes tell.
+/// If the close was a refusal, two questions in a row are closed, and two controls in a row are
+/// answered. This pattern does not arise by chance at a server that drops every second, third or
+/// n-th connection, or serves only every n-th, or drops everything from some connection on. A
+/// server that drops a third of its connections at random, and dropped this one, shows the pattern
+/// once in 30 times; the checks of its later closes then tell that they are chance.
 const FIRST: &[Turn] = &[Control, Question, Question, Control, Control];
 
 /// The connections that check a later close, at a server that is known to refuse by closing.
@@ -35,11 +36,11 @@ const LATER: &[Turn] = &[Control, Question];
 /// What one of these connections shows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Evidence {
-    /// What it must show if the close was a refusal.
+    /// The connection ended as it must if the close was a refusal.
     Refusal,
     /// The server closes whatever the hello says.
     Chance,
-    /// Nothing: there was no connection, or no end to it.
+    /// Nothing: no connection was made, or it did not end.
     Nothing,
 }
 
@@ -60,7 +61,7 @@ enum Meaning {
 }
 
 impl Closes {
-    /// Nothing is known yet but what these attempts show.
+    /// So far, only these attempts are known.
     pub(super) fn after<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> Self {
         let mut closes = Self { control: None, meaning: Meaning::Unknown, made: 0 };
         attempts.into_iter().for_each(|attempt| closes.note(attempt));

@@ -12,7 +12,7 @@ pub(super) const ROW: Row = Row {
 
 struct Enumerating {
     enumeration: Enumeration,
-    /// By the number of the speech.
+    /// The probes that were handed out; the number of a speech is its index.
     asked: Vec<Probe>,
 }
 

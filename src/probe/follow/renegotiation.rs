@@ -27,7 +27,7 @@ const UP_TO_TLS_1_2: [Version; 4] =
 struct Asking {
     hello: Hello,
     is_under_way: bool,
-    /// Without an answer, one after the other.
+    /// How many questions in a row had no answer.
     silences: u8,
     /// Whether the refusal was a close.
     by_close: bool,

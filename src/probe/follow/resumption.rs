@@ -69,7 +69,7 @@ struct Way {
     sessions: Option<Arc<Sessions>>,
     is_under_way: bool,
     refusals: u8,
-    /// Without an answer, one after the other.
+    /// How many questions in a row had no answer.
     silences: u8,
     /// The answer, once there is one.
     support: Option<Support>,

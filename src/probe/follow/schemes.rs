@@ -49,7 +49,7 @@ struct List {
     /// What is still to be offered.
     open: Vec<u16>,
     is_under_way: bool,
-    /// Without an answer, one after the other.
+    /// How many questions in a row had no answer.
     silences: u8,
     /// Whether the refusal that ended the asking was a close.
     by_close: bool,

@@ -23,7 +23,7 @@ pub struct Ssl2 {
 #[derive(Default)]
 struct Asking {
     is_under_way: bool,
-    /// Without an answer, one after the other.
+    /// How many questions in a row had no answer.
     silences: u8,
     /// Whether the refusal was a close.
     by_close: bool,

@@ -30,12 +30,13 @@ pub struct Costs {
 }
 
 impl Attempts {
-    /// Adds the outcome of another connection. Attempts that no longer count free their bulk.
+    /// Adds the outcome of another connection. Attempts that no longer count free
+    /// their large parts.
     pub(crate) fn push(&mut self, attempt: Attempt) {
         self.insert(self.list.len(), attempt);
     }
 
-    /// Puts the outcome of a connection in the place of what stood for it while it was under way.
+    /// Replaces the placeholder of a connection that was under way by the connection's outcome.
     pub(crate) fn replace(&mut self, index: usize, attempt: Attempt) {
         self.remove(index);
         self.insert(index, attempt);

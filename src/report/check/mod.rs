@@ -19,7 +19,7 @@ use std::fmt;
 
 use crate::report::record::Record;
 
-/// The conditions, but for the problem words, each of which is one as well.
+/// The conditions, except for the words of the problems, which are conditions as well.
 pub const CHECKS: &[Row] = &[
     error::ROW,
     untrusted::ROW,
@@ -80,17 +80,17 @@ type Condition = Box<dyn Fn(&Record) -> bool + Send + Sync>;
 #[derive(Default)]
 pub struct Checks(Vec<(String, Condition)>);
 
-/// A condition that there is not, or not like this.
+/// An unknown or malformed condition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidCheck(String);
 
 impl Checks {
     /// The conditions in `lists`, each a list of words separated by commas.
     ///
-    /// Several pins are one condition: the key is none of them.
+    /// Several pins are one condition, which is met when the key is none of them.
     ///
     /// # Errors
-    /// The first word that is no condition, with the nearest that is.
+    /// The first word that is not a condition, and the nearest word that is one.
     pub fn parse<'a>(lists: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidCheck> {
         let mut checks = Self::default();
         let mut pins = Vec::new();

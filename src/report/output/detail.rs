@@ -313,7 +313,7 @@ impl Block {
         }
     }
 
-    /// What was found by asking again and again; nothing when nothing was found.
+    /// A row with the answers that were found one by one; no row when there are none.
     fn list(&mut self, label: &str, list: &[String], is_whole: bool) {
         if !list.is_empty() {
             let end = if is_whole { "" } else { " and perhaps more: it fell silent" };

@@ -51,7 +51,7 @@ struct JsonReader {
     beginning: &'static str,
 }
 
-/// What a line is read back for; the rest is passed over.
+/// The fields of a line that resuming needs; all others are skipped.
 #[derive(Deserialize)]
 struct Finished<'a> {
     number: u64,
@@ -76,15 +76,15 @@ pub(super) fn serializer(out: &mut Vec<u8>) -> Serializer<&mut Vec<u8>, impl For
     Serializer::with_formatter(out, Harmless)
 }
 
-/// An object in the making, and those inside it.
+/// An object that is being written, and the objects inside it.
 struct Object<'a> {
     out: &'a mut Vec<u8>,
-    /// Where the fields of the objects begin that have not ended yet.
+    /// Where each object that is still open begins in `out`, with its name.
     starts: Vec<usize>,
 }
 
 impl Object<'_> {
-    /// What stands before the value of a field. Names need no escape.
+    /// Writes the name of a field. Names need no escaping.
     fn name(&mut self, name: &str) {
         if self.out.last() != Some(&b'{') {
             self.out.push(b',');
@@ -112,7 +112,7 @@ impl Taker for Object<'_> {
         self.out.push(b'{');
     }
 
-    /// An object of which nothing was picked is left out.
+    /// Leaves out an object of which nothing was picked.
     fn leave(&mut self) {
         let start = self.starts.pop().unwrap_or_default();
         match self.out.last() {
@@ -122,7 +122,7 @@ impl Taker for Object<'_> {
     }
 }
 
-/// Escapes what JSON does not make one escape: a terminal would obey it.
+/// Escapes characters that JSON allows unescaped, but that a terminal would obey.
 struct Harmless;
 
 impl Formatter for Harmless {

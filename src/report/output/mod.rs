@@ -197,7 +197,7 @@ impl Batch {
         self.ends.partition_point(|end| *end <= written) as u64
     }
 
-    /// Where the last target ends that does so within the first `written` bytes.
+    /// Where the last target ends that is whole within the first `written` bytes.
     fn last_end_within(&self, written: usize) -> usize {
         self.ends.iter().copied().rfind(|end| *end <= written).unwrap_or_default()
     }
@@ -205,7 +205,7 @@ impl Batch {
 
 /// Where lines go.
 pub trait Sink: Send {
-    /// Whether a target that was interrupted is left to a later run, which can do it again.
+    /// Whether an interrupted target has no lines, so that a later run sweeps it again.
     fn leaves_interrupted(&self) -> bool {
         false
     }
@@ -213,7 +213,7 @@ pub trait Sink: Send {
     /// Takes lines.
     ///
     /// # Errors
-    /// They cannot be written; nothing more is to be.
+    /// They cannot be written. The sink must not be used after that.
     fn take(&mut self, batch: &Batch) -> io::Result<()>;
 
     /// Called when no more lines are waiting: writes what is buffered.
@@ -228,8 +228,8 @@ pub trait Sink: Send {
     /// What was taken cannot be written.
     fn finish(&mut self) -> io::Result<()>;
 
-    /// How many of the targets that were taken are written, counted from the first. Right also after an
-    /// error.
+    /// How many of the targets that were taken are written, counted from the first. It is also
+    /// right after an error.
     fn written(&self) -> u64;
 }
 

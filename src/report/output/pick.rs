@@ -110,12 +110,12 @@ impl<T: Taker> SerializeStruct for Picker<'_, T> {
     }
 }
 
-/// Where the schema has an object there is one.
+/// The error for a field that is an object in the schema, but not in the record.
 fn not_an_object() -> Error {
     Error::custom("a field of the record is not the object that its schema says it is")
 }
 
-/// What is not an object has no fields.
+/// Refuses values that are not objects: no field can be picked from them.
 macro_rules! refuse {
     ($($method:ident $of:ty),* $(,)?) => {
         $(fn $method(self, _: $of) -> Result<(), Error> {

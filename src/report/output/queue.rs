@@ -29,7 +29,7 @@ pub struct Encoding {
     pub format: Arc<dyn Format>,
     /// Whether a target that was interrupted has no lines, since a later run can do it again.
     pub leaves_interrupted: bool,
-    /// Where targets are counted whose records were handed over.
+    /// Counts the targets whose records were handed over.
     pub status: Arc<Status>,
 }
 
@@ -71,13 +71,13 @@ pub fn queue(
 #[derive(Clone)]
 pub struct RecordSender(Arc<Entrance>);
 
-/// The output's end. Dropping it tells the loops that nobody takes records any more.
+/// The output's end of the queue. Dropping it tells the loops that nobody takes records any more.
 pub struct RecordReceiver {
     shards: Vec<Arc<Shard>>,
     signals: mpsc::Receiver<()>,
     output: Arc<OnceLock<Thread>>,
     format: Arc<dyn Format>,
-    /// Where to look next, so that no shard waits for the others.
+    /// The shard to look into next. They take turns, so that none has to wait for the others.
     next: usize,
     /// Whether there was a line already.
     has_begun: bool,
@@ -202,13 +202,13 @@ impl Shard {
 }
 
 impl RecordReceiver {
-    /// Waits until a shard may hold something. False: nothing more will come, but for what
-    /// [`RecordReceiver::take`] still finds.
+    /// Waits until a shard may hold something. Returns false when nothing more will come; then
+    /// [`RecordReceiver::take`] may still find the last records.
     pub async fn ready(&mut self) -> bool {
         self.signals.recv().await.is_some()
     }
 
-    /// The same on a thread that may block.
+    /// Like [`RecordReceiver::ready`], for a thread that may block.
     pub fn blocking_ready(&mut self) -> bool {
         self.signals.blocking_recv().is_some()
     }

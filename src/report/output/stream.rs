@@ -20,8 +20,8 @@ impl<W: Write + Send> Stream<W> {
         Self { out, file: None, written: 0 }
     }
 
-    /// Writes to `out`, which writes to `file`. At the end the file system is asked whether it has room
-    /// for everything.
+    /// Writes to `out`, which writes to `file`. At the end `file` is synced, because some file
+    /// systems report only then that they are full.
     pub fn to_file(out: W, file: File) -> Self {
         Self { file: Some(file), ..Self::new(out) }
     }
@@ -48,14 +48,14 @@ impl<W: Write + Send> Sink for Stream<W> {
     }
 }
 
-/// Waits until `file` is on its disk. Some file systems tell only now that they have no room, and nobody
-/// hears what they tell when a file is closed. What is no file on a disk has nothing to wait for.
+/// Waits until `file` is on its disk. Some file systems report only now that they are full, and an
+/// error that they report when the file is closed would be lost. Pipes and terminals need no wait.
 ///
 /// # Errors
-/// The file system has lost something.
+/// The file system could not store everything.
 pub fn sync(file: &File) -> io::Result<()> {
     match file.sync_data() {
-        // A pipe, a terminal, or a file system that cannot do that: what it has taken is there.
+        // A pipe, a terminal, or a file system that cannot sync: nothing more can be done.
         Err(error) if matches!(error.kind(), InvalidInput | ReadOnlyFilesystem | Unsupported) => {
             Ok(())
         }
@@ -63,7 +63,8 @@ pub fn sync(file: &File) -> io::Result<()> {
     }
 }
 
-/// Writes as much of `bytes` as `out` takes; how much that is, and why it is not all.
+/// Writes as much of `bytes` as `out` takes. Returns how many bytes that was, and the error that
+/// stopped it.
 pub fn write_most(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut rest = bytes;
     while !rest.is_empty() {

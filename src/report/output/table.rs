@@ -7,23 +7,23 @@ use crate::report::output::{Format, Layout};
 use crate::report::record::Record;
 use crate::report::width::{shortened, width, wrapped};
 
-/// Between two columns.
+/// Blanks between two columns.
 const GAP: usize = 2;
-/// Before a note on a line of its own.
+/// Blanks before a note on a line of its own.
 const INDENT: usize = 4;
-/// A target has at least this share of the columns: most names are then whole.
+/// The target has at least one n-th of the width, so that most names are whole.
 const TARGET_SHARE: usize = 3;
-/// And no more columns than this.
+/// The most columns of the terminal that the target takes.
 const TARGET: usize = 44;
-/// No table is narrower: what does not fit wraps, as it must.
+/// No table is narrower than this: on a narrower terminal its lines wrap.
 const NARROWEST: usize = 40;
 
-/// A column behind the target.
+/// A column after the target.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Column {
     name: &'static str,
     width: usize,
-    /// The higher it is, the sooner there is no room for it.
+    /// The higher it is, the sooner the column is left out for want of room.
     rank: u8,
     is_number: bool,
 }

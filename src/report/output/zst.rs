@@ -111,7 +111,7 @@ enum Next {
 /// Decodes frames for nothing but their length.
 struct Decoder {
     context: DCtx<'static>,
-    /// Text that nobody looks at.
+    /// The decompressed text, which is discarded.
     text: Vec<u8>,
 }
 
@@ -159,15 +159,15 @@ fn zstd_error(code: usize) -> io::Error {
     io::Error::other(get_error_name(code))
 }
 
-/// Checks that what lies behind `whole` bytes of frames is an end that a crash may have left: the
-/// beginning of a frame, or zeros, and no whole frame behind that.
+/// Checks that a crash may have left what follows the first `whole` bytes, which are whole frames:
+/// the beginning of a frame, or zeros, and no whole frame after that.
 fn check_tail(file: &mut (impl Read + Seek), whole: u64) -> io::Result<()> {
     let mut start = Vec::new();
     file.seek(SeekFrom::Start(whole))?;
     (&mut *file).take(MAGIC.len() as u64).read_to_end(&mut start)?;
     let zeros = start.iter().rev().take_while(|byte| **byte == 0).count();
     start.truncate(start.len() - zeros);
-    // Of a file without a single frame nothing else tells that it is one of ours.
+    // A file without a single frame has no other sign that tlsweep wrote it.
     let is_ours = whole > 0 || !start.is_empty() || is_only_zeros(&mut BufReader::new(&mut *file))?;
     if !(MAGIC.starts_with(&start) && is_ours) {
         return Err(io::Error::new(

@@ -205,7 +205,7 @@ fn words(script: &mut Script<'_>) -> Vec<Word> {
     words
 }
 
-/// As much as one record holds.
+/// The most bytes that one record can hold.
 fn fragment(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().copied().take(16 * 1024).collect()
 }

@@ -195,7 +195,7 @@ fn address(script: &mut Script<'_>) -> IpAddr {
     }
 }
 
-/// The value that serde knows by one of these words.
+/// The value that serde reads from one of these words.
 fn word<T: serde::de::DeserializeOwned>(script: &mut Script<'_>, words: &[&str]) -> T {
     let word = words[script.below(words.len())];
     serde_json::from_value(word.into()).unwrap()

@@ -1,4 +1,5 @@
-//! Every dialogue, told anything in any pieces, says the same, and keeps and sends little.
+//! However the bytes of a peer are split, a dialogue gives the same result, and it keeps and sends
+//! little.
 
 #![no_main]
 
@@ -8,7 +9,7 @@ use tlsweep::failure::{EVIDENCE_LIMIT, Failure, Kind, Stage};
 use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::text::unescaped_length;
 
-/// What a dialogue came to.
+/// How a dialogue ended.
 #[derive(Debug)]
 struct Outcome {
     sent: Vec<u8>,
@@ -26,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     let pieces_script = &mut Script::new(script.bytes());
     let mut words = script.rest().to_vec();
     if choices & 2 != 0 && !words.is_empty() {
-        // Beyond the limit.
+        // More than the limit allows.
         words = words.repeat(PLAINTEXT_LIMIT / words.len() + 2);
     }
     let pieces = match choices & 4 {
@@ -35,8 +36,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let whole = talk(Conversation::new(protocol, host), [words.as_slice()]);
     let split = talk(Conversation::new(protocol, host), pieces);
-    // What comes in one piece may be read to the end before it is answered, so that it can only be
-    // refused more often.
+    // Bytes that come in one piece may all be read before the answer. So a dialogue may be refused
+    // that succeeds in pieces, but not the other way round.
     match (&whole.end, &split.end) {
         (Ok(end), Ok(split_end)) => {
             assert_eq!((&whole.sent, end), (&split.sent, split_end), "{protocol:?}");

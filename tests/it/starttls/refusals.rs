@@ -124,7 +124,7 @@ fn what_is_not_offered_is_not_asked_for() {
     check(NOT_OFFERED, "offer");
 }
 
-/// The servers stay open, or close at once: what they said is in either case the reason.
+/// Whether a server stays open or closes at once, the reason is what it said.
 fn check(refusals: &[Refusal], detail: &str) {
     for end in [Hold, Fin] {
         let server = |(protocol, replies, words, _): &Refusal| {

@@ -26,7 +26,7 @@ cases! {
     chain_of_256_tiny_ones_tls12: tls12(256, 1) => "ok close_notify", Fast,
         |record| assert_kept(record, 256);
 
-    // From here on the peer stops behind its certificates: the handshake has to end at once, or
+    // From here on the peer stops after its certificates: the handshake has to end at once, or
     // what was parsed is held until its limit.
     chain_of_257: too_many13(257, 200) => "handshake/too_large", Fast, assert_counted;
     chain_of_257_empty_ones: too_many13(257, 0) => "handshake/too_large", Fast, assert_counted;
@@ -41,7 +41,7 @@ cases! {
     chain_of_20_000_large_ones_tls12: too_many12(20_000, 700) => "handshake/too_large", Fast;
 }
 
-/// The good leaf, and behind it `count - 1` certificates of `size` bytes.
+/// The good leaf, and after it `count - 1` certificates of `size` bytes.
 const fn padded(count: usize, size: usize) -> Chain {
     Chain::Padded { count, size }
 }

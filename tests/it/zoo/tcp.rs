@@ -53,7 +53,8 @@ cases! {
     good_on_ipv6: Spec::good().on_v6() => "ok close_notify", Fast;
 }
 
-/// The limit is one for all dials together, and goes on where a half of it passed in silence.
+/// One limit covers all dials together. It does not begin again with the second dial, which is made
+/// when half of it has passed in silence.
 #[test]
 fn the_handshake_limit_is_a_total() {
     const LIMIT_MS: f64 = 4000.0;
@@ -66,7 +67,7 @@ fn the_handshake_limit_is_a_total() {
     for record in &outcome.records {
         assert_eq!(verdict(record), "handshake/timeout", "{record:#}");
         let total = record["ms"]["total"].as_f64().unwrap();
-        // Counted from the middle once more, it would be half as much again.
+        // If the limit began again with the second dial, it would be half as long again.
         assert!((LIMIT_MS..LIMIT_MS * 1.4).contains(&total), "{record:#}");
     }
 }

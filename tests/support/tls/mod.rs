@@ -25,7 +25,7 @@ pub(crate) const APPLICATION_DATA: u8 = 23;
 
 const LARGEST_FRAGMENT: usize = 16_384;
 
-/// One connection's side of the TLS state: what was said so far, and under which keys to go on.
+/// The server's TLS state of one connection: the transcript so far, and the keys in force.
 pub(crate) struct Session {
     client: ClientHello,
     transcript: Vec<u8>,
