@@ -1,4 +1,4 @@
-//! What is made of a certificate, and what of it is a failure.
+//! Flags that say how certificates are judged, and which findings make a run fail.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,8 @@ pub(crate) struct Certificates {
     #[arg(long)]
     pub(crate) system_roots: bool,
 
-    /// Revocation lists (DER or PEM) to look up every certificate of the path in; repeatable
+    /// File of revocation lists (DER or PEM), in which every certificate of the path is looked up;
+    /// repeatable
     #[arg(long = "crl", value_name = "FILE")]
     pub(crate) crls: Vec<PathBuf>,
 
@@ -38,7 +39,7 @@ impl Certificates {
     /// The conditions of `--fail-on`.
     ///
     /// # Errors
-    /// A condition that is none.
+    /// A word that is not a condition.
     pub(crate) fn checks(&self) -> Result<Checks> {
         Checks::parse(self.fail_on.iter().map(String::as_str)).context("--fail-on")
     }

@@ -14,11 +14,11 @@ use super::values::{at_once, per_second};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Dialling")]
 pub(crate) struct Dialling {
-    /// Targets dialled at once; bent down to what the descriptor limit allows
+    /// Targets dialled at once; lowered to what the limit of open files allows
     #[arg(short, long, value_name = "N", default_value_t = config::CONCURRENCY, value_parser = at_once)]
     pub(super) concurrency: NonZero<usize>,
 
-    /// Dials a second over the whole sweep, 1 to 1000000 [default: as fast as it goes]
+    /// Dials a second over the whole sweep, 1 to 1000000 [default: no limit]
     #[arg(long, value_name = "N", value_parser = per_second)]
     rate: Option<NonZero<u32>>,
 
@@ -52,7 +52,7 @@ pub(crate) struct Dialling {
     #[arg(long = "resolver", value_name = "IP[:PORT]", value_parser = name_server)]
     pub(super) resolvers: Vec<SocketAddr>,
 
-    /// Address of this machine to dial from [default: as the routes say]
+    /// Address of this machine to dial from [default: chosen by the system's routes]
     #[arg(long, value_name = "ADDR")]
     pub(crate) source: Option<IpAddr>,
 }

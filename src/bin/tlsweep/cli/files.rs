@@ -1,4 +1,4 @@
-//! Every file that a command line can name, and what becomes of it.
+//! Every file that a command line can name, and how it is used.
 
 use std::fmt;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(crate) enum Place<'a> {
     Stderr,
 }
 
-/// What becomes of a file.
+/// How a file is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Use {
     Read,

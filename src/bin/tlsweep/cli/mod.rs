@@ -49,8 +49,8 @@ const REPLAYED: [&str; 20] = [
 
 /// A mass TLS handshake scanner: one line in, one line out.
 ///
-/// Dials every target under deadlines, says goodbye, drains and closes, and writes exactly one
-/// result line for each to stdout.
+/// Connects to every target, makes a TLS handshake, reads what the server sends, and closes. Every
+/// wait has a deadline. Writes exactly one result line for each target to stdout.
 #[derive(Debug, Parser)]
 #[command(version, disable_version_flag = true, max_term_width = 100, after_long_help = after_help())]
 pub(crate) struct Cli {

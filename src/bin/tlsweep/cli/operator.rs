@@ -10,7 +10,7 @@ use super::values::Span;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Operation")]
 pub(crate) struct Operator {
-    /// Write a line of JSON on how the sweep goes every so often, on stderr (SIGUSR1: at once)
+    /// Write a status line (JSON) to stderr at this interval; SIGUSR1 writes one at once
     #[arg(long, value_name = "TIME")]
     status: Option<Span>,
 
@@ -18,19 +18,21 @@ pub(crate) struct Operator {
     #[arg(long, value_name = "FILE")]
     pub(crate) status_file: Option<PathBuf>,
 
-    /// File for a JSON document on the whole sweep, at its end
+    /// File for a JSON summary of the whole sweep, written at its end
     #[arg(long, value_name = "FILE")]
     pub(crate) summary: Option<PathBuf>,
 
-    /// File for metrics as Prometheus reads them, replaced every 15s or as --status says, and at the end
+    /// File for metrics for Prometheus, replaced every 15s or as --status says, and at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,
 
-    /// Metrics of each target as well, of 10000 at most: up, when its path ends, its verdict
+    /// Metrics of each target as well, for at most 10000: whether it is up, when its path ends, its
+    /// verdict
     #[arg(long, requires = "metrics")]
     pub(crate) metrics_targets: bool,
 
-    /// File for a page of HTML on the whole sweep, at its end: no script, no network
+    /// File for an HTML page about the whole sweep, written at its end; it has no script and
+    /// loads nothing
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 }

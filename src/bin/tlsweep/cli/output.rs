@@ -12,21 +12,21 @@ use tlsweep::escape::shown;
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::schema::Fields;
 
-/// The value of `--format` that goes by what is written to.
+/// The value of `--format` that chooses the format by where the records go.
 const AUTO: &str = "auto";
 
-/// The value of `--format` that writes no lines, but what all records come to.
+/// The value of `--format` that writes one report on all records instead of lines.
 pub(crate) const REPORT: &str = "report";
 
 /// Endings of file names, and the formats that they mean.
 const ENDINGS: [(&str, &str); 5] =
     [("jsonl", "json"), ("json", "json"), ("csv", "csv"), ("txt", "text"), ("tsv", "text")];
 
-/// Endings of what tlsweep does not write, though it may look like it.
+/// Endings of formats that a user might expect, but that tlsweep does not write.
 const UNWRITABLE: [&str; 10] =
     ["gz", "bz2", "xz", "lz4", "br", "zip", "7z", "parquet", "xlsx", "html"];
 
-/// Columns of a terminal that does not tell.
+/// The width to assume when the terminal does not report one.
 const COLUMNS: u16 = 80;
 
 #[derive(Args, Debug)]
@@ -35,7 +35,8 @@ pub(crate) struct Output {
     /// How to write the records
     ///
     /// auto: by the ending of --output (.jsonl .json .csv .txt .tsv, each also with .zst); detail for a
-    /// single target on a terminal; text otherwise. report: no lines, but what all of them come to.
+    /// single target on a terminal; text otherwise. report: one report on all records instead of
+    /// lines.
     #[arg(long, value_parser = format_names(), default_value = AUTO)]
     format: String,
 
@@ -63,7 +64,8 @@ pub(crate) struct Output {
     #[arg(long, requires = "fail_on", conflicts_with = "resume")]
     pub(crate) only_failing: bool,
 
-    /// Colours of text and detail: auto on a terminal (NO_COLOR, CLICOLOR_FORCE and TERM count)
+    /// Colours of text and detail; auto: on a terminal, unless NO_COLOR, CLICOLOR_FORCE or TERM
+    /// says otherwise
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
     color: Colour,
 
@@ -79,7 +81,7 @@ pub(crate) struct Output {
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say more on stderr; twice for more
+    /// Print on stderr what happens to each target; twice: messages of the libraries as well
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -121,11 +123,11 @@ fn format_names() -> PossibleValuesParser {
 }
 
 impl Output {
-    /// The name of the format; `is_one`: there is but one target, given as an argument.
+    /// The name of the format. `is_one`: the only target is one host, given as an argument.
     ///
     /// # Errors
-    /// The name of the file ends as if it was to be in a format that tlsweep does not write, or the format
-    /// has no `--fields`.
+    /// The ending of the file's name means a format that tlsweep does not write, or `--fields` was
+    /// given with a format that has no choice of fields.
     pub(crate) fn format(&self, is_one: bool) -> Result<&str> {
         let by_ending = self.by_ending()?;
         let format = match self.format.as_str() {
@@ -180,7 +182,7 @@ impl Output {
     pub(crate) fn layout(&self, addresses: bool) -> Layout {
         let terminal = (self.file().is_none() && stdout().is_terminal()).then(|| {
             let size = tcgetwinsize(stdout()).map(|size| size.ws_col);
-            // A terminal of no size is one whose driver does not tell.
+            // The driver reports a width of 0 when it does not know the width.
             size.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS)
         });
         Layout {
@@ -192,7 +194,7 @@ impl Output {
         }
     }
 
-    /// As <https://no-color.org> and <https://bixense.com/clicolors> have it.
+    /// Follows <https://no-color.org> and <https://bixense.com/clicolors>.
     fn is_coloured(&self, is_on_terminal: bool) -> bool {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_forced = || std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");

@@ -18,7 +18,7 @@ use super::values;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Targets")]
 pub(crate) struct Targets {
-    /// host, host:port, address, [v6]:port or URL, then ,SNI and ,TAG if you like
+    /// host, host:port, address, [v6]:port, CIDR range or URL, then ,SNI and ,TAG if you like
     ///
     /// Targets come from here, from -f, or from stdin when there are neither.
     #[arg(value_name = "TARGET", help_heading = "Arguments")]
@@ -52,11 +52,11 @@ pub(crate) struct Targets {
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
-    /// Shuffle within a window of N targets, up to 1000000, all of which are read ahead
+    /// Dial in random order: hold back N targets, up to 1000000, and dial one of them at random
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_SHUFFLE))]
     shuffle: Option<u64>,
 
-    /// Number that decides on the order of --shuffle [default: another each time]
+    /// Number that determines the order of --shuffle [default: a different one each time]
     #[arg(long, value_name = "N", requires = "shuffle")]
     seed: Option<u64>,
 
@@ -68,7 +68,8 @@ pub(crate) struct Targets {
     #[arg(long)]
     pub(crate) exclude_special: bool,
 
-    /// Stop as at the first SIGINT when the process has lasted that long, up to 1year [default: never]
+    /// Stop this long after the start of the process, as at the first SIGINT; up to 1year [default:
+    /// never]
     #[arg(long, value_name = "TIME", value_parser = values::max_time)]
     pub(crate) max_time: Option<Duration>,
 

@@ -1,4 +1,4 @@
-//! What is said to a peer.
+//! Flags that say what tlsweep sends to a server.
 
 use std::num::NonZero;
 
@@ -18,11 +18,11 @@ use super::values::{Bytes, at_once};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct Tls {
-    /// Plaintext protocol before TLS, or auto: by the port [default: as a URL's scheme says]
+    /// Plaintext protocol before TLS; auto: by the port [default: by the scheme of a URL]
     #[arg(long, value_name = "PROTO", value_parser = starttls_names())]
     starttls: Option<String>,
 
-    /// Do not ask servers that tlsweep cannot speak to what they speak
+    /// Do not dial again to find out what a server speaks that tlsweep does not
     #[arg(long)]
     pub(super) no_legacy: bool,
 
@@ -30,15 +30,16 @@ pub(crate) struct Tls {
     #[arg(long = "tls", value_name = "VERSION", value_enum)]
     tls_version: Option<Version>,
 
-    /// Key-exchange groups to offer, in order, as X25519MLKEM768,P-256
+    /// Key-exchange groups to offer, in order, such as X25519MLKEM768,P-256
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = group)]
     groups: Vec<Group>,
 
-    /// Signature schemes to offer, in order, as ecdsa_secp256r1_sha256,rsa_pss_rsae_sha256
+    /// Signature schemes to offer, in order, such as ecdsa_secp256r1_sha256,rsa_pss_rsae_sha256
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = signature_scheme)]
     signature_schemes: Vec<SignatureScheme>,
 
-    /// Send a key share of X25519MLKEM768 or X25519 for a second, not a new one with each hello
+    /// Reuse a key share (X25519MLKEM768, X25519) for one second instead of making one for each
+    /// hello
     #[arg(long)]
     reuse_key_share: bool,
 
@@ -63,7 +64,7 @@ pub(crate) struct Tls {
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     alpn: Option<String>,
 
-    /// When to send close_notify: right after the handshake, or when the peer is done
+    /// When to send close_notify: first, right after the handshake, or last, when the peer is done
     #[arg(long, value_enum, default_value_t = When::First)]
     goodbye: When,
 
@@ -86,7 +87,7 @@ enum When {
     Last,
 }
 
-/// The value of `--starttls` that goes by the port.
+/// The value of `--starttls` that chooses the protocol by the port.
 const AUTO: &str = "auto";
 
 impl Tls {
@@ -126,7 +127,7 @@ impl Tls {
         Ok(wanted.clone())
     }
 
-    /// Which targets greet in plain text.
+    /// Which targets begin in plain text.
     pub(super) fn starttls(&self) -> config::Starttls {
         match self.starttls.as_deref() {
             None => config::Starttls::Never,
