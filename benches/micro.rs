@@ -1,4 +1,4 @@
-//! What happens once per target outside the handshake: parse, classify, facts, verdict, encode.
+//! The work on each target outside the handshake: parse, classify, facts, verdict, encode.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench may panic")]
 

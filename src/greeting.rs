@@ -1,9 +1,10 @@
 //! Recognizes plaintext greetings, to hint at the `--starttls` protocol that a server expects.
 
-/// A greeting, by how it begins and a word in it, and the `--starttls` protocols that may be meant.
+/// A greeting, recognized by its beginning and a word in it, and the `--starttls` protocols that it
+/// may belong to.
 struct Greeting {
     start: &'static [u8],
-    /// In lower case; empty: any.
+    /// A word in lower case that the greeting contains; empty for any greeting.
     word: &'static [u8],
     name: &'static str,
     protocols: &'static str,
@@ -34,7 +35,7 @@ const GREETINGS: [Greeting; 12] = [
     row(b":", b"notice", "an IRC greeting", "irc"),
 ];
 
-/// What to say of a peer whose `first` bytes are not TLS.
+/// The detail of a failure when the `first` bytes of a peer are not TLS.
 pub(crate) fn not_tls(first: &[u8]) -> String {
     let plain = "the peer's first bytes are not TLS";
     let known = GREETINGS

@@ -17,12 +17,12 @@
 //!                       ▼
 //!                     report::record       any step may end in failure::Failure instead
 //!    ┌──────────────────┘
-//!    ▼ mpsc (bounded); the permit is released only after the record is accepted
+//!    ▼ report::output::queue (bounded): the task encodes its record, then releases its permit
 //!  report::output       text, json, csv; one thread owns stdout
 //! ```
 //!
-//! Modules stand in the order in which data passes through them, and import only what stands above
-//! them.
+//! Modules stand in the order in which data passes through them. A module imports only modules
+//! above it.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("tlsweep supports Linux alone: it uses options of its sockets and its /proc");

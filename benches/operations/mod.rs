@@ -33,10 +33,10 @@ const INTERMEDIATE: &[u8] = include_bytes!("../../tests/fuzz/pki/intermediate.de
 /// 2026-06-01.
 const NOW: Duration = Duration::from_secs(1_780_272_000);
 
-/// One thing that is done again and again.
+/// The name of an operation, and a function that does it once.
 pub(crate) type Operation = (&'static str, Box<dyn FnMut()>);
 
-/// All of them.
+/// All operations.
 pub(crate) fn operations() -> Vec<Operation> {
     let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
     let alert = rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure);

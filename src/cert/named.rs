@@ -1,4 +1,4 @@
-//! A certificate that is found by its names.
+//! A certificate with its names, by which it is found.
 
 use std::borrow::Cow;
 

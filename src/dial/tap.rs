@@ -222,7 +222,7 @@ impl Tap {
         self.certificates.receive(bytes)
     }
 
-    /// Keeps what stands behind the end of the first record. Returns how much stands before it.
+    /// Keeps the bytes after the end of the first record. Returns how many bytes come before it.
     fn cut_off(&mut self, bytes: &[u8]) -> usize {
         let Some(records) = &mut self.records else {
             return bytes.len();

@@ -52,8 +52,8 @@ impl Selection {
     /// error, once `targets` wants no more.
     ///
     /// # Errors
-    /// The first input whose reading failed, or where it is found to be another list than that of
-    /// `done`; what came before it has been handed on.
+    /// The first input that could not be read, or the first place where it differs from the list of
+    /// `done`. The targets before that have been handed on.
     pub fn send_all(
         self,
         input: Input,

@@ -1,4 +1,4 @@
-//! Chance, which a seed repeats.
+//! Random numbers that a seed repeats.
 
 use std::collections::hash_map::RandomState;
 use std::env;

@@ -9,13 +9,13 @@ use rustls::sign::CertifiedKey;
 
 use super::peer::{Spec, provider};
 
-/// A peer that shows this chain to everybody, whatever it is, and signs with this key (PKCS#8),
-/// whoever's it is. None for keys that rustls does not sign with.
+/// A peer that shows this chain to everybody and signs with this key (PKCS#8), even if the two do
+/// not match. `None` for keys that rustls cannot sign with.
 pub(crate) fn showing(chain: &[CertificateDer<'static>], key: &[u8]) -> Option<Spec> {
     stapling(chain, key, None)
 }
 
-/// The same, with this staple.
+/// The same peer, which also sends this staple.
 pub(crate) fn stapling(
     chain: &[CertificateDer<'static>],
     key: &[u8],

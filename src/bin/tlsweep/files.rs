@@ -42,7 +42,7 @@ fn is_harmful(one: Use, other: Use) -> bool {
     }
 }
 
-/// What makes a file the same under every name.
+/// Identifies a file whatever name it is opened by.
 #[derive(Debug, Eq, PartialEq)]
 enum Identity {
     Found {
@@ -57,7 +57,8 @@ enum Identity {
     },
 }
 
-/// None: a pipe or a device, which nothing is lost of, or something that cannot be opened anyway.
+/// `None` for a pipe or a device, which loses nothing when it is named twice, and for a file that
+/// cannot be opened anyway.
 fn identity(place: &Place<'_>) -> Option<Identity> {
     match place {
         Place::Path(path) => of_path(path),
@@ -83,7 +84,7 @@ fn of_path(path: &Path) -> Option<Identity> {
         match fs::metadata(&path) {
             Ok(found) => return of_file(&found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // Whoever opens it says so.
+            // Opening the file later reports the error.
             Err(_) => return None,
         }
         let directory = match path.parent() {

@@ -7,7 +7,7 @@ use crate::report::output::stream::{sync, write_most};
 use crate::report::output::zst::Frames;
 use crate::report::output::{Batch, Sink};
 
-/// What is written to.
+/// Where the bytes go.
 enum Out {
     /// A pipe or a device: what it has taken cannot be taken back.
     Stream(Box<dyn Write + Send>),
@@ -15,25 +15,26 @@ enum Out {
         file: File,
         /// Bytes that stay.
         kept: u64,
-        /// Whether something may lie behind them.
+        /// Whether the file may have more bytes after them.
         has_rest: bool,
     },
 }
 
-/// A file that whole targets are appended to: what is torn off by an error is taken back.
+/// A file that whole targets are appended to. After an error, it is cut back to the last whole
+/// target.
 pub struct OutputFile {
     out: Out,
-    /// Whether a later run may finish what this one does not.
+    /// Whether a later run may sweep the targets that this one does not finish.
     is_resumable: bool,
     frames: Option<Frames>,
     written: u64,
 }
 
 impl OutputFile {
-    /// Appends to the first `kept` bytes of `file`, which is open for that; as frames of zstd if it is to
-    /// be `compressed`. Whatever comes behind these bytes goes with the first write.
+    /// Appends to the first `kept` bytes of `file`, which is open for writing; in frames of zstd
+    /// when `compressed`. The first write removes whatever follows these bytes.
     ///
-    /// Of targets that were not finished nothing is written when the file `is_resumable`.
+    /// When the file `is_resumable`, nothing is written of targets that were not finished.
     ///
     /// # Errors
     /// There is no memory to compress in.
@@ -41,7 +42,7 @@ impl OutputFile {
         Self::of(Out::File { file, kept, has_rest: true }, is_resumable, compressed)
     }
 
-    /// Writes to a pipe or a device; as frames of zstd if it is to be `compressed`.
+    /// Writes to a pipe or a device; in frames of zstd when `compressed`.
     ///
     /// # Errors
     /// There is no memory to compress in.
@@ -54,8 +55,8 @@ impl OutputFile {
         Ok(Self { out, is_resumable, frames, written: 0 })
     }
 
-    /// Appends `bytes`; how many of them were written, and why not all. When not all of them fit, the
-    /// first bytes stay, as many as `keep` makes of the number that was written.
+    /// Appends `bytes`. Returns how many of them were written, and the error if not all were. Then
+    /// the file keeps only the first ones: `keep` turns the number written into the number to keep.
     fn append(
         &mut self,
         bytes: &[u8],

@@ -63,10 +63,10 @@ pub(super) trait Taker {
         value: &(impl Serialize + ?Sized),
     ) -> Result<(), Error>;
 
-    /// Hears that the fields that follow are in this object.
+    /// Called before the fields of the object `name`.
     fn enter(&mut self, _name: &str) {}
 
-    /// Hears that the object ends in which the last fields were.
+    /// Called after the last field of the innermost object.
     fn leave(&mut self) {}
 }
 

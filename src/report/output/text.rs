@@ -47,7 +47,7 @@ impl Format for Text {
     }
 }
 
-/// What a record comes to in each column.
+/// The text of a record in each column.
 pub(super) struct Cells([(&'static str, String); 10]);
 
 impl Cells {
@@ -78,13 +78,15 @@ pub(super) fn cells(record: &Record) -> Cells {
     ])
 }
 
-/// What the reader should notice first: why it failed, all that is wrong, what was to be found.
+/// What the reader should notice first: why the target failed, all problems, what `--enumerate`
+/// found, what has changed, and the conditions that were met.
 fn note(record: &Record) -> String {
     let problems = record.trust.iter().flat_map(|trust| &trust.problems);
     note_with(problems.map(|problem| explained(*problem, record)).collect(), record)
 }
 
-/// The note where the verdict is beside it and need not be said again; nothing where there is no verdict.
+/// The note for a row that shows the verdict too, which the note then does not repeat. `None` when
+/// there is no verdict.
 pub(super) fn why(record: &Record) -> Option<String> {
     let trust = record.trust.as_ref()?;
     let problems = trust.problems.iter().filter_map(|problem| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::escape::{cut, escaped};
 use crate::report::record::Record;
 
-/// Bytes that are kept of a text.
+/// How many bytes of a text are kept.
 const TEXT: usize = 120;
 
 /// A host that is named.
@@ -40,7 +40,7 @@ pub(super) fn not_after(record: &Record) -> Option<&str> {
     path.or_else(|| record.cert.as_ref()?.not_after.as_deref())
 }
 
-/// A text that a peer or a list had a say in, as it may be shown.
+/// Text from a peer or a list, cut and escaped for display.
 pub(super) fn short(text: String) -> String {
     escaped(&cut(text, TEXT))
 }

@@ -396,7 +396,7 @@ pub struct Paths<'a> {
     steps: Cell<usize>,
 }
 
-/// After so many steps the search for a path is given up.
+/// The search for a path is given up after this many steps.
 const STEPS: usize = 20_000;
 
 impl<'a> Paths<'a> {

@@ -1,4 +1,4 @@
-//! Whether a signature over a certificate holds, by nothing that tlsweep has.
+//! Checks signatures over certificates without any code of tlsweep.
 
 use rustls::crypto::aws_lc_rs::default_provider;
 
@@ -30,7 +30,7 @@ fn parts(signed: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((tbs, algorithm, signature.get(1..)?))
 }
 
-/// Whether the signature over it is by this key.
+/// Whether the signature over `signed` was made with this key.
 pub fn holds(signed: &[u8], key: &Key) -> bool {
     let verified = || {
         let (tbs, algorithm, signature) = parts(signed)?;

@@ -74,7 +74,8 @@ fn enumerate(peer: &Peer) -> Value {
     outcome.only_record().clone()
 }
 
-/// Whatever `record` is certain of is what the server behind says of itself.
+/// Everything that `record` states for certain is the same in `honest`, the record of the server
+/// without drops.
 fn assert_true(record: &Value, honest: &Value, case: &str) {
     let Some(found) = record.get("enumeration") else {
         assert_eq!(record["ok"], false, "{case}: {record:#}");

@@ -84,7 +84,8 @@ fn damage_in_the_middle_says_where_and_changes_nothing() {
     }
 }
 
-/// A peer can make the text of a target long, and another program can make one frame of all.
+/// A peer can make the line of a target long, and another program can compress all lines into one
+/// frame.
 #[test]
 fn a_frame_of_very_much_text_is_gone_on_with() {
     let sweep = Sweep::of(50, "out.jsonl.zst");
