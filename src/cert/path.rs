@@ -347,7 +347,7 @@ impl<'a> Search<'a> {
         ends.into_iter().chain(sent).min()
     }
 
-    /// The sent certificates that lead upward from the leaf, for when webpki found no path.
+    /// The certificates of the chain from the leaf upward, used when webpki found no path.
     fn upward(&self) -> Found<'a> {
         let mut issuers = Vec::<usize>::new();
         let mut below = &self.leaf;

@@ -59,7 +59,7 @@ impl Limiter {
     pub fn try_host_slot(&self, address: IpAddr) -> Option<HostSlot> {
         let held = self.places.iter().map(|limit| {
             let place = limit.place(address);
-            // The semaphores are never closed: an error means that there is none now.
+            // The semaphores are never closed, so an error means that no permit is free now.
             let permit = limit.semaphore(place).try_acquire_owned().ok()?;
             Some(Held::new(limit, place, permit))
         });

@@ -212,7 +212,7 @@ impl Enumeration {
         }
     }
 
-    /// Takes back what was concluded from closes.
+    /// Takes back every conclusion that was drawn from a close.
     pub fn doubt_closes(&mut self) {
         for line in &mut self.lines {
             match &mut line.track {
@@ -254,7 +254,8 @@ impl Enumeration {
         }
     }
 
-    /// Claims to fall back from the server's best version to its second best, once both are known.
+    /// An offer that claims to fall back from the server's best version to its second best, once
+    /// both are known.
     fn fallback_offer(&self) -> Option<Offer> {
         let mut supported = Vec::new();
         for line in &self.lines {

@@ -83,17 +83,17 @@ fn alone(leaf: &Draft) -> Vec<Der> {
     vec![leaf.signed_by(root_key())]
 }
 
-/// Who differs from us.
+/// Which other verifiers give a different verdict than tlsweep.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Differs {
     Nobody,
-    /// OpenSSL, and GnuTLS sides with us.
+    /// Only OpenSSL; GnuTLS agrees with tlsweep.
     OpenSsl,
     /// OpenSSL and GnuTLS.
     Both,
 }
 
-/// A chain, and what is said of it.
+/// A chain, and the verdicts on it.
 struct Row {
     what: String,
     chain: Vec<Der>,

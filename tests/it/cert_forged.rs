@@ -55,13 +55,13 @@ fn a_forgery_beside_its_model_lifts_no_name_constraint() {
     for (chain, expected) in [
         (&[&leaf.der, &limited.der][..], &[NameConstraint][..]),
         (&[&leaf.der, &forged], &[BadSignature]),
-        // Each of them leads to a fault; the false signature is told.
+        // Each issuer leads to a fault; the verdict names the false signature.
         (&[&leaf.der, &limited.der, &forged], &[BadSignature]),
         (&[&leaf.der, &forged, &limited.der], &[BadSignature]),
     ] {
         assert_eq!(problems(chain, &[&root.der]), expected, "{} certificates", chain.len());
     }
-    // What the CA may certify, it may certify with the forgery beside it.
+    // What the CA may certify is still allowed when the forgery is sent as well.
     let allowed = limited.issue(server(&["example.com.allowed.test"]));
     let found = problems(&[&allowed.der, &forged, &limited.der], &[&root.der]);
     assert_eq!(found, [Problem::NameMismatch]);

@@ -28,8 +28,9 @@ fn sweep(openssl: &OpenSsl, key: &[&str], flags: &[&str]) -> Value {
     Tlsweep::json().sweep([format!("{},example.com", server.addr)]).only_record().clone()
 }
 
-/// TLS 1.2 refuses where the certificate's curve is not among the groups offered (RFC 8422, 5.1).
-/// The legacy hello then sees version, suite and certificate in the clear, and throws them away.
+/// A server of TLS 1.2 refuses when its certificate's curve is not among the groups offered
+/// (RFC 8422, section 5.1). The legacy hello then gets version, suite and certificate in plain
+/// text, and the record has them.
 #[test]
 fn a_certificate_on_a_curve_that_is_not_offered() {
     let Some(openssl) = OpenSsl::find() else {

@@ -209,7 +209,8 @@ fn duckdb() {
     row(&["TLSv1.3", "X25519MLKEM768", "19"]);
 }
 
-/// A list in a directory of its own, `hosts.txt`: half of it refuses, one line is no target.
+/// A list, `hosts.txt`, in a directory of its own. Half of its hosts refuse, and one line is not a
+/// target.
 struct List {
     dir: TempDir,
     targets: Vec<String>,
@@ -232,7 +233,7 @@ impl List {
         Self { dir, targets, _peers: peers }
     }
 
-    /// Runs a command beside the list, to the end, with tlsweep among the programs.
+    /// Runs a command to its end in the directory of the list, with tlsweep on the PATH.
     fn run(&self, command: &mut Command) -> Output {
         let mut path = Path::new(BINARY).parent().unwrap().as_os_str().to_owned();
         path.push(":");

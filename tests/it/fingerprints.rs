@@ -107,7 +107,8 @@ fn ja3s_is_that_of_the_server_hello() {
     }
 }
 
-/// What pyjarm says of a target on IPv4; it tries no second address of a name.
+/// The fingerprint that pyjarm finds for a target on IPv4. It does not try a second address of a
+/// name.
 fn pyjarm(python: &Program, host: &str, port: u16) -> String {
     let code = "import socket, sys; from jarm.scanner.scanner import Scanner; \
         print(Scanner.scan(sys.argv[1], int(sys.argv[2]), address_family=socket.AF_INET, suppress=True)[0])";
@@ -150,7 +151,7 @@ fn jarm_is_that_of_pyjarm() {
         for host in ["localhost", "127.0.0.1"] {
             let (jarm, attempts) = jarm(host, port);
             assert_eq!(jarm, pyjarm(&python, host, port), "{host}");
-            // More than one for each hello where a server refuses one by closing.
+            // When a server refuses a hello by closing, that hello takes more than one connection.
             assert!((11..=11 + MAX_CONTROLS as u64).contains(&attempts), "{host} {port} {jarm}");
             found.insert(jarm);
         }

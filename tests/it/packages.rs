@@ -24,7 +24,7 @@ const STARTS: &[(&str, &str)] = &[
     ("benches", "command = [\""),
 ];
 
-/// Of bash, and the program that the scripts are about.
+/// The builtins of bash, and the program that the scripts are about.
 const BUILTINS: &[&str] = &[
     "cd", "command", "done", "echo", "exit", "export", "fi", "for", "local", "mapfile", "printf",
     "read", "return", "set", "tlsweep", "trap", "wait",
@@ -51,7 +51,7 @@ fn every_program_that_is_started_has_a_package() {
     };
     let missing: Vec<_> = started.iter().filter(|name| !is_known(name)).collect();
     assert!(missing.is_empty(), "add to the list in .ci/run: {missing:?}");
-    // What a parser overlooks is no proof.
+    // If the parser overlooked commands, this test would prove nothing.
     for known in ["openssl", "zstd", "mkfifo", "mariadb-install-db", "sh", "valgrind", "nginx"] {
         assert!(started.contains(known), "{known}: {started:?}");
     }

@@ -313,7 +313,7 @@ fn a_scheme_of_another_curve() {
     }
 }
 
-/// TLS 1.2 names only the hash, so that SHA-1 goes with every curve.
+/// A scheme of TLS 1.2 names only the hash, so SHA-1 may be used with every curve.
 #[test]
 fn a_genuine_sha1_signature() {
     let Some(openssl) = openssl() else {

@@ -211,7 +211,7 @@ fn what_cannot_be_replayed_says_why() {
     assert_unusable(&from([&file]).args(["a.test"]).run(""), &["--from"]);
 }
 
-/// Of a million records as of ten.
+/// It is the same for a million records as for ten.
 #[test]
 fn memory_does_not_depend_on_how_many_records_there_are() {
     let swept = Swept::new(&[]);

@@ -113,7 +113,7 @@ fn every_format_has_the_lines_of_a_stop() {
             let args = ["--shuffle", "1000", "--format", format, "--no-header"];
             let mut run = Tlsweep::new().args(FAR).args(args);
             if to_file {
-                // A stream: what can be gone on with has no lines of unfinished targets.
+                // Such a file cannot be resumed. One that can has no lines of unfinished targets.
                 let fields: &[&str] = if format == "csv" { &["--fields", "target"] } else { &[] };
                 run = run.args(["-o".as_ref(), file.as_os_str()]).args(fields);
             }

@@ -1,4 +1,4 @@
-//! The end of `--help`: what the tables of the library know.
+//! The end of `--help`, made from the tables of the library.
 
 use tlsweep::cert::Problem;
 use tlsweep::report::check::CHECKS;

@@ -172,7 +172,7 @@ pub(crate) fn fit(config: &mut Config, lists: usize) -> Vec<String> {
         config.dial_limits.rate.map(|rate| rate.get() as usize * TRACKED.as_secs() as usize);
     let tracked = rated.map_or(usize::MAX, |rated| dials + rated).min(dials * turns);
     limits.extend(kernel_limits(crowd, tracked, |name| {
-        // Where it cannot be read, nothing is known of a limit, and nothing is said of one.
+        // If the file cannot be read, the limit is unknown, and no message mentions it.
         fs::read_to_string(format!("/proc/sys/net/{name}")).unwrap_or_default()
     }));
     limits
@@ -182,8 +182,9 @@ fn at_least_one(number: usize) -> NonZero<usize> {
     NonZero::new(number).unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// What the kernel's settings, as `read` by their names below `net`, mean for `crowd` connections at
-/// once to one address and port, and for `tracked` that the kernel has to keep in mind.
+/// What the kernel's settings mean for `crowd` connections at once to one address and port, and for
+/// `tracked` connections that the firewall has to track. `read` returns a setting by its name below
+/// `net`.
 fn kernel_limits(
     crowd: usize,
     tracked: usize,
@@ -209,12 +210,13 @@ fn kernel_limits(
     ports.into_iter().chain(tracking)
 }
 
-/// How many are open. Where there is no /proc, as many as a process usually has at its start.
+/// How many descriptors are open. Without /proc, as many as a process usually has at its start.
 fn own_descriptors() -> u64 {
     open_descriptors().unwrap_or(8)
 }
 
-/// How many are open, where the system tells; the one that it takes to look is not counted.
+/// How many descriptors are open, if the system tells. The one that is needed to look is not
+/// counted.
 pub(crate) fn open_descriptors() -> Option<u64> {
     let open = fs::read_dir("/proc/self/fd").ok()?.count();
     Some(open.saturating_sub(1) as u64)

@@ -1,4 +1,4 @@
-//! Threads that may block, apart from those that must not.
+//! Threads that may block, kept apart from those that must not block.
 
 use std::io;
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use tokio::sync::oneshot;
 
-/// Runs `work` on a thread of its own; what it comes to is received unless it panics.
+/// Runs `work` on a thread of its own. Its result can be received, unless it panics.
 ///
 /// Nobody waits for the thread: it may be stuck in an open, a read or a write for ever.
 ///
@@ -17,7 +17,7 @@ pub(crate) fn run_apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<oneshot::Receiver<T>> {
     let (ended, receiver) = oneshot::channel();
-    // Whoever asked may have gone on without the answer.
+    // The receiver may have gone on without waiting for the answer.
     spawn(name, move || _ = ended.send(work()))?;
     Ok(receiver)
 }
@@ -34,11 +34,11 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
 /// Whether `count` more threads could run at the same time as this one.
 pub(crate) fn can_spawn(count: usize) -> bool {
     let gate = std::sync::Mutex::new(());
-    // They wait for each other, or the first could have ended before the last one starts.
+    // All threads wait for this gate. Otherwise the first could end before the last one starts.
     let closed = gate.lock();
     thread::scope(|scope| {
         let spawn = |_| -> io::Result<_> {
-            // Poisoned or not, it is open when they have it.
+            // Even a poisoned gate is open once a thread has its lock.
             thread::Builder::new().spawn_scoped(scope, || drop(gate.lock()))
         };
         let all = (0..count).map(spawn).collect::<io::Result<Vec<_>>>().is_ok();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tlsweep::cert::Roots;
 use tlsweep::report::build::{Build, RootsInUse};
 
-/// Of the program.
+/// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A version of webpki-roots, and the day on which it was published (`pubtime` in the index of
@@ -26,7 +26,8 @@ pub(crate) fn build() -> Build {
     }
 }
 
-/// The day of this version of webpki-roots. Who builds with another version than ours does not know it.
+/// The day on which this version of webpki-roots was published. It is known only for the version in
+/// [`ROOTS_PUBLISHED`].
 fn published(version: Option<&str>) -> Option<&'static str> {
     let (known, day) = ROOTS_PUBLISHED;
     (version == Some(known)).then_some(day)

@@ -1,4 +1,4 @@
-//! What an answer says.
+//! Reads the answers of name servers.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::question::Question;
 /// How many aliases (CNAME records) of a name are followed.
 pub(super) const MOST_ALIASES: usize = 16;
 
-/// The longest that an answer is kept, whatever it says of itself.
+/// The longest time in seconds that an answer is kept, whatever its time to live.
 const LONGEST: u32 = 24 * 60 * 60;
 
 /// An answer that could be read.
@@ -21,7 +21,7 @@ const LONGEST: u32 = 24 * 60 * 60;
 pub(super) enum Answer {
     /// The addresses, of which there may be none, and for how long they may be kept.
     Found(Found, Duration),
-    /// The name has an alias, of which the answer says no more, and for how long that holds.
+    /// The name has an alias whose addresses are not in the answer, and for how long that holds.
     Alias(Name, Duration),
     /// There is more than fits into a datagram.
     Truncated,
@@ -34,9 +34,9 @@ pub(super) enum Answer {
 /// The addresses of a name that were asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Found {
-    /// Those that may be dialled, each once, no more than are wanted.
+    /// The addresses that may be dialled: each once, and not more than are wanted.
     pub(super) addresses: Vec<IpAddr>,
-    /// One that may not be dialled.
+    /// An address that must not be dialled, if there was one.
     pub(super) excluded: Option<IpAddr>,
     /// The server says that there is no such name at all.
     pub(super) is_no_name: bool,

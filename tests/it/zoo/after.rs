@@ -55,7 +55,7 @@ cases! {
     flood_of_hello_requests_tls12: after12([Forever(vec![Say(Msg::HelloRequest)])])
         => "ok protocol", Fast;
 
-    // In one segment with the server's Finished, these mean what they mean in the next.
+    // These mean the same in one segment with the server's Finished as in the next segment.
     close_behind_finished: behind([warning(CLOSE_NOTIFY), Hold]) => "ok close_notify", Fast;
     alert_behind_finished: behind([fatal(80), Hold]) => "ok alert", Fast, |record| {
         assert_eq!(record["read"]["alert"], "internal_error", "{record:#}");

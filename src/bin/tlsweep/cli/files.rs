@@ -29,9 +29,9 @@ pub(crate) enum Place<'a> {
 pub(crate) enum Use {
     Read,
     Appended,
-    /// Another file takes its place.
+    /// A new file takes its place.
     Replaced,
-    /// It takes messages for people.
+    /// Messages for people are written to it.
     Messages,
 }
 
