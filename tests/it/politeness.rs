@@ -151,8 +151,8 @@ fn an_enumeration_keeps_to_the_limits() {
     let expected = enumerated(&[]);
     assert!(expected["versions"].is_array(), "{expected:#}");
     assert_eq!(enumerated(&["--per-address", "1"]), expected);
-    // At some fifty dials, far more than this limit in all.
-    assert_eq!(enumerated(&["--rate", "25", "--timeout", "1s"]), expected);
+    // At some eighty dials, more than this limit in all.
+    assert_eq!(enumerated(&["--rate", "20", "--timeout", "3s"]), expected);
 }
 
 /// Drops the first `rude` connections, and is a good server to the rest.
