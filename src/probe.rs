@@ -310,6 +310,7 @@ impl Prober {
             deadline: Deadline::start(&self.config.limits),
             handshake_end: None,
             silence: None,
+            answered: None,
         };
         let plan = Plan {
             addresses: Vec::new(),

@@ -18,6 +18,9 @@ impl RecordEnds {
     /// How many of the next `bytes` belong to the record under way: all of them, if it does not end in
     /// them.
     pub(super) fn take_record(&mut self, bytes: &[u8]) -> usize {
+        if bytes.is_empty() {
+            return 0;
+        }
         let missing = self.header.get_mut(self.filled..).unwrap_or_default();
         let of_header = missing.len().min(bytes.len());
         for (place, byte) in missing.iter_mut().zip(bytes) {

@@ -5,6 +5,8 @@ use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -44,6 +46,8 @@ pub struct Tap {
     unsendable: Option<io::Error>,
     /// The packets of another protocol inside which TLS travels, if any.
     framing: Option<Box<dyn Framing>>,
+    /// Set once the peer has sent something.
+    answered: Option<Arc<AtomicBool>>,
 }
 
 /// The error of a read beyond the limit that [`Tap::limit_reading`] set.
@@ -70,6 +74,7 @@ impl Tap {
             gathers: false,
             unsendable: None,
             framing: None,
+            answered: None,
         }
     }
 
@@ -140,6 +145,12 @@ impl Tap {
     /// [`ReadLimitReached`].
     pub fn limit_reading(&mut self, bytes: u64) {
         self.limit = (self.received - self.behind.len() as u64).saturating_add(bytes);
+        self.behind.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+
+    /// Sets `answered` once the peer sends something.
+    pub fn tell_answer(&mut self, answered: Arc<AtomicBool>) {
+        self.answered = Some(answered);
     }
 
     /// Sets TCP_NODELAY.
@@ -252,6 +263,9 @@ impl Tap {
     /// Counts and unpacks what was read. Returns its length after unpacking.
     fn take_in(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.received += bytes.len() as u64;
+        if let Some(answered) = self.answered.take().filter(|_| !bytes.is_empty()) {
+            answered.store(true, Ordering::Relaxed);
+        }
         let Some(framing) = &mut self.framing else {
             self.keep_beginning(bytes).map_err(io::Error::other)?;
             return Ok(bytes.len());

@@ -1,7 +1,8 @@
 //! Makes one connection, from the SYN to the last byte. Nothing here decides whether to dial again.
 
 use std::io;
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -41,6 +42,8 @@ pub(super) struct Context<'a> {
     pub(super) handshake_end: Option<Instant>,
     /// Told when a peer that has [`Patience::Standby`] is silent. Without it, such a peer is given up then.
     pub(super) silence: Option<&'a OnceLock<Instant>>,
+    /// Set once the peer answers.
+    pub(super) answered: Option<&'a Arc<AtomicBool>>,
 }
 
 impl Context<'_> {
@@ -99,6 +102,9 @@ impl Prober {
                 close(tap, &mut attempt);
                 return attempt;
             }
+        }
+        if let Some(answered) = context.answered {
+            tap.tell_answer(Arc::clone(answered));
         }
         let end = handshake_end.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
         let mut attempt = match &dial.speech {

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::Either;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ use crate::pace::limiter::HostSlot;
 struct Signals {
     /// Set once the peer has been silent for a while: when the handshake must end.
     silence: OnceLock<Instant>,
+    /// Set once the peer answers.
+    answered: Arc<AtomicBool>,
     /// Set once nobody waits for the peer any longer.
     given_up: AtomicBool,
 }
@@ -104,11 +106,32 @@ impl Prober {
         dial: Dial,
         visit: &mut Visit<'v>,
     ) -> Option<Box<Standby<'a>>> {
-        let given_up = AtomicBool::new(false);
+        let (given_up, answered) = (AtomicBool::new(false), Arc::<AtomicBool>::default());
         let deadline = visit.context.deadline.or_given_up(&given_up);
-        let context = Context { deadline, ..visit.context };
+        let context = Context { deadline, answered: Some(&answered), ..visit.context };
         let mut attempt = pin!(self.attempt(&context, &dial));
-        match select(silent.attempt.as_mut(), attempt.as_mut()).await {
+        // The other one is given up with the first byte and not with the last: two that are answered would
+        // take the memory of two.
+        let race = poll_fn(|cx| {
+            let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+            if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
+                return Poll::Ready(Either::Left((first, ())));
+            }
+            if is_set(&silent.signals.answered) && !is_set(&answered) {
+                given_up.store(true, Ordering::Relaxed);
+            }
+            if let Poll::Ready(second) = attempt.as_mut().poll(cx) {
+                return Poll::Ready(Either::Right((second, ())));
+            }
+            if is_set(&answered) && !is_set(&silent.signals.answered) {
+                silent.signals.given_up.store(true, Ordering::Relaxed);
+                if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
+                    return Poll::Ready(Either::Left((first, ())));
+                }
+            }
+            Poll::Pending
+        });
+        match race.await {
             Either::Left((first, _)) => {
                 given_up.store(first.is_answered, Ordering::Relaxed);
                 let second = attempt.await;
@@ -139,7 +162,8 @@ impl Prober {
     ) -> Pin<Box<dyn Future<Output = Attempt> + Send + 'a>> {
         Box::pin(async move {
             let deadline = context.deadline.or_given_up(&signals.given_up);
-            let context = Context { deadline, silence: Some(&signals.silence), ..context };
+            let (silence, answered) = (Some(&signals.silence), Some(&signals.answered));
+            let context = Context { deadline, silence, answered, ..context };
             self.attempt(&context, &dial).await
         })
     }
