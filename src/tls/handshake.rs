@@ -310,7 +310,9 @@ impl Client {
         let recorder = Arc::clone(&self.recorder);
         let groups = self.kx_groups.of(hello.groups);
         let mut config = config_with(&renegotiation::SUITES, Versions::Tls12, groups, recorder)?;
-        config.alpn_protocols.clone_from(&self.connectors(hello.alpn).alpn);
+        // HTTP/2 forbids renegotiation (RFC 9113, section 9.2.1), whatever the server does without it.
+        let alpn = self.connectors(hello.alpn).alpn.iter().filter(|name| *name != b"h2");
+        config.alpn_protocols = alpn.cloned().collect();
         Ok(TlsConnector::from(Arc::new(config)))
     }
 

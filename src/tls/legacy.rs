@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::names::content_type::HANDSHAKE;
 use crate::names::{Group, Suite, Version};
+use crate::tls::schemes::Signer;
 
 /// What a ClientHello offers. Its extensions follow from its version.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,10 +44,23 @@ impl ClientHello {
         Self::up_to_tls12(rare_suites())
     }
 
-    /// The suites of TLS 1.2 whose key exchange is signed, with these signature schemes.
+    /// The suites of TLS 1.2 whose key exchange is signed, with these signature schemes. Suites for keys
+    /// that sign with none of them are left out: some servers choose the suite first, and then refuse
+    /// although another certificate of theirs would do.
     pub fn signed_with(schemes: Vec<u16>) -> Self {
-        let suites: Vec<_> =
-            SUITES.iter().copied().filter(|suite| suite.signs_exchange()).collect();
+        let signed = || SUITES.iter().copied().filter(|suite| suite.signs_exchange());
+        let has = |signer| schemes.iter().any(|scheme| Signer::of_scheme(*scheme) == signer);
+        let mut suites: Vec<_> = signed()
+            .filter(|suite| {
+                let name = suite.name();
+                suite.is_ecdsa() && has(Signer::Curve)
+                    || name.contains("_RSA_") && has(Signer::Rsa)
+                    || name.contains("_DSS_") && has(Signer::Dsa)
+            })
+            .collect();
+        if suites.is_empty() {
+            suites = signed().collect();
+        }
         Self { schemes: schemes.into(), ..Self::up_to_tls12(suites) }
     }
 

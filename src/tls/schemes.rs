@@ -33,6 +33,31 @@ pub fn known_schemes() -> impl Iterator<Item = SignatureScheme> {
     KNOWN.iter().copied()
 }
 
+/// What kind of key signs with a scheme in TLS 1.2.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signer {
+    /// RSA, whatever the padding.
+    Rsa,
+    /// DSA.
+    Dsa,
+    /// ECDSA and EdDSA.
+    Curve,
+    /// None that a suite of TLS 1.2 names.
+    Other,
+}
+
+impl Signer {
+    /// That of the scheme with this number.
+    pub fn of_scheme(number: u16) -> Self {
+        match (number, number.to_be_bytes()) {
+            (0x0804..=0x0806 | 0x0809..=0x080b, _) | (_, [1..=6, 1]) => Self::Rsa,
+            (_, [1..=6, 2]) => Self::Dsa,
+            (0x0807 | 0x0808 | 0x081a..=0x081c, _) | (_, [1..=6, 3]) => Self::Curve,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// A set of the schemes that can be offered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SchemeSet(u32);

@@ -164,8 +164,9 @@ impl Way {
             }
             return;
         }
-        let is_ended =
-            matches!(attempt.read.as_ref().map(|read| read.end), Some(End::CloseNotify | End::Eof));
+        // Some servers keep their tickets until they write something else. `close_notify` is that; a
+        // close without one is not.
+        let is_ended = attempt.read.as_ref().is_some_and(|read| read.end == End::CloseNotify);
         match self.means {
             Means::Id => self.sessions = Some(sessions),
             Means::Ticket if agreed.has_ticket => self.sessions = Some(sessions),

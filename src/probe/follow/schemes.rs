@@ -8,8 +8,9 @@ use crate::names::Version;
 use crate::probe::{Attempt, Speech};
 use crate::tls::enumerate::{PATIENCE, Support};
 use crate::tls::handshake::{Hello, Schemes, Tailored, Versions};
+use crate::tls::hello::NotOffered;
 use crate::tls::legacy::{ClientHello, SIGNATURE_SCHEMES};
-use crate::tls::schemes::{SchemeSet, scheme_of_number};
+use crate::tls::schemes::{SchemeSet, Signer, scheme_of_number};
 
 pub(super) const ROW: Row = Row {
     is_wanted: |config| config.enumerate,
@@ -140,10 +141,28 @@ impl List {
             }
             return;
         }
+        let not_offered = attempt.answer.as_ref().and_then(|answer| answer.not_offered);
+        if let Some(NotOffered::Scheme(scheme)) = not_offered
+            && self.found.numbers.contains(&scheme)
+        {
+            // It signs with the same scheme whatever it is offered. Another key may do otherwise.
+            let signer = Signer::of_scheme(scheme);
+            self.silences = 0;
+            self.open.retain(|open| Signer::of_scheme(*open) != signer);
+            self.found.is_complete = self.open.is_empty();
+            return;
+        }
         // A server that has signed nothing yet may refuse something else, such as every suite.
         if attempt.is_refused() && !self.found.numbers.is_empty() {
-            self.found.is_complete = true;
-            self.by_close = attempt.is_refusal;
+            // A server that chooses its certificate before it looks at the schemes may refuse although
+            // another certificate would do. So it is asked once more without those that it has shown.
+            let shown: Vec<_> =
+                self.found.numbers.iter().map(|number| Signer::of_scheme(*number)).collect();
+            let asked = self.open.len();
+            self.open.retain(|open| !shown.contains(&Signer::of_scheme(*open)));
+            self.silences = 0;
+            self.found.is_complete = self.open.len() == asked || self.open.is_empty();
+            self.by_close |= attempt.is_refusal;
         } else {
             self.silences += 1;
         }

@@ -43,7 +43,12 @@ impl Follow for Asking {
         self.is_under_way = false;
         if let Some(ciphers) = ssl2::ciphers(&attempt.first_read) {
             self.found = Some(Ssl2 { support: Support::Supported, ciphers });
-        } else if attempt.is_refused() {
+        } else if attempt.is_refused()
+            || attempt.result.is_ok()
+                && attempt.alert().is_none()
+                && ssl2::is_whole(&attempt.first_read)
+        {
+            // Whoever answers in another protocol does not speak this one.
             self.found = Some(Ssl2 { support: Support::NotSupported, ciphers: Vec::new() });
             self.by_close = attempt.is_refusal;
         } else {

@@ -30,7 +30,8 @@ pub(super) const ROW: Row = Row {
         };
         Ok(Box::new(move |record| {
             // `error` speaks of servers that showed nothing.
-            record.tls.is_some() && judge(&guideline.configuration, record) == wanted
+            let showed_something = record.tls.is_some() || record.enumeration.is_some();
+            showed_something && judge(&guideline.configuration, record) == wanted
         }))
     },
 };
@@ -164,10 +165,15 @@ fn tls_curves(rules: &Configuration, record: &Record) -> Outcome {
     outcome(is_broken, report.groups_complete && report.curves_complete)
 }
 
-/// Judges every certificate that was shown: `None` when a certificate does not say.
+/// Judges every certificate that was shown: `None` when a certificate does not say, or when the server does not
+/// have its key.
 fn certificates(record: &Record, is_broken: impl Fn(Presented<'_>) -> Option<bool>) -> Outcome {
+    let judge = |presented: Presented<'_>| match presented.signature_verified {
+        Some(false) => None,
+        _ => is_broken(presented),
+    };
     let judged: Vec<_> =
-        record.presented().filter(|presented| presented.cert.is_some()).map(is_broken).collect();
+        record.presented().filter(|presented| presented.cert.is_some()).map(judge).collect();
     let is_whole = record.enumeration.as_ref().is_some_and(|report| report.certificates_complete);
     let is_known = !judged.is_empty() && judged.iter().all(Option::is_some);
     outcome(judged.contains(&Some(true)), is_whole && is_known)
