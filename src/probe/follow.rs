@@ -50,8 +50,8 @@ const ROWS: &[Row] = &[
     jarm::ROW,
     quic::ROW,
     // What a device on the way may silently drop comes last, so that it takes no other answer's time.
-    renegotiation::ROW,
     ssl2::ROW,
+    renegotiation::ROW,
 ];
 
 /// A provider of facts.

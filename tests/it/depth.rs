@@ -243,7 +243,8 @@ fn ssl2_is_seen_where_sslscan_sees_it() {
         // NO-CIPHER-ERROR: it speaks the version, and has none of the ciphers.
         (vec![0x80, 3, 0, 0, 1], json!({ "support": YES }), false),
         (alert, json!({ "support": NO }), false),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), json!({ "support": "unknown" }), false),
+        // Whoever answers in another protocol does not speak this one.
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), json!({ "support": NO }), false),
     ] {
         let peer = ssl2(answer, server.addr);
         let enumeration = enumerate(peer.target());

@@ -54,7 +54,9 @@ impl Follow for Asking {
             self.support = Some(Support::NotSupported);
             self.by_close = attempt.is_refusal;
         } else {
-            self.silences += 1;
+            // Some servers, such as those on tokio-rustls, send their alert with their next data only.
+            // Waiting once more for that would only take time.
+            self.silences = PATIENCE;
         }
     }
 

@@ -7,9 +7,11 @@ use libfuzzer_sys::fuzz_target;
 use tlsweep::cert::Crls;
 use tlsweep::limits::QUIC_VERSIONS_LIMIT;
 use tlsweep::quic::VersionProbe;
+use tlsweep::tls::handshake::Agreed;
 use tlsweep::tls::hello::Answer as Flight;
 use tlsweep::tls::ja3s;
 use tlsweep::tls::jarm::{Answer, fingerprint};
+use tlsweep::tls::recorder::Seen;
 
 fuzz_target!(|data: &[u8]| {
     let answer = Answer::read(data);
@@ -19,7 +21,9 @@ fuzz_target!(|data: &[u8]| {
 
     // Reading in pieces, which ends early, finds the same ServerHello.
     let flight = Flight::of_beginning(data);
-    assert_eq!(ja3s::of_beginning(data), flight.hello.as_ref().map(ja3s::of_hello));
+    let agreed = Agreed::before_failure(data, &Seen::default());
+    assert_eq!(agreed.is_some(), flight.server_hello().is_some());
+    assert!(agreed.is_none_or(|agreed| agreed.ja3s == flight.hello.as_ref().map(ja3s::of_hello)));
 
     let probe = VersionProbe::new([7; 20]);
     assert_eq!(probe.versions(data), None, "nobody knows the connection IDs");
