@@ -15,6 +15,7 @@ use tlsweep::feed::input::{Line, Place};
 use tlsweep::names::{self, AlertDescription, Group, Suite};
 use tlsweep::report::changed::{Changed, Field};
 use tlsweep::report::check::Checks;
+use tlsweep::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Format, Layout};
 use tlsweep::report::quic::Quic;
@@ -333,6 +334,25 @@ fn enumeration(script: &mut Script<'_>) -> Report {
         extended_master_secret: support(script),
         certificates: script.list(shown),
         certificates_complete: script.flag(),
+        signature_schemes: script.option(|script| SignatureSchemes {
+            tls12: script.list(Script::text),
+            tls12_complete: script.flag(),
+            tls13: script.list(Script::text),
+            tls13_complete: script.flag(),
+        }),
+        alpn: script.option(|script| Protocols {
+            protocols: script.list(Script::text),
+            complete: script.flag(),
+        }),
+        resumption: script.option(|script| Resumption {
+            tls12_id: support(script),
+            tls12_ticket: support(script),
+            tls13_psk: support(script),
+            early_data: support(script),
+            early_data_size: script.option(|script| script.u16().into()),
+        }),
+        client_renegotiation: support(script),
+        ssl2: Ssl2 { support: support(script), suites: script.list(Script::text) },
     }
 }
 
@@ -349,5 +369,9 @@ fn shown(script: &mut Script<'_>) -> Shown {
 
 fn read(script: &mut Script<'_>) -> ReadEnd {
     let end: End = word(script, &["close_notify", "eof", "alert", "timeout", "limit"]);
-    ReadEnd { bytes: script.u64(), end, alert: script.option(|script| AlertDescription(script.byte())) }
+    ReadEnd {
+        bytes: script.u64(),
+        end,
+        alert: script.option(|script| AlertDescription(script.byte())),
+    }
 }
