@@ -19,10 +19,9 @@ mod operations;
 #[allow(dead_code, reason = "the other benches need more of it")]
 mod served;
 
-use std::env;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, Write as _};
 use std::net::Ipv4Addr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -56,7 +55,7 @@ fn main() {
     let servers =
         (0..good).map(|_| Server::start(&["tls", "X25519", "1", root.path().to_str().unwrap()]));
     let servers: Vec<_> = servers.collect();
-    let crowd = Dense::start(dense);
+    let crowd = Server::of_process(&[SERVE_DENSE, &dense.to_string()]);
     served::stay_on_own_core();
     let good_lines: Vec<_> =
         servers.iter().map(|server| format!("127.0.0.1:{},,good\n", server.port)).collect();
@@ -116,32 +115,6 @@ fn sweep(targets: &str) -> Swept {
         }
     }
     swept
-}
-
-/// The process of all dense servers; it ends when this is dropped.
-struct Dense {
-    child: Child,
-    port: u16,
-}
-
-impl Dense {
-    fn start(count: usize) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args([SERVE_DENSE, &count.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        Self { child, port: port.trim().parse().unwrap() }
-    }
-}
-
-impl Drop for Dense {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
 }
 
 /// Shows the next chain and staple to every client.

@@ -35,9 +35,13 @@ impl Server {
     /// Starts this program once more; [`serve_if_asked`] is the other half.
     pub(crate) fn start(words: &[&str]) -> Self {
         let (server, _) = cores();
+        Self::of_process(&[&[SERVE, &server.to_string()], words].concat())
+    }
+
+    /// Starts this program once more with these arguments. Then it has to print its port as a line.
+    pub(crate) fn of_process(arguments: &[&str]) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args([SERVE, &server.to_string()])
-            .args(words)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
