@@ -112,33 +112,33 @@ impl Prober {
         let mut attempt = pin!(self.attempt(&context, &dial));
         // The other one is given up with the first byte and not with the last: two that are answered would
         // take the memory of two.
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         let race = poll_fn(|cx| {
-            let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
             if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
-                return Poll::Ready(Either::Left((first, ())));
+                return Poll::Ready(Either::Left(first));
             }
             if is_set(&silent.signals.answered) && !is_set(&answered) {
                 given_up.store(true, Ordering::Relaxed);
             }
             if let Poll::Ready(second) = attempt.as_mut().poll(cx) {
-                return Poll::Ready(Either::Right((second, ())));
+                return Poll::Ready(Either::Right(second));
             }
             if is_set(&answered) && !is_set(&silent.signals.answered) {
                 silent.signals.given_up.store(true, Ordering::Relaxed);
                 if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
-                    return Poll::Ready(Either::Left((first, ())));
+                    return Poll::Ready(Either::Left(first));
                 }
             }
             Poll::Pending
         });
         match race.await {
-            Either::Left((first, _)) => {
+            Either::Left(first) => {
                 given_up.store(first.is_answered, Ordering::Relaxed);
                 let second = attempt.await;
                 silent.ended(first, Some(second), visit);
                 None
             }
-            Either::Right((second, _)) if second.is_answered => {
+            Either::Right(second) if second.is_answered => {
                 silent.signals.given_up.store(true, Ordering::Relaxed);
                 let first = silent.attempt.as_mut().await;
                 narration::ended(visit.asked, &first);
@@ -146,7 +146,7 @@ impl Prober {
                 visit.push(second);
                 None
             }
-            Either::Right((second, _)) => {
+            Either::Right(second) => {
                 visit.push(second);
                 Some(silent)
             }
