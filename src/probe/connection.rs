@@ -23,7 +23,7 @@ use crate::feed::target::ServerIdentity;
 use crate::limits::FIRST_READ_LIMIT;
 use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
-use crate::tls::drain::{End, ReadEnd, drain};
+use crate::tls::drain::{End, drain};
 use crate::tls::handshake::{Agreed, Client, Hello, Silence};
 use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
@@ -283,8 +283,6 @@ async fn renegotiate(
     answer.truncate(length);
     let mut attempt = Attempt::new(dial, result);
     attempt.times.handshake = Some(start.elapsed());
-    // There was a session.
-    attempt.read = Some(ReadEnd { bytes: 0, end: End::Eof, alert: None });
     attempt.agreed = Some(session.agreed);
     attempt.set_seen(session.seen);
     attempt.first_read = renegotiation::record(&answer).unwrap_or_default();

@@ -9,6 +9,7 @@ mod certificates;
 mod closes;
 mod enumeration;
 mod jarm;
+mod questions;
 mod quic;
 mod renegotiation;
 mod resumption;

@@ -1,9 +1,9 @@
 //! `--enumerate`: every application protocol that a server chooses in the ALPN extension.
 
+use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::names::{self, AlertDescription};
 use crate::probe::{Attempt, Speech};
-use crate::tls::enumerate::PATIENCE;
 use crate::tls::handshake::{Hello, Tailored, Versions};
 
 pub(super) const ROW: Row = Row {
@@ -13,8 +13,7 @@ pub(super) const ROW: Row = Row {
             hello: start.hello,
             versions: start.versions,
             open: names::application_protocols().map(|name| name.as_bytes().to_vec()).collect(),
-            is_under_way: false,
-            silences: 0,
+            questions: Questions::default(),
             by_close: false,
             found: Protocols::default(),
         })
@@ -36,9 +35,7 @@ struct Asking {
     versions: Versions,
     /// What is still to be offered.
     open: Vec<Vec<u8>>,
-    is_under_way: bool,
-    /// How many questions in a row had no answer.
-    silences: u8,
+    questions: Questions,
     /// Whether the refusal that ended the asking was a close.
     by_close: bool,
     found: Protocols,
@@ -46,10 +43,10 @@ struct Asking {
 
 impl Follow for Asking {
     fn next(&mut self) -> Option<Speech> {
-        if self.is_under_way || self.found.is_complete || self.silences >= PATIENCE {
+        if self.found.is_complete || !self.questions.may_begin() {
             return None;
         }
-        self.is_under_way = true;
+        self.questions.begin();
         Some(Speech::Tailored(Box::new(Tailored {
             hello: self.hello,
             versions: self.versions,
@@ -59,7 +56,7 @@ impl Follow for Asking {
     }
 
     fn settle(&mut self, _number: usize, attempt: &Attempt) {
-        self.is_under_way = false;
+        self.questions.end();
         // If the server has chosen nothing yet, it may have refused the length of the list instead.
         let is_about_names = attempt.alert() == Some(AlertDescription::NO_APPLICATION_PROTOCOL)
             || !self.found.names.is_empty();
@@ -70,10 +67,10 @@ impl Follow for Asking {
         }
         let agreed = attempt.agreed.as_ref().filter(|_| attempt.result.is_ok());
         let Some(agreed) = agreed else {
-            self.silences += 1;
+            self.questions.unanswered();
             return;
         };
-        self.silences = 0;
+        self.questions.answered();
         match &agreed.alpn {
             Some(chosen) if self.open.contains(chosen) => {
                 self.open.retain(|open| open != chosen);
@@ -81,7 +78,7 @@ impl Follow for Asking {
                 self.found.is_complete = self.open.is_empty();
             }
             // The server chose something that it was not offered.
-            Some(_) => self.silences = PATIENCE,
+            Some(_) => self.questions.give_up(),
             None => self.found.is_complete = true,
         }
     }

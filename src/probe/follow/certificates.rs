@@ -4,11 +4,11 @@
 //! left out of the next offer, together with the other schemes of that key, until the server
 //! refuses. The handshakes are those of rustls, so a certificate is believed only with its proof.
 
+use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::cert::Examined;
 use crate::probe::{Attempt, Speech};
 use crate::signature::Proof;
-use crate::tls::enumerate::PATIENCE;
 use crate::tls::handshake::{Hello, Schemes};
 use crate::tls::schemes::{SchemeSet, scheme_of_number};
 
@@ -18,8 +18,7 @@ pub(super) const ROW: Row = Row {
         Box::new(Certificates {
             hello: start.hello,
             left: SchemeSet::usable(start.versions),
-            is_under_way: false,
-            silences: 0,
+            questions: Questions::default(),
             by_close: false,
             found: Found::default(),
         })
@@ -52,9 +51,7 @@ struct Certificates {
     hello: Hello,
     /// The schemes that are still to be offered; none when the asking is over.
     left: SchemeSet,
-    is_under_way: bool,
-    /// How many questions in a row had no answer.
-    silences: u8,
+    questions: Questions,
     /// Whether the refusal that ended the asking was a close.
     by_close: bool,
     found: Found,
@@ -62,10 +59,10 @@ struct Certificates {
 
 impl Follow for Certificates {
     fn next(&mut self) -> Option<Speech> {
-        if self.is_under_way || self.left.is_empty() || self.silences >= PATIENCE {
+        if self.left.is_empty() || !self.questions.may_begin() {
             return None;
         }
-        self.is_under_way = true;
+        self.questions.begin();
         Some(Speech::Handshake(Hello { schemes: Schemes::Only(self.left), ..self.hello }))
     }
 
@@ -74,14 +71,14 @@ impl Follow for Certificates {
     }
 
     fn settle(&mut self, _number: usize, attempt: &Attempt) {
-        self.is_under_way = false;
+        self.questions.end();
         let Some(examined) = &attempt.examined else {
             if attempt.is_refused() {
                 self.by_close |= attempt.is_refusal;
                 // A server that showed nothing at all may speak only what rustls cannot.
                 self.end(!self.found.certificates.is_empty());
             } else {
-                self.silences += 1;
+                self.questions.unanswered();
             }
             return;
         };
@@ -100,14 +97,16 @@ impl Follow for Certificates {
         }
         match seen.signature_scheme.and_then(scheme_of_number) {
             Some(scheme) if self.left.contains(scheme) => {
-                self.silences = 0;
+                self.questions.answered();
                 self.left = self.left.without_key_of(scheme);
                 if self.left.is_empty() {
                     self.found.is_complete = true;
                 }
             }
             // It broke off before it signed.
-            _ if attempt.result.is_err() && seen.signature_scheme.is_none() => self.silences += 1,
+            _ if attempt.result.is_err() && seen.signature_scheme.is_none() => {
+                self.questions.unanswered()
+            }
             // It shows the same whatever it is asked for.
             _ => self.end(!is_new),
         }

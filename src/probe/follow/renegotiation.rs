@@ -1,9 +1,10 @@
 //! `--enumerate`: whether a client may ask for a second handshake in a session of TLS 1.2.
 
+use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::names::Version;
 use crate::probe::{Attempt, Speech};
-use crate::tls::enumerate::{PATIENCE, Support};
+use crate::tls::enumerate::Support;
 use crate::tls::handshake::Hello;
 
 pub(super) const ROW: Row = Row {
@@ -11,8 +12,7 @@ pub(super) const ROW: Row = Row {
     make: |start| {
         Box::new(Asking {
             hello: start.hello,
-            is_under_way: false,
-            silences: 0,
+            questions: Questions::default(),
             by_close: false,
             support: None,
         })
@@ -26,9 +26,7 @@ const UP_TO_TLS_1_2: [Version; 4] =
 
 struct Asking {
     hello: Hello,
-    is_under_way: bool,
-    /// How many questions in a row had no answer.
-    silences: u8,
+    questions: Questions,
     /// Whether the refusal was a close.
     by_close: bool,
     support: Option<Support>,
@@ -36,18 +34,18 @@ struct Asking {
 
 impl Follow for Asking {
     fn next(&mut self) -> Option<Speech> {
-        if self.is_under_way || self.support.is_some() || self.silences >= PATIENCE {
+        if self.support.is_some() || !self.questions.may_begin() {
             return None;
         }
-        self.is_under_way = true;
+        self.questions.begin();
         Some(Speech::Renegotiation(self.hello))
     }
 
     fn settle(&mut self, _number: usize, attempt: &Attempt) {
-        self.is_under_way = false;
+        self.questions.end();
         // Without a session, nothing was asked for.
-        if attempt.read.is_none() {
-            self.silences += 1;
+        if attempt.agreed.is_none() {
+            self.questions.unanswered();
         } else if attempt.has_chosen() {
             self.support = Some(Support::Supported);
         } else if attempt.is_refused() {
@@ -56,7 +54,7 @@ impl Follow for Asking {
         } else {
             // Some servers, such as those on tokio-rustls, send their alert with their next data only.
             // Waiting once more for that would only take time.
-            self.silences = PATIENCE;
+            self.questions.give_up();
         }
     }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use rustls::client::Tls12Resumption;
 
+use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::names::Version;
 use crate::probe::{Attempt, Speech};
 use crate::tls::drain::End;
-use crate::tls::enumerate::{PATIENCE, Support};
+use crate::tls::enumerate::Support;
 use crate::tls::handshake::{Hello, Tailored, Versions};
 use crate::tls::sessions::Sessions;
 
@@ -21,9 +22,8 @@ pub(super) const ROW: Row = Row {
             means,
             hello: start.hello,
             sessions: None,
-            is_under_way: false,
+            questions: Questions::default(),
             refusals: 0,
-            silences: 0,
             support: None,
             early_data: None,
         };
@@ -67,10 +67,8 @@ struct Way {
     hello: Hello,
     /// What the first handshake of a pair brought, once it is over.
     sessions: Option<Arc<Sessions>>,
-    is_under_way: bool,
+    questions: Questions,
     refusals: u8,
-    /// How many questions in a row had no answer.
-    silences: u8,
     /// The answer, once there is one.
     support: Option<Support>,
     /// Bytes that the tickets allowed.
@@ -85,11 +83,10 @@ struct Resuming {
 
 impl Follow for Resuming {
     fn next(&mut self) -> Option<Speech> {
-        let open =
-            |way: &&mut Way| way.support.is_none() && !way.is_under_way && way.silences < PATIENCE;
+        let open = |way: &&mut Way| way.support.is_none() && way.questions.may_begin();
         let mut ways = self.ways.iter_mut().enumerate();
         let (place, way) = ways.find(|(_, way)| open(way))?;
-        way.is_under_way = true;
+        way.questions.begin();
         let sessions = way.sessions.clone().unwrap_or_default();
         self.asked.push((place, Arc::clone(&sessions)));
         Some(Speech::Tailored(Box::new(way.ask(sessions))))
@@ -100,7 +97,7 @@ impl Follow for Resuming {
             return;
         };
         if let Some(way) = self.ways.get_mut(place) {
-            way.is_under_way = false;
+            way.questions.end();
             way.settle(sessions, attempt);
         }
     }
@@ -152,10 +149,10 @@ impl Way {
     fn settle(&mut self, sessions: Arc<Sessions>, attempt: &Attempt) {
         let is_second = self.sessions.take().is_some();
         let Some(agreed) = attempt.agreed.as_ref().filter(|_| attempt.result.is_ok()) else {
-            self.silences += 1;
+            // Silences are not forgotten: a first handshake may succeed before each second one that fails.
+            self.questions.unanswered();
             return;
         };
-        self.silences = 0;
         self.early_data = self.early_data.max(sessions.early_data());
         if is_second {
             match agreed.is_resumed {
@@ -174,7 +171,7 @@ impl Way {
             Means::Psk if sessions.has_tls13_ticket() => self.sessions = Some(sessions),
             Means::Psk if is_ended => self.refuse(),
             // Its ticket may still have been on its way.
-            Means::Psk => self.silences += 1,
+            Means::Psk => self.questions.unanswered(),
         }
     }
 
@@ -182,6 +179,62 @@ impl Way {
         self.refusals += 1;
         if self.refusals == REFUSALS {
             self.support = Some(Support::NotSupported);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{Failure, Kind, Stage};
+    use crate::probe::{Dial, Patience};
+    use crate::tls::agreed::Agreed;
+    use crate::tls::drain::ReadEnd;
+    use crate::tls::handshake::{AlpnOffer, Groups, Schemes};
+
+    const HELLO: Hello =
+        Hello { groups: Groups::All, alpn: AlpnOffer::NONE, schemes: Schemes::Configured };
+
+    /// The handshakes that one way to resume takes, given what the first ones and those that offer a session
+    /// come to.
+    fn handshakes(means: Means, is_second_ok: bool, end: End) -> usize {
+        let mut way = Way {
+            means,
+            hello: HELLO,
+            sessions: None,
+            questions: Questions::default(),
+            refusals: 0,
+            support: None,
+            early_data: None,
+        };
+        let address = (std::net::Ipv4Addr::LOCALHOST, 443).into();
+        let mut made = 0;
+        while way.support.is_none() && way.questions.may_begin() && made < 100 {
+            let is_ok = way.sessions.is_none() || is_second_ok;
+            let dial =
+                Dial { address, speech: Speech::Handshake(HELLO), patience: Patience::Whole };
+            let lost = Failure::new(Stage::Handshake, Kind::Reset, "");
+            let mut attempt = Attempt::new(&dial, if is_ok { Ok(()) } else { Err(lost) });
+            attempt.agreed = is_ok.then(|| Agreed { has_ticket: true, ..Agreed::default() });
+            attempt.read = is_ok.then_some(ReadEnd { bytes: 0, end, alert: None });
+            way.questions.begin();
+            let sessions = way.sessions.clone().unwrap_or_default();
+            way.questions.end();
+            way.settle(sessions, &attempt);
+            made += 1;
+        }
+        made
+    }
+
+    #[test]
+    fn no_server_is_asked_for_ever() {
+        for end in [End::Eof, End::CloseNotify, End::Timeout] {
+            for means in [Means::Id, Means::Ticket, Means::Psk] {
+                for is_second_ok in [true, false] {
+                    let made = handshakes(means, is_second_ok, end);
+                    assert!((1..=4).contains(&made), "{made} {means:?} {is_second_ok} {end:?}");
+                }
+            }
         }
     }
 }

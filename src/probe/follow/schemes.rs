@@ -3,10 +3,11 @@
 //! Up to TLS 1.2 the signature is in plain text, so every scheme that IANA names can be offered. In
 //! TLS 1.3 it is encrypted; there, only the schemes that rustls can take part in are offered.
 
+use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::names::Version;
 use crate::probe::{Attempt, Speech};
-use crate::tls::enumerate::{PATIENCE, Support};
+use crate::tls::enumerate::Support;
 use crate::tls::handshake::{Hello, Schemes, Tailored, Versions};
 use crate::tls::hello::NotOffered;
 use crate::tls::legacy::{ClientHello, SIGNATURE_SCHEMES};
@@ -49,9 +50,7 @@ const TLS12: usize = 0;
 struct List {
     /// What is still to be offered.
     open: Vec<u16>,
-    is_under_way: bool,
-    /// How many questions in a row had no answer.
-    silences: u8,
+    questions: Questions,
     /// Whether the refusal that ended the asking was a close.
     by_close: bool,
     found: SignatureSchemes,
@@ -69,7 +68,7 @@ impl Follow for Asking {
     fn next(&mut self) -> Option<Speech> {
         let mut lists = self.lists.iter_mut().enumerate();
         let (place, list) = lists.find(|(_, list)| list.may_be_asked())?;
-        list.is_under_way = true;
+        list.questions.begin();
         self.asked.push(place);
         Some(match place {
             TLS12 => Speech::Plain(Box::new(ClientHello::signed_with(list.open.clone()))),
@@ -89,7 +88,7 @@ impl Follow for Asking {
     fn settle(&mut self, number: usize, attempt: &Attempt) {
         let list = self.asked.get(number).and_then(|place| self.lists.get_mut(*place));
         if let Some(list) = list {
-            list.is_under_way = false;
+            list.questions.end();
             list.settle(attempt);
         }
     }
@@ -114,57 +113,77 @@ impl List {
     fn new(open: Vec<u16>) -> Self {
         Self {
             open,
-            is_under_way: false,
-            silences: 0,
+            questions: Questions::default(),
             by_close: false,
             found: SignatureSchemes::default(),
         }
     }
 
     fn may_be_asked(&self) -> bool {
-        !self.is_under_way && !self.found.is_complete && self.silences < PATIENCE
+        !self.found.is_complete && self.questions.may_begin()
     }
 
     fn settle(&mut self, attempt: &Attempt) {
-        if let Some(scheme) = attempt.seen.signature_scheme {
-            self.silences = 0;
-            if self.open.contains(&scheme) {
-                self.open.retain(|open| *open != scheme);
-                self.found.numbers.push(scheme);
-                self.found.is_complete = self.open.is_empty();
-            } else {
-                // It signs with the same scheme whatever it is offered.
-                self.found.is_complete = true;
-                if !self.found.numbers.contains(&scheme) {
-                    self.found.numbers.push(scheme);
-                }
-            }
-            return;
-        }
-        let not_offered = attempt.answer.as_ref().and_then(|answer| answer.not_offered);
-        if let Some(NotOffered::Scheme(scheme)) = not_offered
-            && self.found.numbers.contains(&scheme)
-        {
-            // It signs with the same scheme whatever it is offered. Another key may do otherwise.
-            let signer = Signer::of_scheme(scheme);
-            self.silences = 0;
-            self.open.retain(|open| Signer::of_scheme(*open) != signer);
+        if let Some(scheme) = attempt.seen.signature_scheme.filter(|it| self.open.contains(it)) {
+            self.questions.answered();
+            self.open.retain(|open| *open != scheme);
+            self.found.numbers.push(scheme);
             self.found.is_complete = self.open.is_empty();
             return;
         }
+        // It may sign with the same scheme whatever it is offered.
+        let not_offered = attempt.answer.as_ref().and_then(|answer| answer.not_offered);
+        let signs_the_same = matches!(not_offered, Some(NotOffered::Scheme(scheme))
+            if self.found.numbers.contains(&scheme));
         // A server that has signed nothing yet may refuse something else, such as every suite.
-        if attempt.is_refused() && !self.found.numbers.is_empty() {
-            // A server that chooses its certificate before it looks at the schemes may refuse although
-            // another certificate would do. So it is asked once more without those that it has shown.
-            let shown: Vec<_> =
-                self.found.numbers.iter().map(|number| Signer::of_scheme(*number)).collect();
-            let asked = self.open.len();
-            self.open.retain(|open| !shown.contains(&Signer::of_scheme(*open)));
-            self.silences = 0;
-            self.found.is_complete = self.open.len() == asked || self.open.is_empty();
-            self.by_close |= attempt.is_refusal;
-        } else {
-            self.silences += 1;
+        let is_refused = attempt.is_refused() && !self.found.numbers.is_empty();
+        if !signs_the_same && !is_refused {
+            self.questions.unanswered();
+            return;
         }
+        // It may have chosen its certificate before it looked at the schemes, and another certificate would
+        // do. So it is asked once more without those that it has shown.
+        self.questions.answered();
+        let shown = self.found.numbers.iter().map(|number| Signer::of_scheme(*number));
+        let shown: Vec<_> = shown.collect();
+        let asked = self.open.len();
+        self.open.retain(|open| !shown.contains(&Signer::of_scheme(*open)));
+        self.found.is_complete = self.open.len() == asked || self.open.is_empty();
+        self.by_close |= attempt.is_refusal;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::{Dial, Patience};
+    use crate::tls::hello::Answer;
+
+    /// What comes of a server that signs with this scheme whatever it is offered.
+    #[test]
+    fn a_server_that_signs_with_one_scheme_is_not_asked_for_ever() {
+        let scheme = 0x0201;
+        let mut list = List::new(SIGNATURE_SCHEMES.to_vec());
+        let mut made = 0;
+        while list.may_be_asked() && made < 100 {
+            let dial = Dial {
+                address: (std::net::Ipv4Addr::LOCALHOST, 443).into(),
+                speech: Speech::Plain(Box::new(ClientHello::signed_with(list.open.clone()))),
+                patience: Patience::Whole,
+            };
+            let mut attempt = Attempt::new(&dial, Ok(()));
+            if list.open.contains(&scheme) {
+                attempt.seen.signature_scheme = Some(scheme);
+            } else {
+                let not_offered = Some(NotOffered::Scheme(scheme));
+                attempt.answer = Some(Box::new(Answer { not_offered, ..Answer::default() }));
+            }
+            list.questions.begin();
+            list.questions.end();
+            list.settle(&attempt);
+            made += 1;
+        }
+        assert_eq!((made, list.found.numbers), (3, vec![scheme]));
+        assert!(list.found.is_complete);
     }
 }

@@ -1,8 +1,9 @@
 //! `--enumerate`: whether a server still speaks SSL 2.0, and with which ciphers.
 
+use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::probe::{Attempt, Speech};
-use crate::tls::enumerate::{PATIENCE, Support};
+use crate::tls::enumerate::Support;
 use crate::tls::ssl2;
 
 pub(super) const ROW: Row = Row {
@@ -22,9 +23,7 @@ pub struct Ssl2 {
 
 #[derive(Default)]
 struct Asking {
-    is_under_way: bool,
-    /// How many questions in a row had no answer.
-    silences: u8,
+    questions: Questions,
     /// Whether the refusal was a close.
     by_close: bool,
     found: Option<Ssl2>,
@@ -32,15 +31,15 @@ struct Asking {
 
 impl Follow for Asking {
     fn next(&mut self) -> Option<Speech> {
-        if self.is_under_way || self.found.is_some() || self.silences >= PATIENCE {
+        if self.found.is_some() || !self.questions.may_begin() {
             return None;
         }
-        self.is_under_way = true;
+        self.questions.begin();
         Some(Speech::Ssl2)
     }
 
     fn settle(&mut self, _number: usize, attempt: &Attempt) {
-        self.is_under_way = false;
+        self.questions.end();
         if let Some(ciphers) = ssl2::ciphers(&attempt.first_read) {
             self.found = Some(Ssl2 { support: Support::Supported, ciphers });
         } else if attempt.is_refused()
@@ -52,7 +51,7 @@ impl Follow for Asking {
             self.found = Some(Ssl2 { support: Support::NotSupported, ciphers: Vec::new() });
             self.by_close = attempt.is_refusal;
         } else {
-            self.silences += 1;
+            self.questions.unanswered();
         }
     }
 
