@@ -179,7 +179,7 @@ fn nested() -> Vec<u8> {
 
 /// As many answers as are looked at for as many issuers of one name, and responders that are none.
 fn dense_staple() -> Box<dyn FnMut()> {
-    let (chain, ocsp) = staple_of(|number| Key::rsa(number, 8192, LARGEST, None), &[1]);
+    let (chain, ocsp) = staple_of(|number| Key::rsa(number, 8192, LARGEST, None), &[1], 400);
     judge(chain, ocsp)
 }
 
@@ -188,22 +188,26 @@ pub(crate) fn leaf_key() -> Key {
     Key::p256(1)
 }
 
+/// The answers in a staple of [`dense`].
+pub(crate) const DENSE_ANSWERS: usize = 100;
+
 /// A chain and its dense staple, in which the leaf has this serial number, so that nothing that is
-/// remembered of another one helps.
+/// remembered of another one helps. With more answers, the flight would not fit into the 64 KiB that rustls
+/// buffers.
 pub(crate) fn dense(serial: u16) -> (Vec<Vec<u8>>, Vec<u8>) {
     let [high, low] = serial.to_be_bytes();
-    staple_of(|number| Key::rsa(number, 8192, LARGEST, None), &[1, high, low])
+    staple_of(|number| Key::rsa(number, 8192, LARGEST, None), &[1, high, low], DENSE_ANSWERS)
 }
 
-fn staple_of(key: impl Fn(u8) -> Key, serial: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
+fn staple_of(key: impl Fn(u8) -> Key, serial: &[u8], answers: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
     let issuers = (1..=13).map(&key).collect::<Vec<_>>();
     let leaf_key = leaf_key();
     let leaf = certificate_of(serial, ("issuer", &issuers[12]), ("leaf", &leaf_key), &[]);
     let own = |key: &Key| certificate(("issuer", key), ("issuer", key), &[ca()]);
     let chain = std::iter::once(leaf).chain(issuers.iter().map(own)).collect();
     let of = |key: &Key| answer(serial, &name(b"issuer"), key, &[0x80, 0]);
-    let answers = issuers.iter().map(of).collect::<Vec<_>>();
-    let answers = answers.iter().cycle().take(400).cloned().collect::<Vec<_>>();
+    let different = issuers.iter().map(of).collect::<Vec<_>>();
+    let answers = different.iter().cycle().take(answers).cloned().collect::<Vec<_>>();
     let purpose = element(tag::OID, &[&[0x2b, 6, 1, 5, 5, 7, 3, 9]]);
     let purposes = extension(37, false, &element(tag::SEQUENCE, &[&purpose]));
     let responder = key(20);
@@ -219,7 +223,7 @@ fn staple_of(key: impl Fn(u8) -> Key, serial: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) 
 /// The mesh with name constraints, and a staple.
 fn everything() -> Box<dyn FnMut()> {
     let mut chain = mesh(|number| Key::rsa(number, 4096, LARGEST, Some(40)), 0);
-    let (_, ocsp) = staple_of(|number| Key::rsa(number, 4096, LARGEST, Some(40)), &[1]);
+    let (_, ocsp) = staple_of(|number| Key::rsa(number, 4096, LARGEST, Some(40)), &[1], 400);
     let keys = [1, 2].map(Key::p256);
     let names = (0..2_000).map(short_dns).collect::<Vec<_>>();
     let bases = (0..1_000).map(|_| element(DNS, &[b"z"])).collect::<Vec<_>>();

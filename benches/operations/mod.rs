@@ -24,7 +24,7 @@ use tlsweep::signature::{Proof, Unproven};
 use tlsweep::tls::drain::{End, ReadEnd};
 
 #[allow(unused_imports, reason = "not every bench runs them")]
-pub(crate) use costly::{costly, dense, leaf_key};
+pub(crate) use costly::{DENSE_ANSWERS, costly, dense, leaf_key};
 
 const LEAF: &[u8] = include_bytes!("../../tests/fuzz/pki/leaf.der");
 const RICH_LEAF: &[u8] = include_bytes!("../../tests/fuzz/pki/rich.der");
