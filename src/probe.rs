@@ -310,7 +310,7 @@ impl Prober {
             deadline: Deadline::start(&self.config.limits),
             handshake_end: None,
             silence: None,
-            answered: None,
+            first_byte: None,
         };
         let plan = Plan {
             addresses: Vec::new(),

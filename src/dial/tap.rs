@@ -5,8 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -46,8 +45,8 @@ pub struct Tap {
     unsendable: Option<io::Error>,
     /// The packets of another protocol inside which TLS travels, if any.
     framing: Option<Box<dyn Framing>>,
-    /// Set once the peer has sent something.
-    answered: Option<Arc<AtomicBool>>,
+    /// Given the first byte of TLS that the peer sends.
+    first_byte: Option<Arc<OnceLock<u8>>>,
 }
 
 /// The error of a read beyond the limit that [`Tap::limit_reading`] set.
@@ -74,7 +73,7 @@ impl Tap {
             gathers: false,
             unsendable: None,
             framing: None,
-            answered: None,
+            first_byte: None,
         }
     }
 
@@ -148,9 +147,9 @@ impl Tap {
         self.behind.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 
-    /// Sets `answered` once the peer sends something.
-    pub fn tell_answer(&mut self, answered: Arc<AtomicBool>) {
-        self.answered = Some(answered);
+    /// Gives `to` the first byte that the peer sends from now on.
+    pub fn tell_first_byte(&mut self, to: Arc<OnceLock<u8>>) {
+        self.first_byte = Some(to);
     }
 
     /// Sets TCP_NODELAY.
@@ -226,6 +225,12 @@ impl Tap {
     }
 
     fn keep_beginning(&mut self, bytes: &[u8]) -> Result<(), TooMuch> {
+        if let Some(first) = bytes.first()
+            && let Some(to) = self.first_byte.take()
+        {
+            // Taken, so it is given only once.
+            _ = to.set(*first);
+        }
         if self.keeps_beginning {
             let room = BEGINNING_LIMIT.saturating_sub(self.beginning.len());
             self.beginning.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
@@ -263,9 +268,6 @@ impl Tap {
     /// Counts and unpacks what was read. Returns its length after unpacking.
     fn take_in(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.received += bytes.len() as u64;
-        if let Some(answered) = self.answered.take().filter(|_| !bytes.is_empty()) {
-            answered.store(true, Ordering::Relaxed);
-        }
         let Some(framing) = &mut self.framing else {
             self.keep_beginning(bytes).map_err(io::Error::other)?;
             return Ok(bytes.len());

@@ -1,7 +1,6 @@
 //! Makes one connection, from the SYN to the last byte. Nothing here decides whether to dial again.
 
 use std::io;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -42,8 +41,8 @@ pub(super) struct Context<'a> {
     pub(super) handshake_end: Option<Instant>,
     /// Told when a peer that has [`Patience::Standby`] is silent. Without it, such a peer is given up then.
     pub(super) silence: Option<&'a OnceLock<Instant>>,
-    /// Set once the peer answers.
-    pub(super) answered: Option<&'a Arc<AtomicBool>>,
+    /// Given the first byte of the peer's answer.
+    pub(super) first_byte: Option<&'a Arc<OnceLock<u8>>>,
 }
 
 impl Context<'_> {
@@ -103,8 +102,8 @@ impl Prober {
                 return attempt;
             }
         }
-        if let Some(answered) = context.answered {
-            tap.tell_answer(Arc::clone(answered));
+        if let Some(first_byte) = context.first_byte {
+            tap.tell_first_byte(Arc::clone(first_byte));
         }
         let end = handshake_end.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
         let mut attempt = match &dial.speech {

@@ -169,9 +169,8 @@ fn is_transient(failure: &Failure) -> bool {
 
 /// The next hello of our own after what was said over connections to one address.
 fn next_legacy_hello(said: &[Attempt]) -> Option<ClientHello> {
-    let handshakes = said.iter().take_while(|attempt| attempt.hello().is_some()).count();
-    let (handshakes, sent) = said.split_at_checked(handshakes)?;
-    legacy::next_hello(attempts::standing(handshakes)?, sent)
+    let sent = said.iter().filter(|attempt| attempt.hello().is_none());
+    legacy::next_hello(attempts::standing(attempts::handshakes(said))?, sent)
 }
 
 /// The first attempt in which a hello without post-quantum groups was answered.

@@ -2,7 +2,9 @@
 //!
 //! A peer may be silent because it never answers a hello that does not fit into one segment, or only
 //! because it is slow. Which of the two it is shows at the end of the handshake's time, when it is too
-//! late to send another hello. So both are waited for, and the first connection that is answered counts.
+//! late to send another hello. So both are waited for, and the first connection that is answered with
+//! what may count ends the other. An alert does not: the peer may take this hello for a fault, or refuse a
+//! second connection, and still answer the first.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -16,9 +18,10 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::connection::Context;
-use super::{Attempt, Dial, Patience, Prober, Visit, narration};
+use super::{Attempt, Dial, Patience, Prober, Speech, Visit, narration};
 use crate::deadline::Wait;
 use crate::failure::Failure;
+use crate::names::content_type::HANDSHAKE;
 use crate::pace::limiter::HostSlot;
 
 /// What a connection and whoever waits for it tell each other.
@@ -27,7 +30,7 @@ struct Signals {
     /// Set once the peer has been silent for a while: when the handshake must end.
     silence: OnceLock<Instant>,
     /// Set once the peer answers.
-    answered: Arc<AtomicBool>,
+    first_byte: Arc<OnceLock<u8>>,
     /// Set once nobody waits for the peer any longer.
     given_up: AtomicBool,
 }
@@ -99,46 +102,54 @@ impl Prober {
         Some(Box::new(Standby { signals, attempt, index, _place: place, _slot: slot }))
     }
 
-    /// Makes a connection beside one that is silent. Returns that one if neither was answered.
+    /// Makes a connection beside one that is silent. Returns that one if nothing came of either that may
+    /// count.
+    ///
+    /// Of two answers only one is read at a time, because two would take the memory of two. The other waits
+    /// in the socket until it is known whether this one may count.
     async fn dial_beside<'a, 'v: 'a>(
         &'a self,
         mut silent: Box<Standby<'a>>,
         dial: Dial,
         visit: &mut Visit<'v>,
     ) -> Option<Box<Standby<'a>>> {
-        let (given_up, answered) = (AtomicBool::new(false), Arc::<AtomicBool>::default());
+        let (given_up, first_byte) = (AtomicBool::new(false), Arc::<OnceLock<u8>>::default());
         let deadline = visit.context.deadline.or_given_up(&given_up);
-        let context = Context { deadline, answered: Some(&answered), ..visit.context };
+        let context = Context { deadline, first_byte: Some(&first_byte), ..visit.context };
         let mut attempt = pin!(self.attempt(&context, &dial));
-        // The other one is given up with the first byte and not with the last: two that are answered would
-        // take the memory of two.
-        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        let is_answered = |first_byte: &OnceLock<u8>| first_byte.get().is_some();
+        // What a hello of our own shows is known only when its answer has been read.
+        let is_handshake = matches!(dial.speech, Speech::Handshake(_));
         let race = poll_fn(|cx| {
-            if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
-                return Poll::Ready(Either::Left(first));
-            }
-            if is_set(&silent.signals.answered) && !is_set(&answered) {
-                given_up.store(true, Ordering::Relaxed);
-            }
-            if let Poll::Ready(second) = attempt.as_mut().poll(cx) {
-                return Poll::Ready(Either::Right(second));
-            }
-            if is_set(&answered) && !is_set(&silent.signals.answered) {
-                silent.signals.given_up.store(true, Ordering::Relaxed);
+            if !is_answered(&first_byte) {
                 if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
                     return Poll::Ready(Either::Left(first));
+                }
+                if is_server_hello(&silent.signals.first_byte) {
+                    given_up.store(true, Ordering::Relaxed);
+                }
+            }
+            if !is_answered(&silent.signals.first_byte) || given_up.load(Ordering::Relaxed) {
+                if let Poll::Ready(second) = attempt.as_mut().poll(cx) {
+                    return Poll::Ready(Either::Right(second));
+                }
+                if is_handshake && is_server_hello(&first_byte) {
+                    silent.signals.given_up.store(true, Ordering::Relaxed);
+                    if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
+                        return Poll::Ready(Either::Left(first));
+                    }
                 }
             }
             Poll::Pending
         });
         match race.await {
             Either::Left(first) => {
-                given_up.store(first.is_answered, Ordering::Relaxed);
+                given_up.store(first.may_count_alone(), Ordering::Relaxed);
                 let second = attempt.await;
                 silent.ended(first, Some(second), visit);
                 None
             }
-            Either::Right(second) if second.is_answered => {
+            Either::Right(second) if second.may_count_alone() => {
                 silent.signals.given_up.store(true, Ordering::Relaxed);
                 let first = silent.attempt.as_mut().await;
                 narration::ended(visit.asked, &first);
@@ -162,11 +173,16 @@ impl Prober {
     ) -> Pin<Box<dyn Future<Output = Attempt> + Send + 'a>> {
         Box::pin(async move {
             let deadline = context.deadline.or_given_up(&signals.given_up);
-            let (silence, answered) = (Some(&signals.silence), Some(&signals.answered));
-            let context = Context { deadline, silence, answered, ..context };
+            let (silence, first_byte) = (Some(&signals.silence), Some(&signals.first_byte));
+            let context = Context { deadline, silence, first_byte, ..context };
             self.attempt(&context, &dial).await
         })
     }
+}
+
+/// Whether an answer has begun, and as a ServerHello does.
+fn is_server_hello(first_byte: &OnceLock<u8>) -> bool {
+    first_byte.get() == Some(&HANDSHAKE)
 }
 
 impl Standby<'_> {

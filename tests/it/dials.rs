@@ -17,7 +17,7 @@ use crate::support::peer::{Spec, fill_queue, server_config};
 use crate::support::pki::GOOD;
 use crate::support::programs::{Program, skip};
 use crate::support::script;
-use crate::support::script::Step::{Fin, Hold, ReadHello};
+use crate::support::script::Step::{Fin, Hold, ReadHello, Serve};
 use crate::support::servers::{Files, serve_nginx_mail, serve_openssl};
 
 /// After silence for half of it, a smaller hello is sent.
@@ -36,6 +36,34 @@ fn drops(is_dropped: fn(usize) -> bool) -> Spec {
                 true => script::play(&[ReadHello, Fin], stream).await,
                 false => script::serve(config, stream).await,
             };
+        }
+    })
+}
+
+/// A good server that does this with the connections behind its first one, which it answers when the last
+/// of these is over. Whatever comes later is refused.
+fn answers_the_first_after(beside: Vec<Vec<script::Step>>) -> Spec {
+    let config = Arc::new(server_config(&GOOD, rustls::DEFAULT_VERSIONS));
+    let (met, beside) = (Arc::new(AtomicUsize::new(0)), Arc::new(beside));
+    let is_last_over = Arc::new(Notify::new());
+    Spec::made_up(move |stream| {
+        let (config, is_last_over) = (Arc::clone(&config), Arc::clone(&is_last_over));
+        let (number, beside) = (met.fetch_add(1, Ordering::Relaxed), Arc::clone(&beside));
+        async move {
+            // The client may leave at any moment.
+            match (number, beside.get(number.wrapping_sub(1))) {
+                (0, _) => {
+                    is_last_over.notified().await;
+                    _ = script::serve(config, stream).await;
+                }
+                (_, Some(steps)) => {
+                    _ = script::play(steps, stream).await;
+                    if number == beside.len() {
+                        is_last_over.notify_one();
+                    }
+                }
+                (_, None) => _ = script::play(&[ReadHello, script::fatal(70)], stream).await,
+            }
         }
     })
 }
@@ -75,6 +103,31 @@ fn a_server_that_answers_in_the_second_half_of_the_limit_is_ok() {
         assert!(record["tls"].get("pq_intolerant").is_none(), "{record:#}");
         let handshake = record["ms"]["handshake"].as_f64().unwrap();
         assert!((LIMIT_MS / 2.0..LIMIT_MS).contains(&handshake), "{record:#}");
+    }
+}
+
+/// Such a server may allow one connection at a time for each client, or refuse whatever is no TLS 1.3.
+#[test]
+fn an_answer_that_says_nothing_does_not_end_the_connection_that_waits() {
+    const INTERNAL_ERROR: u8 = 80;
+    const PROTOCOL_VERSION: u8 = 70;
+    let tls12 = Arc::new(server_config(&GOOD, &[&rustls::version::TLS12]));
+    let refuses = |alert| vec![ReadHello, script::fatal(alert), Hold];
+    let drops = vec![ReadHello, Fin];
+    for beside in [
+        // The smaller hello is refused, and so are two legacy ones.
+        vec![refuses(INTERNAL_ERROR); 3],
+        [vec![drops.clone()], vec![refuses(PROTOCOL_VERSION); 3]].concat(),
+        // A legacy hello is answered with what rustls could have spoken.
+        vec![drops, vec![Serve(tls12)]],
+    ] {
+        let attempts = 1 + beside.len();
+        let peer = answers_the_first_after(beside).start();
+        let record = sweep_within(&peer.target(), "6s", &[]);
+        assert_eq!(verdict(&record), "ok close_notify", "{record:#}");
+        assert_eq!(record["tls"]["group"], "X25519MLKEM768", "{record:#}");
+        assert_eq!(record["attempts"], attempts, "{record:#}");
+        assert_eq!(record["attempts"], peer.accepted(), "{record:#}");
     }
 }
 

@@ -118,9 +118,7 @@ impl Attempts {
     /// whose failure that explains.
     pub fn explained(&self) -> Option<&Attempt> {
         self.standing().filter(|attempt| attempt.is_beyond_rustls)?;
-        let this_try = self.this_try();
-        let handshakes = this_try.iter().take_while(|attempt| attempt.hello().is_some()).count();
-        this_try.get(..handshakes).and_then(standing)
+        standing(handshakes(self.this_try()))
     }
 
     /// Whether the peer answers only hellos without post-quantum groups; absent when the attempts
@@ -165,6 +163,14 @@ impl Costs {
 }
 
 impl Attempt {
+    /// Whether it may count whatever another connection, which waits for its answer, may still bring.
+    pub(in super::super) fn may_count_alone(&self) -> bool {
+        match self.speech {
+            Speech::Plain(_) => is_beyond_rustls(self),
+            _ => self.result.is_ok() || self.saw_hello,
+        }
+    }
+
     /// The stage in which it failed.
     pub(super) fn stage(&self) -> Option<Stage> {
         self.result.as_ref().err().map(|failure| failure.stage)
@@ -176,9 +182,14 @@ impl Attempt {
     }
 }
 
-/// The attempt of one try that counts.
-pub(super) fn standing(this_try: &[Attempt]) -> Option<&Attempt> {
-    this_try.get(standing_index(this_try)?)
+/// The attempts among these that were handshakes by rustls.
+pub(super) fn handshakes(attempts: &[Attempt]) -> impl Iterator<Item = &Attempt> {
+    attempts.iter().filter(|attempt| attempt.hello().is_some())
+}
+
+/// The one that counts of these attempts of one try.
+pub(super) fn standing<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> Option<&'a Attempt> {
+    attempts.reduce(|standing, next| if supersedes(next, standing) { next } else { standing })
 }
 
 fn standing_index(this_try: &[Attempt]) -> Option<usize> {
@@ -203,7 +214,10 @@ fn supersedes(next: &Attempt, standing: &Attempt) -> bool {
         return next.result.is_ok();
     }
     if next.is_answered {
-        return !standing.is_answered || standing.is_alpn_refused();
+        // A connection that stayed open beside the other one may bring a ServerHello where that brought an
+        // alert.
+        let says_more = next.saw_hello && !standing.saw_hello;
+        return !standing.is_answered || standing.is_alpn_refused() || says_more;
     }
     // A timeout is the least informative failure, because it may have come after half of the limit.
     // A shortage of this machine counts, too.

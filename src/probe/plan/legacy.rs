@@ -40,17 +40,19 @@ const HELLOS: [Row; 4] = [
 ];
 
 /// The next hello of our own. `standing` is the outcome of the handshakes by rustls.
-pub(super) fn next_hello(standing: &Attempt, sent: &[Attempt]) -> Option<ClientHello> {
+pub(super) fn next_hello<'a>(
+    standing: &Attempt,
+    mut sent: impl Iterator<Item = &'a Attempt>,
+) -> Option<ClientHello> {
     if !is_worth_asking(standing) {
         return None;
     }
-    let mut asked = sent.iter();
     let mut alert = None;
     for Row { after, hello } in HELLOS {
         if !after.is_empty() && alert.is_none_or(|alert| !after.contains(&alert)) {
             continue;
         }
-        let Some(attempt) = asked.next() else {
+        let Some(attempt) = sent.next() else {
             return Some(hello());
         };
         let answer = attempt.answer.as_deref();
