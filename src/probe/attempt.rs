@@ -12,9 +12,8 @@ use crate::names::AlertDescription;
 use crate::names::content_type::{ALERT, HANDSHAKE};
 use crate::quic::VersionProbe;
 use crate::tls::drain::ReadEnd;
-use crate::tls::enumerate::UNRELATED_ALERTS;
 use crate::tls::handshake::{Agreed, Hello, Tailored};
-use crate::tls::hello::Answer;
+use crate::tls::hello::{Answer, UNRELATED_ALERTS};
 use crate::tls::legacy::ClientHello;
 use crate::tls::recorder::Seen;
 use crate::tls::ssl2;
@@ -245,11 +244,15 @@ impl Attempt {
 
     /// The alert that came instead of an answer.
     pub fn alert(&self) -> Option<AlertDescription> {
-        match (&self.answer, self.first_read.as_slice(), &self.result) {
-            (Some(answer), ..) => answer.alert.map(|alert| alert.description),
-            (None, [ALERT, _, _, 0, 2, _, alert], _) => Some(AlertDescription(*alert)),
-            (None, _, Err(failure)) => failure.alert,
-            _ => None,
+        match (&self.answer, &self.result) {
+            (Some(answer), _) => answer.alert.map(|alert| alert.description),
+            // More may have come in the same read, such as a goodbye.
+            (None, _) if self.first_read.first() == Some(&ALERT) => {
+                let answer = Answer::of_beginning(&self.first_read);
+                answer.alert.filter(|_| answer.hello.is_none()).map(|alert| alert.description)
+            }
+            (None, Err(failure)) => failure.alert,
+            (None, Ok(())) => None,
         }
     }
 
@@ -271,5 +274,40 @@ impl Attempt {
     pub(super) fn give_up_chain(&mut self) {
         self.seen.chain = Vec::new();
         self.seen.ocsp = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// The answer to a question in raw bytes.
+    fn answer(first_read: &[u8]) -> Attempt {
+        let dial = Dial {
+            address: (Ipv4Addr::LOCALHOST, 443).into(),
+            speech: Speech::Ssl2,
+            patience: Patience::Whole,
+        };
+        Attempt { first_read: first_read.to_vec(), ..Attempt::new(&dial, Ok(())) }
+    }
+
+    #[test]
+    fn an_alert_is_seen_whatever_comes_behind_it_in_the_same_read() {
+        const GOODBYE: [u8; 7] = [ALERT, 3, 3, 0, 2, 1, 0];
+        for behind in [&[][..], &GOODBYE, &GOODBYE[..3], b"\0"] {
+            let answer =
+                |level, alert| answer(&[&[ALERT, 3, 3, 0, 2, level, alert], behind].concat());
+            let refusal = answer(2, AlertDescription::PROTOCOL_VERSION.0);
+            assert_eq!(refusal.alert(), Some(AlertDescription::PROTOCOL_VERSION), "{behind:?}");
+            assert!(refusal.is_said() && !refusal.is_dropped());
+            let overloaded = answer(2, AlertDescription::INTERNAL_ERROR.0);
+            assert!(overloaded.is_dropped() && !overloaded.is_said(), "{behind:?}");
+            assert!(answer(1, 0).is_dropped(), "{behind:?}");
+        }
+        for other in [&b"HTTP/1.1 400"[..], &[ALERT, 3, 3, 0, 2, 2], &[]] {
+            assert_eq!(answer(other).alert(), None, "{other:?}");
+        }
     }
 }

@@ -6,7 +6,6 @@
 
 mod track;
 
-pub(crate) use track::UNRELATED_ALERTS;
 pub use track::{Accepted, Groups, Order, Version};
 
 use schemars::JsonSchema;

@@ -38,7 +38,7 @@ pub struct Answer {
     pub is_done: bool,
     /// True when a client certificate was asked for.
     pub client_cert_requested: bool,
-    /// The last alert.
+    /// The last alert, but for a goodbye behind one that says why.
     pub alert: Option<Alert>,
     /// What the server chose although it was not offered. Then nothing else of its answer is kept.
     pub not_offered: Option<NotOffered>,
@@ -67,6 +67,13 @@ pub struct Alert {
     /// What it says.
     pub description: AlertDescription,
 }
+
+/// Alerts that say nothing on what a hello offers.
+pub const UNRELATED_ALERTS: [AlertDescription; 3] = [
+    AlertDescription::ACCESS_DENIED,
+    AlertDescription::USER_CANCELED,
+    AlertDescription::UNRECOGNIZED_NAME,
+];
 
 /// Whether a [`Flight`] has come to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -222,10 +229,14 @@ impl Flight {
                 self.alert_level = Some(*byte);
                 continue;
             };
-            self.answer.alert = Some(Alert { level, description: AlertDescription(*byte) });
+            let description = AlertDescription(*byte);
+            let is_goodbye = description == AlertDescription::CLOSE_NOTIFY;
+            let says_why = |said: Alert| !UNRELATED_ALERTS.contains(&said.description);
+            if !is_goodbye || !self.answer.alert.is_some_and(says_why) {
+                self.answer.alert = Some(Alert { level, description });
+            }
             // A warning may precede a good answer, unless it says goodbye.
-            self.ended |=
-                level != WARNING || AlertDescription(*byte) == AlertDescription::CLOSE_NOTIFY;
+            self.ended |= level != WARNING || is_goodbye;
         }
     }
 

@@ -53,7 +53,7 @@ const NO_RENEGOTIATION: [u8; 2] = [1, 100];
 pub fn record(answer: &[u8]) -> Option<Vec<u8>> {
     let kind = match answer {
         [SERVER_HELLO, ..] => HANDSHAKE,
-        _ if answer == NO_RENEGOTIATION => ALERT,
+        _ if answer.starts_with(&NO_RENEGOTIATION) => ALERT,
         _ => return None,
     };
     let length = u16::try_from(answer.len()).ok()?.to_be_bytes();

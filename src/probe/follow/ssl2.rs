@@ -65,3 +65,33 @@ impl Follow for Asking {
         facts.ssl2 = self.found;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::names::content_type::ALERT;
+    use crate::probe::{Dial, Patience};
+
+    #[test]
+    fn an_overloaded_server_that_says_goodbye_has_not_refused() {
+        const INTERNAL_ERROR: u8 = 80;
+        const PROTOCOL_VERSION: u8 = 70;
+        for (alert, support) in
+            [(INTERNAL_ERROR, None), (PROTOCOL_VERSION, Some(Support::NotSupported))]
+        {
+            let dial = Dial {
+                address: (Ipv4Addr::LOCALHOST, 443).into(),
+                speech: Speech::Ssl2,
+                patience: Patience::Whole,
+            };
+            let mut attempt = Attempt::new(&dial, Ok(()));
+            attempt.first_read = vec![ALERT, 3, 3, 0, 2, 2, alert, ALERT, 3, 3, 0, 2, 1, 0];
+            let mut asking = Asking::default();
+            assert!(asking.next().is_some());
+            asking.settle(0, &attempt);
+            assert_eq!(asking.found.map(|found| found.support), support, "{alert}");
+        }
+    }
+}

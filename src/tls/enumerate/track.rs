@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Offer, Outcome, Support};
 use crate::names::{self, AlertDescription, Exchange, Group, Suite};
-use crate::tls::hello::{KeyExchange, NotOffered, Parameters, ServerHello};
+use crate::tls::hello::{KeyExchange, NotOffered, Parameters, ServerHello, UNRELATED_ALERTS};
 use crate::tls::legacy::{
     DEFLATE, GROUPS, MOST_SUITES, NULL_COMPRESSION, SUITES, TLS13_GROUPS, TLS13_SUITES,
 };
@@ -26,13 +26,6 @@ static ALL_SUITES: LazyLock<Vec<Suite>> = LazyLock::new(|| {
     let known = |suite: &Suite| SUITES.contains(suite) || TLS13_SUITES.contains(suite);
     SUITES.iter().copied().chain(Suite::all().filter(|suite| !known(suite))).collect()
 });
-
-/// Alerts that do not depend on the offer.
-pub(crate) const UNRELATED_ALERTS: [AlertDescription; 3] = [
-    AlertDescription::ACCESS_DENIED,
-    AlertDescription::USER_CANCELED,
-    AlertDescription::UNRECOGNIZED_NAME,
-];
 
 /// The first of the groups that are no curves.
 const FFDHE2048: Group = Group(256);

@@ -182,6 +182,25 @@ fn alerts() {
 }
 
 #[test]
+fn a_goodbye_does_not_hide_the_refusal_before_it() {
+    const GOODBYE: [u8; 2] = [1, 0];
+    for (said, expected) in [
+        ([2, 40], AlertDescription::HANDSHAKE_FAILURE),
+        ([1, 40], AlertDescription::HANDSHAKE_FAILURE),
+        // It is no refusal of what the hello offers. The goodbye may be one.
+        ([1, 112], AlertDescription::CLOSE_NOTIFY),
+    ] {
+        let apart = [record(21, &said), record(21, &GOODBYE)].concat();
+        let together = record(21, &[said, GOODBYE].concat());
+        for flight in [apart, together] {
+            let (progress, answer) = read(&[&flight]).unwrap();
+            assert_eq!(progress, Progress::Complete);
+            assert_eq!(answer.alert.unwrap().description, expected, "{said:?}");
+        }
+    }
+}
+
+#[test]
 fn the_downgrade_sentinel() {
     for (sentinel, version) in
         [(b"DOWNGRD\x01", Version::TLS_1_3), (b"DOWNGRD\x00", Version::TLS_1_2)]
