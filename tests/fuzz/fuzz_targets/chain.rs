@@ -25,9 +25,8 @@ use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::staple::Stapled;
 
 /// What judging a chain may cost, in checks of an Ed25519 signature. A check took 42 to 57 µs where this
-/// was written (2026-11-27, AMD EPYC), so this is some 50 ms: the ceiling of 20 ms is for a release
-/// build, and this one counts every branch and has its assertions.
-const CEILING: u32 = 1_000;
+/// was written (2026-11-27, AMD EPYC), so this is 20 ms.
+const CEILING: u32 = 400;
 
 struct World {
     keys: Keys,
@@ -108,7 +107,7 @@ fn check(examined: &Examined, paths: &Paths<'_>, stapled: Option<&Stapled>) {
     match (trust.verdict, trust.problems.first()) {
         (Verdict::Untrusted(verdict), Some(&gravest)) => assert_eq!(verdict, gravest),
         (Verdict::Trusted(Trusted::Trusted), None) => {
-            assert_ne!(paths.has_one(), Some(false), "no path holds: {trust:?}");
+            assert_eq!(paths.has_one(), Some(true), "no path holds: {trust:?}");
             assert!(trust.anchor.is_some());
         }
         _ => panic!("{trust:?}"),

@@ -52,8 +52,9 @@ struct Claims {
     extensions: Vec<Vec<u8>>,
     /// Nobody may trust it: an extension is critical and unknown, or one that matters stands twice.
     is_odd: bool,
-    /// An extension may say more than the fields below, which are then not looked at.
-    is_unclear: bool,
+    /// Numbers of extensions that may say more than the fields below. What a field takes from them is then
+    /// not looked at.
+    unclear: Vec<u8>,
     ca: bool,
     path_length: Option<u8>,
     /// From the key usage: keyCertSign.
@@ -66,6 +67,11 @@ struct Claims {
     excluded: Vec<usize>,
     seen: Vec<u8>,
 }
+
+const KEY_USAGE: u8 = 15;
+const BASIC_CONSTRAINTS: u8 = 19;
+const NAME_CONSTRAINTS: u8 = 30;
+const EXTENDED_KEY_USAGE: u8 = 37;
 
 /// The two roots: one that may do everything, and one with constraints.
 pub struct Roots(pub Vec<Member>);
@@ -129,7 +135,7 @@ impl Member {
 
     pub fn may_answer(&self, now: usize) -> bool {
         let is_meant = self.claims.purposes.is_some_and(|(_, ocsp)| ocsp);
-        (self.claims.is_unclear || is_meant) && self.is_valid(now)
+        (self.claims.is_unclear(EXTENDED_KEY_USAGE) || is_meant) && self.is_valid(now)
     }
 
     fn is_self_issued(&self) -> bool {
@@ -141,15 +147,27 @@ impl Member {
     }
 
     fn serves(&self) -> bool {
-        self.claims.is_unclear || self.claims.purposes.is_none_or(|(servers, _)| servers)
+        let is_meant = self.claims.purposes.is_none_or(|(servers, _)| servers);
+        self.claims.is_unclear(EXTENDED_KEY_USAGE) || is_meant
     }
 
     fn may_sign(&self) -> bool {
-        let Claims { ca, usage, is_unclear, .. } = self.claims;
-        is_unclear || ca && usage.unwrap_or(true)
+        let Claims { ca, usage, .. } = self.claims;
+        (ca || self.claims.is_unclear(BASIC_CONSTRAINTS))
+            && (usage.unwrap_or(true) || self.claims.is_unclear(KEY_USAGE))
+    }
+
+    /// Whether a path of so many authorities below it is short enough.
+    fn is_above(&self, authorities: usize) -> bool {
+        let limit = self.claims.path_length;
+        self.claims.is_unclear(BASIC_CONSTRAINTS)
+            || limit.is_none_or(|limit| authorities <= usize::from(limit))
     }
 
     fn permits(&self, domain: &str) -> bool {
+        if self.claims.is_unclear(NAME_CONSTRAINTS) {
+            return true;
+        }
         let is_below = |&base: &usize| {
             let base = DOMAINS[base];
             domain.strip_suffix(base).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -166,8 +184,13 @@ impl Claims {
         claims
     }
 
+    fn is_unclear(&self, number: u8) -> bool {
+        self.unclear.contains(&number)
+    }
+
     fn add(&mut self, number: u8, extension: Vec<u8>) {
-        let matters = [17, 19, 30, 37].contains(&number);
+        let matters =
+            [17, BASIC_CONSTRAINTS, NAME_CONSTRAINTS, EXTENDED_KEY_USAGE].contains(&number);
         self.is_odd |= matters && self.seen.contains(&number);
         self.seen.push(number);
         self.extensions.push(extension);
@@ -247,7 +270,7 @@ impl Claims {
             13 => {
                 // A known one with any value.
                 let id = [14, 15, 17, 19, 30, 31, 35, 36, 37, 54][script.below(10)];
-                self.is_unclear = true;
+                self.unclear.push(id);
                 let is_critical = script.flag();
                 self.add(id, extension(id, is_critical, script.bytes()));
             }
@@ -255,8 +278,8 @@ impl Claims {
                 let depth = count(script, room / 6);
                 let inside =
                     (0..depth).fold(vec![], |inside, _| element(tag::context(0), &[&inside]));
-                self.is_unclear = true;
                 let id = [17, 31, 32][script.below(3)];
+                self.unclear.push(id);
                 self.add(id, extension(id, false, &element(tag::SEQUENCE, &[&inside])));
             }
             _ => {
@@ -432,6 +455,7 @@ impl<'a> Paths<'a> {
         if self.roots.iter().any(rooted) {
             return true;
         }
+        let mut tried = Vec::<&Member>::new();
         for place in 1..self.chain.len() {
             let member = &self.chain[place];
             let fits = !path.contains(&place)
@@ -440,8 +464,11 @@ impl<'a> Paths<'a> {
                 && member.serves()
                 && !member.claims.is_odd
                 && self.allows(member, path)
-                && self.is_signed(top, member.key);
+                && self.is_signed(top, member.key)
+                // Of duplicates, one is enough.
+                && !tried.iter().any(|other| other.der == member.der);
             if fits {
+                tried.push(member);
                 path.push(place);
                 if self.leads_up(path) {
                     return true;
@@ -456,15 +483,13 @@ impl<'a> Paths<'a> {
     fn allows(&self, authority: &Member, path: &[usize]) -> bool {
         let mut authorities = path[1..].iter().map(|&place| &self.chain[place]);
         let below = authorities.clone().filter(|member| !member.is_self_issued()).count();
-        let is_short = |limit: u8| below <= usize::from(limit);
         let leaf = &self.chain[path[0]];
         let permits = |member: &Member| {
             member.claims.domains.iter().all(|&domain| authority.permits(DOMAINS[domain]))
         };
-        authority.claims.is_unclear
-            || authority.may_sign()
-                && authority.claims.path_length.is_none_or(is_short)
-                && permits(leaf)
-                && authorities.all(|member| member.is_self_issued() || permits(member))
+        authority.may_sign()
+            && authority.is_above(below)
+            && permits(leaf)
+            && authorities.all(|member| member.is_self_issued() || permits(member))
     }
 }
