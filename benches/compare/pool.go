@@ -29,7 +29,8 @@ func main() {
 	flag.Parse()
 
 	p := &pool{
-		dialer:       net.Dialer{Timeout: *timeout},
+		// No keep-alive, and no second dial beside a slow one: what a pool that is made for sweeps sets.
+		dialer:       net.Dialer{Timeout: *timeout, KeepAlive: -1, FallbackDelay: -1},
 		config:       tls.Config{InsecureSkipVerify: true},
 		read:         *read,
 		goodbyeFirst: *goodbye == "first",

@@ -57,7 +57,8 @@ def tlsweep(path, roots, reuse_key_share=False):
         return Program("tlsweep --reuse-key-share", command, b'"ok":true', "makes a key share once a second")
     unequal = (
         "full JSON record: facts of the leaf, verdict on the chain, handshake signature verified,"
-        " times, bytes; close_notify first, then reads to the end"
+        " times, bytes; offers X25519MLKEM768, X25519, P-256 and P-384, with shares for the first two;"
+        " close_notify first, then reads to the end"
     )
     return Program("tlsweep", command, b'"ok":true', unequal)
 
@@ -73,7 +74,11 @@ def go_pool(path, goodbye):
         "last": ("Go pool", "reads for 100 ms, then close_notify: its wall time is mostly that wait"),
         "first": ("Go pool, goodbye first", "close_notify first, then reads to the end"),
     }[goodbye]
-    unequal = f"version and suite only, handshake signature verified, no verdict; {order}"
+    # Go leaves X25519MLKEM768 out when go.mod asks for the language of 1.23 or older.
+    unequal = (
+        "version and suite only, handshake signature verified, no verdict; offers X25519MLKEM768,"
+        f" X25519, P-256, P-384 and P-521, with shares for the first two; {order}"
+    )
     return Program(name, command, b"\tTLS 1.3\t", unequal, reads_stdin=True)
 
 
