@@ -109,20 +109,20 @@ fn a_torn_archive_says_so_after_its_lines() {
     let peer = Spec::good().start();
     let lists = Lists::of(peer.target());
     // Lines that do not compress, so that the torn half has some.
-    let text: String = (0..2000_u32)
+    let text: String = (0..600_u32)
         .map(|n| format!("{},,{:x}\n", peer.target(), n.wrapping_mul(2_654_435_761)))
         .collect();
     let zst = zstd::encode_all(text.as_bytes(), 1).unwrap();
     let archives = lists.gzip(text.as_bytes()).map(|bytes| ("gzip", bytes));
     for (name, bytes) in archives.into_iter().chain([("zstd", zst)]) {
         let whole = Tlsweep::json().run(bytes.clone());
-        assert_eq!(whole.assert_complete().records.len(), 2000, "{name}");
+        assert_eq!(whole.assert_complete().records.len(), 600, "{name}");
         let torn = Tlsweep::json().run(&bytes[..bytes.len() - 20]);
         assert_eq!(torn.code, Some(2), "{name}: {}", torn.stderr);
         assert!(torn.stderr.contains("torn off"), "{name}: {}", torn.stderr);
         assert!(torn.records.iter().all(|record| record["ok"] == true), "{name}: half a line");
         if name == "gzip" {
-            assert!(torn.records.len() > 1000, "{name}: {}", torn.records.len());
+            assert!(torn.records.len() > 300, "{name}: {}", torn.records.len());
         }
     }
 }
