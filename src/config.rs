@@ -66,12 +66,8 @@ pub struct Config {
     pub starttls: Starttls,
     /// Whether to ask servers that rustls cannot speak to what they speak.
     pub legacy: bool,
-    /// Whether to ask every server that was reached for all that it speaks.
-    pub enumerate: bool,
-    /// Whether to take the JARM fingerprint of every target.
-    pub jarm: bool,
-    /// Whether to ask every target for the versions of QUIC that it speaks.
-    pub quic: bool,
+    /// The flags of the follow-ups that are wanted.
+    pub follow_ups: Vec<&'static Flag>,
     /// Connections to one server at once, for the follow-ups.
     pub per_host: NonZero<usize>,
     /// Connections to silent peers that may stay open while others to the same peers are made. Where there
@@ -114,9 +110,7 @@ impl Default for Config {
             offer: Offer::default(),
             starttls: Starttls::Never,
             legacy: true,
-            enumerate: false,
-            jarm: false,
-            quic: false,
+            follow_ups: Vec::new(),
             per_host: PER_HOST,
             standbys: CONCURRENCY.get(),
             crls: Arc::default(),
@@ -132,6 +126,16 @@ impl Default for Config {
             grace: GRACE,
         }
     }
+}
+
+/// A flag of the command line that asks for facts that need connections of their own. Each stands in the
+/// row of its provider, and the command line takes it from there.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Flag {
+    /// The flag without its dashes.
+    pub name: &'static str,
+    /// What it does, for `--help`.
+    pub help: &'static str,
 }
 
 /// Which targets greet in plain text before TLS, but for those whose URL says so.

@@ -26,8 +26,8 @@ use tokio::time::Instant;
 
 pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
 pub use follow::{
-    Facts, Found, Protocols, Quic, Resumption, Shown, SignatureSchemes, Signing, Ssl2,
-    is_wanted as has_follow_ups,
+    Facts, Found, Protocols, Quic, QuicStatus, Resumption, Shown, SignatureSchemes, Signing, Ssl2,
+    flags as follow_up_flags,
 };
 pub use plan::{Attempts, Costs};
 
@@ -261,7 +261,7 @@ impl Prober {
             self.judge_standing(visit);
         }
         narration::judged(visit.asked, visit.attempts.standing());
-        if !follow::is_wanted(&self.config) {
+        if self.config.follow_ups.is_empty() {
             return Facts::default();
         }
         match visit.attempts.standing() {

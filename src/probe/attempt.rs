@@ -10,7 +10,6 @@ use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
 use crate::names::AlertDescription;
 use crate::names::content_type::{ALERT, HANDSHAKE};
-use crate::quic::VersionProbe;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::{Agreed, Hello, Tailored};
 use crate::tls::hello::{Answer, UNRELATED_ALERTS};
@@ -39,8 +38,6 @@ pub enum Speech {
     Raw(Box<[u8]>),
     /// A hello of SSL 2.0. Of the answer, the first record is kept.
     Ssl2,
-    /// A question over UDP for the versions of QUIC.
-    Quic(VersionProbe),
 }
 
 /// A connection to make.
@@ -96,8 +93,8 @@ pub struct Attempt {
     /// The answer to a hello of our own, but for its chain and staple, which are in `seen`.
     pub answer: Option<Box<Answer>>,
     /// What the first read of the answer to raw bytes brought, at most
-    /// [`FIRST_READ_LIMIT`](crate::limits::FIRST_READ_LIMIT) bytes, the first record of SSL 2.0, the
-    /// answer to a second ClientHello as a record in plain text, or the datagram that answered.
+    /// [`FIRST_READ_LIMIT`](crate::limits::FIRST_READ_LIMIT) bytes, the first record of SSL 2.0, or the
+    /// answer to a second ClientHello as a record in plain text.
     pub first_read: Vec<u8>,
     /// Whether the peer's close was shown to be its answer to what the hello offers.
     pub is_refusal: bool,

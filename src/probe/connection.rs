@@ -125,8 +125,6 @@ impl Prober {
                 Err(error) => Attempt::new(dial, Err(unmade(&error))),
             },
             Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, &mut tap).await,
-            // QUIC has no connection here; `datagram` asks the question.
-            Speech::Quic(_) => Attempt::new(dial, Ok(())),
             Speech::Raw(bytes) => {
                 let is_whole = |_first_read: &[u8]| true;
                 let limit = FIRST_READ_LIMIT;

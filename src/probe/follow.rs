@@ -1,6 +1,7 @@
 //! Facts that need connections of their own: one provider per file, one row each in [`ROWS`].
 //!
-//! A provider does no I/O. It says what to send next, and is given the outcome. The driver in this
+//! A provider does no I/O. It says what to send next, and is given the outcome. Its flag stands in its row,
+//! and what it adds to the record is a type in its file, a field of [`Facts`] and a field of the record. The driver in this
 //! file runs all of them under `--per-host`, the rate and the target's deadline. It also finds out which
 //! closes are refusals: [`Attempt::is_refused`] is the only "no" that a provider may conclude from.
 
@@ -18,7 +19,7 @@ mod ssl2;
 
 pub use alpn::Protocols;
 pub use certificates::{Found, Shown};
-pub use quic::Quic;
+pub use quic::{Quic, QuicStatus};
 pub use resumption::Resumption;
 pub use schemes::{SignatureSchemes, Signing};
 pub use ssl2::Ssl2;
@@ -32,8 +33,9 @@ use tokio::time::Instant;
 use closes::{Closes, Evidence, Turn};
 
 use super::connection::Context;
+use super::datagram::{Question, Reply};
 use super::{Attempt, Dial, Patience, Prober, Speech, Visit};
-use crate::config::Config;
+use crate::config::{Config, Flag};
 use crate::deadline::Limits;
 use crate::feed::target::ServerIdentity;
 use crate::names::Version;
@@ -57,7 +59,8 @@ const ROWS: &[Row] = &[
 
 /// A provider of facts.
 struct Row {
-    is_wanted: fn(&Config) -> bool,
+    /// The flag that asks for it. Several rows may have the same.
+    flag: &'static Flag,
     make: fn(&Start<'_>) -> Box<dyn Follow>,
     /// What there is to say of a server that was dialled and does not speak TLS; no provider is made
     /// for it.
@@ -78,6 +81,14 @@ struct Start<'a> {
 
 /// Facts about one server that need connections of their own.
 trait Follow: Send {
+    /// What to ask over UDP next. These questions are asked one at a time, before the connections.
+    fn question(&mut self) -> Option<Question> {
+        None
+    }
+
+    /// Takes what came of the latest of them.
+    fn answer(&mut self, _reply: &Reply) {}
+
     /// What to say over the next connection. `None` while nothing can be asked before one of the
     /// connections under way is settled; when there are none, the provider is done.
     fn next(&mut self) -> Option<Speech>;
@@ -131,15 +142,22 @@ impl Facts {
     }
 }
 
-/// Whether any follow-up is wanted.
-pub fn is_wanted(config: &Config) -> bool {
-    ROWS.iter().any(|row| (row.is_wanted)(config))
+/// Every flag that asks for follow-ups, in the order of the table.
+pub fn flags() -> impl Iterator<Item = &'static Flag> {
+    let before = |place| ROWS.iter().take(place).map(|row| row.flag);
+    let rows = ROWS.iter().enumerate();
+    rows.filter_map(move |(place, row)| before(place).all(|it| it != row.flag).then_some(row.flag))
+}
+
+/// The rows of the flags that were given.
+fn wanted(config: &Config) -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(|row| config.follow_ups.contains(&row.flag))
 }
 
 /// What is known of a server that was dialled and does not speak TLS.
 pub(super) fn without_tls(config: &Config) -> Facts {
     let mut facts = Facts::default();
-    ROWS.iter().filter(|row| (row.is_wanted)(config)).for_each(|row| (row.without_tls)(&mut facts));
+    wanted(config).for_each(|row| (row.without_tls)(&mut facts));
     facts
 }
 
@@ -177,8 +195,7 @@ impl Prober {
             hello: standing.unwrap_or_else(|| visit.plan.full_hello()),
             versions: self.client.versions(),
         };
-        let rows = ROWS.iter().filter(|row| (row.is_wanted)(&self.config));
-        let mut providers: Vec<_> = rows.map(|row| (row.make)(&start)).collect();
+        let mut providers: Vec<_> = wanted(&self.config).map(|row| (row.make)(&start)).collect();
         let mut closes = Closes::after(visit.attempts.all());
         for provider in &mut providers {
             self.drive(provider.as_mut(), address, &mut closes, visit).await;
@@ -199,6 +216,12 @@ impl Prober {
         closes: &mut Closes,
         visit: &mut Visit<'_>,
     ) {
+        while !visit.context.deadline.is_over()
+            && let Some(question) = provider.question()
+        {
+            let reply = Box::pin(self.ask_apart(&question, address, visit)).await;
+            provider.answer(&reply);
+        }
         let mut under_way = FuturesUnordered::new();
         // Closes are checked while no other connection is under way, so that none can disturb the check.
         let mut dropped = VecDeque::new();
@@ -281,6 +304,21 @@ impl Prober {
         closed
     }
 
+    /// One question over UDP.
+    async fn ask_apart(
+        &self,
+        question: &Question,
+        address: SocketAddr,
+        visit: &mut Visit<'_>,
+    ) -> Reply {
+        let from = Instant::now();
+        self.limiter.tick().await;
+        visit.context.stand_still(from.elapsed());
+        let reply = self.ask_over_udp(&visit.context, address, question).await;
+        visit.attempts.push_datagram(reply.sent, reply.received);
+        reply
+    }
+
     /// One connection beside others, with a handshake limit of its own.
     async fn attempt_apart(
         &self,
@@ -294,10 +332,7 @@ impl Prober {
         self.limiter.tick().await;
         let to = Instant::now();
         context.stand_still(to.duration_since(from));
-        let attempt = match &dial.speech {
-            Speech::Quic(probe) => self.ask_for_versions(&context, &dial, probe).await,
-            _ => self.attempt(&context, &dial).await,
-        };
+        let attempt = self.attempt(&context, &dial).await;
         drop(slot);
         Settled { number, attempt, waited: (from, to) }
     }

@@ -110,7 +110,6 @@ fn hello(speech: &Speech) -> String {
             format!("a hello of {} that asks what the server speaks", hello.version)
         }
         Speech::Raw(_) => "a hello that is laid down byte by byte".to_owned(),
-        Speech::Quic(_) => "a question for the versions of QUIC".to_owned(),
     }
 }
 

@@ -10,7 +10,6 @@ pub mod latency;
 pub mod metrics;
 pub mod output;
 pub mod overview;
-pub mod quic;
 pub mod record;
 pub mod replay;
 pub mod review;

@@ -15,11 +15,10 @@ use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
 use crate::names;
-use crate::probe::{Attempt, Attempts, Costs, Dialogue, Probed};
+use crate::probe::{Attempt, Attempts, Costs, Dialogue, Probed, Quic};
 use crate::report::changed::Changed;
 use crate::report::depth::{SignatureSchemes, Ssl2};
 use crate::report::enumeration::Report;
-use crate::report::quic::Quic;
 use crate::report::timestamp::Timestamp;
 use crate::tls::drain::ReadEnd;
 use crate::tls::handshake::Agreed;
@@ -294,7 +293,7 @@ impl Record {
             Box::new(report)
         });
         record.jarm = facts.jarm;
-        record.quic = facts.quic.map(Quic::from);
+        record.quic = facts.quic;
         record.set_attempts(probed.attempts);
         if probed.failure.is_some() {
             record.error = probed.failure;

@@ -72,7 +72,6 @@ const LIBRARY: &[&str] = &[
     "report::depth",
     "report::width",
     "report::enumeration",
-    "report::quic",
     "report::changed",
     "report::build",
     "report::record",

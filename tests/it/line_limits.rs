@@ -12,10 +12,10 @@ use tlsweep::limits::{
     PEM_LINE_LIMIT, QUIC_VERSIONS_LIMIT,
 };
 use tlsweep::names::{self, AlertDescription, Group, Suite};
+use tlsweep::probe::{Quic, QuicStatus};
 use tlsweep::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Layout};
-use tlsweep::report::quic::{Quic, Status};
 use tlsweep::report::record::{Record, Starttls, Tls};
 use tlsweep::tls::enumerate::{Accepted, Order, Support, Version};
 use tlsweep::tls::handshake::Versions;
@@ -321,7 +321,7 @@ fn what_further_connections_find_has_a_limit_too() {
             let with = Record {
                 enumeration: enumeration.clone(),
                 jarm: Some("f".repeat(62)),
-                quic: Some(Quic { status: Status::Shown, versions }),
+                quic: Some(Quic { status: QuicStatus::Shown, versions }),
                 ..without.clone()
             };
             for (name, make) in FORMATS {

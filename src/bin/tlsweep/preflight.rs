@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use tlsweep::config::Config;
-use tlsweep::probe::has_follow_ups;
 
 use crate::runtime::useful_loops;
 
@@ -141,7 +140,7 @@ pub(crate) fn fit(config: &mut Config, lists: usize) -> Vec<String> {
     // A lookup holds a socket too.
     let lookups = config.lookups.min(config.concurrency);
     config.lookups = lookups.min(at_least_one(free / 4));
-    let each = if has_follow_ups(config) { config.per_host.get() } else { 1 };
+    let each = if config.follow_ups.is_empty() { 1 } else { config.per_host.get() };
     let fitting = at_least_one((free - config.lookups.get()) / each);
     let mut limits = Vec::new();
     if config.concurrency > fitting {

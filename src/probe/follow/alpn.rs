@@ -1,5 +1,6 @@
 //! `--enumerate`: every application protocol that a server chooses in the ALPN extension.
 
+use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::names::{self, AlertDescription};
@@ -7,7 +8,7 @@ use crate::probe::{Attempt, Speech};
 use crate::tls::handshake::{Hello, Tailored, Versions};
 
 pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.enumerate,
+    flag: &ENUMERATE,
     make: |start| {
         Box::new(Asking {
             hello: start.hello,

@@ -4,6 +4,7 @@
 //! left out of the next offer, together with the other schemes of that key, until the server
 //! refuses. The handshakes are those of rustls, so a certificate is believed only with its proof.
 
+use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::cert::Examined;
@@ -13,7 +14,7 @@ use crate::tls::handshake::{Hello, Schemes};
 use crate::tls::schemes::{SchemeSet, scheme_of_number};
 
 pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.enumerate,
+    flag: &ENUMERATE,
     make: |start| {
         Box::new(Certificates {
             hello: start.hello,

@@ -1,11 +1,18 @@
 //! `--enumerate`: everything that a server speaks, a hello at a time.
 
 use super::{Facts, Follow, Row};
+use crate::config::Flag;
 use crate::probe::{Attempt, Speech};
 use crate::tls::enumerate::{Enumeration, Outcome, Probe};
 
+/// Other providers add to what it finds.
+pub(super) const ENUMERATE: Flag = Flag {
+    name: "enumerate",
+    help: "Find out everything that each server speaks: versions, suites, groups (many dials)",
+};
+
 pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.enumerate,
+    flag: &ENUMERATE,
     make: |_start| Box::new(Enumerating { enumeration: Enumeration::new(), asked: Vec::new() }),
     without_tls: |_facts| {},
 };

@@ -5,12 +5,13 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{Facts, Follow, Row, Start};
+use crate::config::Flag;
 use crate::failure::{Kind, Stage};
 use crate::probe::{Attempt, Speech};
 use crate::tls::jarm::{Answer, HELLOS, NONE, fingerprint, hello};
 
 pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.jarm,
+    flag: &Flag { name: "jarm", help: "Take the JARM fingerprint of each server (ten dials)" },
     make: |start| Box::new(Asking::new(start)),
     // None of the ten would be answered, so none is sent.
     without_tls: |facts| facts.jarm = Some(NONE.to_owned()),

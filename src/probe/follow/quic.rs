@@ -2,27 +2,67 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::{Facts, Follow, Row, Start};
+use crate::config::Flag;
 use crate::failure::{Kind, Stage};
+use crate::probe::datagram::{Question, Reply};
 use crate::probe::{Attempt, Speech};
-use crate::quic::VersionProbe;
+use crate::quic::{VersionProbe, version};
 
 pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.quic,
+    flag: &Flag {
+        name: "quic",
+        help: "Ask each server for its versions of QUIC, at the same port over UDP (one datagram)",
+    },
     make: |start| Box::new(Asking::new(start)),
     // It is asked only where TLS over TCP was reached.
     without_tls: |_facts| {},
 };
 
 /// What a server shows of QUIC.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Quic {
-    /// It speaks these versions, and perhaps more.
-    Versions(Vec<u32>),
-    /// It gave no answer. That is no proof: a firewall may have dropped question or answer.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quic {
+    /// Whether it answered.
+    pub status: QuicStatus,
+    /// The versions in its answer, in its order: `v1`, `v2`, `draft-29`, or a number in hexadecimal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+}
+
+/// Whether a server answered the question about QUIC.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuicStatus {
+    /// It answered with its versions.
+    Shown,
+    /// It did not answer, which is no proof that it does not speak QUIC.
     NotShown,
     /// Its machine says that nobody listens at this UDP port.
     Refused,
+}
+
+impl Quic {
+    /// One line for people.
+    pub fn line(&self) -> String {
+        match self.status {
+            QuicStatus::Shown => self.versions.join(", "),
+            QuicStatus::NotShown => "no answer, which proves nothing".to_owned(),
+            QuicStatus::Refused => "no: nobody listens at this UDP port".to_owned(),
+        }
+    }
+
+    fn shown(numbers: Vec<u32>) -> Self {
+        let versions = numbers.into_iter().map(|number| version(number).into_owned());
+        Self { status: QuicStatus::Shown, versions: versions.collect() }
+    }
+
+    fn without_versions(status: QuicStatus) -> Self {
+        Self { status, versions: Vec::new() }
+    }
 }
 
 struct Asking {
@@ -47,22 +87,38 @@ impl Asking {
 }
 
 impl Follow for Asking {
-    fn next(&mut self) -> Option<Speech> {
+    fn question(&mut self) -> Option<Question> {
         let is_first = !std::mem::replace(&mut self.is_asked, true);
-        is_first.then(|| Speech::Quic(self.probe.clone()))
+        let probe = self.probe.clone();
+        is_first.then(|| Question {
+            datagram: self.probe.datagram(),
+            is_answer: Box::new(move |datagram| probe.versions(datagram).is_some()),
+        })
     }
 
-    fn settle(&mut self, _number: usize, attempt: &Attempt) {
-        let waited = attempt.times.handshake.unwrap_or_default();
-        self.found = match self.probe.versions(&attempt.first_read) {
-            Some(versions) => Some(Quic::Versions(versions)),
-            None if attempt.failed(Stage::Connect, &[Kind::Refused]) => Some(Quic::Refused),
-            None if attempt.failed(Stage::Connect, &[Kind::Timeout]) => {
-                (waited >= self.patience).then_some(Quic::NotShown)
+    fn answer(&mut self, reply: &Reply) {
+        let failed = |kind| {
+            let failure = reply.result.as_ref().err();
+            failure.is_some_and(|it| it.stage == Stage::Connect && it.kind == kind)
+        };
+        let was_patient = reply.took >= self.patience;
+        self.found = match &reply.result {
+            Ok(Some(answer)) => self.probe.versions(answer).map(Quic::shown),
+            Ok(None) => Some(Quic::without_versions(QuicStatus::NotShown)),
+            Err(_) if failed(Kind::Refused) => Some(Quic::without_versions(QuicStatus::Refused)),
+            Err(_) if failed(Kind::Timeout) && was_patient => {
+                Some(Quic::without_versions(QuicStatus::NotShown))
             }
-            None => attempt.result.is_ok().then_some(Quic::NotShown),
+            Err(_) => None,
         };
     }
+
+    fn next(&mut self) -> Option<Speech> {
+        // QUIC has no connections over TCP.
+        None
+    }
+
+    fn settle(&mut self, _number: usize, _attempt: &Attempt) {}
 
     fn doubt_closes(&mut self) {
         // There are none over UDP.

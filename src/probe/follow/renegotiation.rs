@@ -1,5 +1,6 @@
 //! `--enumerate`: whether a client may ask for a second handshake in a session of TLS 1.2.
 
+use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::names::Version;
@@ -8,7 +9,7 @@ use crate::tls::enumerate::Support;
 use crate::tls::handshake::Hello;
 
 pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.enumerate,
+    flag: &ENUMERATE,
     make: |start| {
         Box::new(Asking {
             hello: start.hello,

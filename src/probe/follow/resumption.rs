@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls::client::Tls12Resumption;
 
+use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::names::Version;
@@ -16,7 +17,7 @@ use crate::tls::handshake::{Hello, Tailored, Versions};
 use crate::tls::sessions::Sessions;
 
 pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.enumerate,
+    flag: &ENUMERATE,
     make: |start| {
         let way = |means| Way {
             means,

@@ -3,6 +3,7 @@
 //! Up to TLS 1.2 the signature is in plain text, so every scheme that IANA names can be offered. In
 //! TLS 1.3 it is encrypted; there, only the schemes that rustls can take part in are offered.
 
+use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::names::Version;
@@ -14,7 +15,7 @@ use crate::tls::legacy::{ClientHello, SIGNATURE_SCHEMES};
 use crate::tls::schemes::{SchemeSet, Signer, scheme_of_number};
 
 pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.enumerate,
+    flag: &ENUMERATE,
     make: |start| {
         let tls13 = SchemeSet::usable(Versions::Tls13).iter().map(u16::from).collect();
         Box::new(Asking {

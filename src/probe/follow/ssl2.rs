@@ -1,16 +1,14 @@
 //! `--enumerate`: whether a server still speaks SSL 2.0, and with which ciphers.
 
+use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::probe::{Attempt, Speech};
 use crate::tls::enumerate::Support;
 use crate::tls::ssl2;
 
-pub(super) const ROW: Row = Row {
-    is_wanted: |config| config.enumerate,
-    make: |_start| Box::new(Asking::default()),
-    without_tls: |_facts| {},
-};
+pub(super) const ROW: Row =
+    Row { flag: &ENUMERATE, make: |_start| Box::new(Asking::default()), without_tls: |_facts| {} };
 
 /// What is known of SSL 2.0.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -62,6 +62,12 @@ impl Attempts {
         self.apart.add(attempt);
     }
 
+    /// Adds the cost of a question over UDP.
+    pub(crate) fn push_datagram(&mut self, sent: u64, received: u64) {
+        self.apart.dials += 1;
+        self.apart.add_bytes(sent, received);
+    }
+
     /// Begins another try: from now on, the attempts before count for their costs only.
     pub(crate) fn begin_try(&mut self) {
         self.try_start = self.list.len();
@@ -156,9 +162,13 @@ impl Costs {
     fn add(&mut self, attempt: &Attempt) {
         self.dials += 1;
         if attempt.is_connected() || attempt.sent > 0 {
-            self.sent = Some(self.sent.unwrap_or(0) + attempt.sent);
-            self.received = Some(self.received.unwrap_or(0) + attempt.received);
+            self.add_bytes(attempt.sent, attempt.received);
         }
+    }
+
+    fn add_bytes(&mut self, sent: u64, received: u64) {
+        self.sent = Some(self.sent.unwrap_or(0) + sent);
+        self.received = Some(self.received.unwrap_or(0) + received);
     }
 }
 

@@ -18,7 +18,7 @@ use tlsweep::report::check::Checks;
 use tlsweep::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Format, Layout};
-use tlsweep::report::quic::Quic;
+use tlsweep::probe::Quic;
 use tlsweep::report::record::{Chain, Record, Starttls, Tls, milliseconds};
 use tlsweep::report::schema::{Fields, leaves};
 use tlsweep::tls::drain::{End, ReadEnd};

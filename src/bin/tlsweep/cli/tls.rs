@@ -4,11 +4,12 @@ use std::num::NonZero;
 
 use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use rustls::SignatureScheme;
-use tlsweep::config;
+use tlsweep::config::{self, Flag};
 use tlsweep::dial::starttls::{PROTOCOLS, Protocol};
 use tlsweep::names::{self, Group};
+use tlsweep::probe::follow_up_flags;
 use tlsweep::tls::drain::Goodbye;
 use tlsweep::tls::handshake::{Alpn, Offer, Versions, known_groups};
 use tlsweep::tls::schemes::{SchemeSet, known_schemes, scheme_of_number};
@@ -43,17 +44,8 @@ pub(crate) struct Tls {
     #[arg(long)]
     reuse_key_share: bool,
 
-    /// Find out everything that each server speaks: versions, suites, groups (many dials)
-    #[arg(long)]
-    pub(super) enumerate: bool,
-
-    /// Take the JARM fingerprint of each server (ten dials)
-    #[arg(long)]
-    pub(super) jarm: bool,
-
-    /// Ask each server for its versions of QUIC, at the same port over UDP (one datagram)
-    #[arg(long)]
-    pub(super) quic: bool,
+    #[command(flatten)]
+    pub(super) follow_ups: FollowUps,
 
     /// Connections to one server at once for --enumerate and --jarm
     #[arg(long, value_name = "N", default_value_t = config::PER_HOST, value_parser = at_once)]
@@ -71,6 +63,33 @@ pub(crate) struct Tls {
     /// Bytes to read off the wire after the handshake, as 4096, 64KiB or 1MiB
     #[arg(long, value_name = "BYTES", default_value_t = Bytes(config::READ_LIMIT))]
     pub(super) read_limit: Bytes,
+}
+
+/// The flags of the follow-ups that were given.
+#[derive(Debug)]
+pub(super) struct FollowUps(pub(super) Vec<&'static Flag>);
+
+impl Args for FollowUps {
+    fn augment_args(command: Command) -> Command {
+        command.args(follow_up_flags().map(|flag| {
+            Arg::new(flag.name).long(flag.name).help(flag.help).action(ArgAction::SetTrue)
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for FollowUps {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(follow_up_flags().filter(|flag| matches.get_flag(flag.name)).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
