@@ -118,6 +118,9 @@ impl Sink for OutputFile {
             return result;
         }
         batch.targets().try_for_each(|text| self.add_to_frame(text))?;
+        if let Some(frames) = self.frames.as_mut().filter(|_| !batch.rest().is_empty()) {
+            frames.add_rest(batch.rest());
+        }
         if self.frames.as_ref().is_some_and(Frames::is_full) { self.end_frame() } else { Ok(()) }
     }
 

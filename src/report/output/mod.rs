@@ -10,6 +10,8 @@ mod pick;
 pub mod queue;
 pub mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod zst;
 
@@ -84,6 +86,16 @@ pub trait Format: Send + Sync {
     /// before each record.
     fn begin(&self, _lines: &mut Vec<u8>) {}
 
+    /// Appends what closes the output: a footer, or the end of a page. Is called once, behind the last
+    /// record, also when there was none. What has such an end cannot be gone on with, so its format has
+    /// no [`Format::reader`].
+    ///
+    /// # Errors
+    /// The output cannot be closed in this format.
+    fn end(&self, _out: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Reads such lines back; `None` when they lack the number or the target.
     fn reader(&self) -> Option<Box<dyn Reader>> {
         None
@@ -113,6 +125,10 @@ impl Format for OnlyFailing {
 
     fn begin(&self, lines: &mut Vec<u8>) {
         self.0.begin(lines);
+    }
+
+    fn end(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.0.end(out)
     }
 }
 
@@ -157,6 +173,10 @@ impl Format for Observed {
         self.format.begin(lines);
     }
 
+    fn end(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.format.end(out)
+    }
+
     fn reader(&self) -> Option<Box<dyn Reader>> {
         self.format.reader()
     }
@@ -190,6 +210,11 @@ impl Batch {
     fn targets(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(&0).chain(&self.ends);
         starts.zip(&self.ends).map(|(start, end)| self.text.get(*start..*end).unwrap_or_default())
+    }
+
+    /// What stands behind the lines of the last target.
+    fn rest(&self) -> &[u8] {
+        self.text.get(self.ends.last().copied().unwrap_or_default()..).unwrap_or_default()
     }
 
     /// How many targets end within the first `written` bytes.
@@ -260,6 +285,10 @@ pub fn write_all(
             writing.hand_over()?;
         }
         if !goes_on {
+            records.end(&mut writing.batch)?;
+            if !writing.batch.text().is_empty() {
+                writing.hand_over()?;
+            }
             return writing.step(|sink, _| sink.finish());
         }
         writing.step(|sink, _| sink.idle())?;

@@ -246,6 +246,14 @@ impl RecordReceiver {
         }
         Ok(false)
     }
+
+    /// Appends to `batch`, which is empty, what closes the output.
+    ///
+    /// # Errors
+    /// The output cannot be closed in its format.
+    pub(super) fn end(&self, batch: &mut Batch) -> io::Result<()> {
+        self.format.end(&mut batch.text)
+    }
 }
 
 impl Room {

@@ -42,6 +42,11 @@ impl Frames {
         self.targets += 1;
     }
 
+    /// Adds what belongs to no target.
+    pub(super) fn add_rest(&mut self, text: &[u8]) {
+        self.text.extend_from_slice(text);
+    }
+
     /// Whether the frame stays within its size with `text`, or has nothing else in it.
     pub(super) fn has_room_for(&self, text: &[u8]) -> bool {
         self.text.is_empty() || self.text.len() + text.len() <= FRAME
