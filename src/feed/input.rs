@@ -5,7 +5,6 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::escape::{escaped_lossy, shown};
 use crate::feed::decode::{Decoded, decoded};
 use crate::feed::extent::Extent;
+use crate::feed::source::Source;
 pub use crate::limits::{ECHO_LIMIT, LINE_LIMIT};
 
 /// Where a target stands in everything that is read.
@@ -94,16 +94,14 @@ impl<F: FnMut(u64, Result<&str, BadLine>) -> bool> Consumer for F {
 
 /// Everything that is to be read, in order.
 pub struct Input {
-    sources: Vec<Source>,
+    parts: Vec<Part>,
     extent: Extent,
     size: Option<u64>,
 }
 
-enum Source {
+enum Part {
     Arguments(Vec<OsString>),
-    Opened(String, Box<dyn Read + Send>),
-    /// A FIFO: opening it waits for its writer, so that happens when its turn comes.
-    Waiting(PathBuf),
+    Source(Source),
 }
 
 impl Input {
@@ -117,18 +115,13 @@ impl Input {
         stdin: impl Fn() -> Box<dyn Read + Send>,
     ) -> Result<Self, InputError> {
         let mut size = Some(arguments.iter().map(|text| text.len() as u64 + 1).sum());
-        let mut sources = vec![Source::Arguments(arguments)];
+        let mut parts = vec![Part::Arguments(arguments)];
         for path in files {
-            if path == Path::new("-") {
-                sources.push(Source::Opened("stdin".to_owned(), stdin()));
-                size = None;
-                continue;
-            }
-            let (source, length) = open(path).map_err(|error| InputError::of(path, error))?;
-            sources.push(source);
-            size = size.zip(length).map(|(sum, length): (u64, u64)| sum + length);
+            let source = Source::find(path, &stdin).map_err(|error| InputError::of(path, error))?;
+            size = size.zip(source.length).map(|(sum, length): (u64, u64)| sum + length);
+            parts.push(Part::Source(source));
         }
-        Ok(Self { sources, extent: Extent::default(), size })
+        Ok(Self { parts, extent: Extent::default(), size })
     }
 
     /// How much has been read; goes on counting while [`Input::send_to`] runs.
@@ -148,9 +141,10 @@ impl Input {
     /// The first input whose reading failed; what came before it has been handed on.
     pub fn send_to(self, mut consumer: impl Consumer) -> Result<(), InputError> {
         let mut lines = Lines { number: 0, consumer: &mut consumer };
-        for source in self.sources {
-            let (name, reader): (String, Box<dyn Read + Send>) = match source {
-                Source::Arguments(arguments) => {
+        for part in self.parts {
+            let source = match part {
+                Part::Source(source) => source,
+                Part::Arguments(arguments) => {
                     for argument in arguments {
                         let bytes = argument.into_vec();
                         let length = bytes.len();
@@ -163,18 +157,20 @@ impl Input {
                     }
                     continue;
                 }
-                Source::Opened(name, reader) => (name, reader),
-                Source::Waiting(path) => {
-                    if !lines.consumer.before_wait() {
-                        return Ok(());
-                    }
-                    let file = File::open(&path).map_err(|error| InputError::of(&path, error))?;
-                    if !lines.consumer.after_wait() {
-                        return Ok(());
-                    }
-                    (shown(&path), Box::new(file))
-                }
             };
+            let name = source.name.clone();
+            let failed = |error| InputError { name, error };
+            let is_waiting = source.is_waiting();
+            if is_waiting && !lines.consumer.before_wait() {
+                return Ok(());
+            }
+            let reader = match source.bytes() {
+                Ok(reader) => reader,
+                Err(error) => return Err(failed(error)),
+            };
+            if is_waiting && !lines.consumer.after_wait() {
+                return Ok(());
+            }
             if !lines.consumer.before_wait() {
                 return Ok(());
             }
@@ -187,26 +183,12 @@ impl Input {
                 let position = if is_counted { &uncounted } else { self.extent.position() };
                 read_lines(&mut text, position, &mut lines)
             });
-            if !ended.map_err(|error| InputError { name, error })? {
+            if !ended.map_err(failed)? {
                 return Ok(());
             }
         }
         Ok(())
     }
-}
-
-fn open(path: &Path) -> io::Result<(Source, Option<u64>)> {
-    use std::os::unix::fs::FileTypeExt as _;
-    let metadata = path.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if metadata.file_type().is_fifo() {
-        return Ok((Source::Waiting(path.to_owned()), None));
-    }
-    let file = File::open(path)?;
-    let length = metadata.is_file().then_some(metadata.len());
-    Ok((Source::Opened(shown(path), Box::new(file)), length))
 }
 
 /// Returns true at the end of `reader`, and false when `consumer` wants no more.

@@ -11,4 +11,5 @@ pub mod resume;
 pub mod selection;
 pub mod shard;
 pub mod shuffle;
+pub(crate) mod source;
 pub mod target;

@@ -1,7 +1,6 @@
 //! Records that earlier sweeps wrote as JSON, read back one target at a time.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use serde::Deserialize;
 
 use crate::escape::{escaped, shown};
 use crate::feed::decode::decoded;
+use crate::feed::source::{Source, is_stdin};
 use crate::limits::{ADDRESSES_LIMIT, RECORD_LIMIT};
 use crate::report::record::{Record, VERSION};
 
@@ -80,14 +80,9 @@ impl Records {
         files: Vec<PathBuf>,
         stdin: impl Fn() -> Box<dyn Read + Send> + Send + 'static,
     ) -> Result<Self, ReplayError> {
+        // Each is opened again when its turn comes, so that there may be more of them than descriptors.
         for path in files.iter().filter(|path| !is_stdin(path)) {
-            let found = path.metadata().map_err(|error| ReplayError::of(path, &error))?;
-            // Opening a FIFO waits for its writer, so that happens when its turn comes.
-            if found.is_file() {
-                File::open(path).map_err(|error| ReplayError::of(path, &error))?;
-            } else if found.is_dir() {
-                return Err(ReplayError::of(path, &io::ErrorKind::IsADirectory.into()));
-            }
+            Source::find(path, &stdin).map_err(|error| ReplayError::of(path, &error))?;
         }
         let (sources, stdin) = (files.into_iter(), Box::new(stdin));
         Ok(Self { sources, stdin, file: None, target: Vec::new(), error: None })
@@ -165,25 +160,13 @@ fn is_of_one_target(one: &Record, other: &Record) -> bool {
         && one.addr != other.addr
 }
 
-fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
 impl OpenFile {
     fn open(path: &Path, stdin: &dyn Fn() -> Box<dyn Read + Send>) -> Result<Self, ReplayError> {
-        let (name, source): (_, Box<dyn Read + Send>) = match is_stdin(path) {
-            true => ("stdin".to_owned(), stdin()),
-            false => {
-                let file = File::open(path).map_err(|error| ReplayError::of(path, &error))?;
-                (shown(path), Box::new(file))
-            }
-        };
-        let decoded = match decoded(source, &Arc::default()) {
-            Ok(decoded) => decoded.text,
-            Err(error) => {
-                return Err(ReplayError { file: name, line: None, reason: error.to_string() });
-            }
-        };
+        let failed = |error| ReplayError::of(path, &error);
+        let source = Source::find(path, stdin).map_err(failed)?;
+        let name = source.name.clone();
+        let bytes = source.bytes().map_err(failed)?;
+        let decoded = decoded(bytes, &Arc::default()).map_err(failed)?.text;
         let reader = BufReader::with_capacity(CHUNK, decoded);
         Ok(Self { name, reader, lines: 0, line: Vec::new() })
     }
@@ -246,7 +229,8 @@ impl OpenFile {
 
 impl ReplayError {
     fn of(path: &Path, error: &io::Error) -> Self {
-        Self { file: shown(path), line: None, reason: error.to_string() }
+        let file = if is_stdin(path) { "stdin".to_owned() } else { shown(path) };
+        Self { file, line: None, reason: error.to_string() }
     }
 }
 

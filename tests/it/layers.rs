@@ -20,6 +20,7 @@ const LIBRARY: &[&str] = &[
     "deadline",
     "feed::target",
     "feed::decode",
+    "feed::source",
     "feed::extent",
     "feed::hint",
     "feed::input",
