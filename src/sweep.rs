@@ -54,60 +54,27 @@ pub async fn sweep<W: Work>(
     records: RecordSender,
     mut stop: watch::Receiver<Stop>,
 ) {
-    let Settings { permits, grace, status } = settings;
     let shared = Arc::new(Shared { work, records, unfinished: Mutex::default() });
-    let Shared { work, records, .. } = &*shared;
     let mut tasks = JoinSet::new();
-    let mut was_stopped = loop {
-        coop::consume_budget().await;
-        // What nobody waits for is taken without asking who else might have something to say.
-        // When every stop sender is dropped, nobody can ask for a stop.
-        let is_disturbed = records.is_closed() || stop.has_changed().unwrap_or_default();
-        let permit = match permits.try_acquire().filter(|_| !is_disturbed) {
-            Some(permit) => permit,
-            None => tokio::select! {
-                biased;
-                () = asked(&mut stop, Stop::Gently) => break true,
-                () = records.closed() => return,
-                permit = permits.acquire() => permit,
-            },
-        };
-        let line = match lines.try_recv() {
-            Some(line) => Some(line),
-            None => tokio::select! {
-                biased;
-                () = asked(&mut stop, Stop::Gently) => break true,
-                () = records.closed() => return,
-                line = lines.recv() => line,
-            },
-        };
-        let Some(line) = line else { break false };
-        while tasks.try_join_next().is_some() {}
-        status.take_in();
-        tasks.spawn(run(Pending { line, shared: Some(Arc::clone(&shared)) }, permit));
-    };
-    if !was_stopped {
-        tokio::select! {
+    let end = spawn_all(&shared, &settings, &lines, &mut tasks, &mut stop).await;
+    let records = &shared.records;
+    match end {
+        End::NobodyReads => return,
+        End::Stopped => {}
+        End::OfLines => tokio::select! {
             biased;
             () = records.closed() => return,
-            () = asked(&mut stop, Stop::Gently) => was_stopped = true,
-            () = finish(&mut tasks) => {}
-        }
-    }
-    if !was_stopped {
-        return;
+            () = asked(&mut stop, Stop::Gently) => {}
+            () = finish(&mut tasks) => return,
+        },
     }
     lines.stop();
-    let interrupted = |line: &Line| {
-        let failure = Failure::new(Stage::Local, Kind::Interrupted, "the sweep was stopped");
-        work.give_up(line, failure)
-    };
     // The reader may wait for room in the queue, so the queue is emptied during the grace.
     let give_up_the_rest = async {
         while let Some(line) = lines.recv().await {
-            status.take_in();
+            settings.status.take_in();
             // If nobody takes the records, `records.closed()` below says so.
-            if !records.send(&[interrupted(&line)]).await {
+            if !shared.give_up(&line).await {
                 return;
             }
         }
@@ -116,7 +83,7 @@ pub async fn sweep<W: Work>(
         tokio::select! {
             biased;
             () = asked(&mut stop, Stop::Now) => {}
-            _grace_over = within(grace, finish(&mut tasks)) => {}
+            _grace_over = within(settings.grace, finish(&mut tasks)) => {}
         }
     };
     tokio::select! {
@@ -127,9 +94,58 @@ pub async fn sweep<W: Work>(
     tasks.shutdown().await;
     let unfinished = std::mem::take(&mut *shared.unfinished());
     for line in unfinished {
-        if !records.send(&[interrupted(&line)]).await {
+        if !shared.give_up(&line).await {
             return;
         }
+    }
+}
+
+/// Why no more lines are taken.
+enum End {
+    /// There are no more.
+    OfLines,
+    /// Somebody asked for a stop.
+    Stopped,
+    /// Nobody takes the records any more.
+    NobodyReads,
+}
+
+/// Makes a task of each line, as soon as there is a permit for it.
+async fn spawn_all<W: Work>(
+    shared: &Arc<Shared<W>>,
+    settings: &Settings,
+    lines: &LineReceiver,
+    tasks: &mut JoinSet<()>,
+    stop: &mut watch::Receiver<Stop>,
+) -> End {
+    let (records, permits) = (&shared.records, &settings.permits);
+    loop {
+        coop::consume_budget().await;
+        // What nobody waits for is taken without asking who else might have something to say.
+        // When every stop sender is dropped, nobody can ask for a stop.
+        let is_disturbed = records.is_closed() || stop.has_changed().unwrap_or_default();
+        let permit = match permits.try_acquire().filter(|_| !is_disturbed) {
+            Some(permit) => permit,
+            None => tokio::select! {
+                biased;
+                () = asked(stop, Stop::Gently) => return End::Stopped,
+                () = records.closed() => return End::NobodyReads,
+                permit = permits.acquire() => permit,
+            },
+        };
+        let line = match lines.try_recv() {
+            Some(line) => Some(line),
+            None => tokio::select! {
+                biased;
+                () = asked(stop, Stop::Gently) => return End::Stopped,
+                () = records.closed() => return End::NobodyReads,
+                line = lines.recv() => line,
+            },
+        };
+        let Some(line) = line else { return End::OfLines };
+        while tasks.try_join_next().is_some() {}
+        settings.status.take_in();
+        tasks.spawn(run(Pending { line, shared: Some(Arc::clone(shared)) }, permit));
     }
 }
 
@@ -191,6 +207,14 @@ struct Pending<W> {
     line: Line,
     /// None once the line has its record.
     shared: Option<Arc<Shared<W>>>,
+}
+
+impl<W: Work> Shared<W> {
+    /// Hands over the record of a line that the stop has left undone. False: nobody takes records.
+    async fn give_up(&self, line: &Line) -> bool {
+        let failure = Failure::new(Stage::Local, Kind::Interrupted, "the sweep was stopped");
+        self.records.send(&[self.work.give_up(line, failure)]).await
+    }
 }
 
 impl<W> Shared<W> {

@@ -228,18 +228,10 @@ impl Prober {
         let mut number = 0;
         let mut stood_until = Instant::now();
         loop {
-            while dropped.is_empty()
-                && under_way.len() < self.config.per_host.get()
-                && !visit.context.deadline.is_over()
-            {
-                // One connection uses the target's own slot; more need a slot each.
-                let slot = match under_way.is_empty() {
-                    true => None,
-                    false => self.limiter.try_host_slot(address.ip()),
-                };
-                if slot.is_none() && !under_way.is_empty() {
+            while dropped.is_empty() && !visit.context.deadline.is_over() {
+                let Some(slot) = self.place_beside(under_way.len(), address) else {
                     break;
-                }
+                };
                 let Some(speech) = provider.next() else {
                     break;
                 };
@@ -268,6 +260,16 @@ impl Prober {
                 self.judge_attempt(&mut attempt, visit.context.identity);
             }
             provider.settle(number, &attempt);
+        }
+    }
+
+    /// The place of another connection beside so many. The first one uses the target's own slot; more need a
+    /// slot each. `None`: there is no room for it.
+    fn place_beside(&self, others: usize, address: SocketAddr) -> Option<Option<HostSlot>> {
+        match others {
+            0 => Some(None),
+            _ if others >= self.config.per_host.get() => None,
+            _ => self.limiter.try_host_slot(address.ip()).map(Some),
         }
     }
 

@@ -45,45 +45,65 @@ impl Destination {
         (shard, is_one): (Shard, bool),
         progress: &Progress,
     ) -> Result<Self> {
-        let mut layout = output.layout(several);
+        let layout = output.layout(several);
         let name = output.format(is_one)?;
-        let format = |name: &str, layout: &Layout| format(name, layout, output.only_failing);
-        let reader = format(name, &layout).reader();
         let Some(path) = output.file() else {
             if output.resume {
                 bail!("--resume needs a file to go on with: name one with --output");
             }
-            let format = format(name, &layout);
             let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
             let stdout = File::from(stdout);
             let file = stdout.try_clone().context("cannot use stdout")?;
             let sink = Box::new(Stream::to_file(progress.around(stdout), file));
+            let format = format(name, &layout, output.only_failing);
             return Ok(Self { sink, format, done: Done::default(), name: "stdout".to_owned() });
         };
-        if output.resume && reader.is_none() {
+        if output.resume && format(name, &layout, output.only_failing).reader().is_none() {
             bail!(
                 "--resume needs the number and target of every line: \
                  --format json or csv, and both among --fields if there are any"
             );
         }
-        let shown = shown(path);
-        let compressed = is_compressed(path);
         let is_stream = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
-        if is_stream {
-            if output.resume {
-                bail!("--resume needs a file to go on with: {shown} is none");
-            }
-            let file = OpenOptions::new().write(true).open(path);
-            let file = file.with_context(|| format!("cannot write to {shown}"))?;
-            let sink = Box::new(OutputFile::stream(progress.around(file), compressed)?);
-            let format = format(name, &layout);
-            return Ok(Self { sink, format, done: Done::default(), name: shown });
+        match is_stream {
+            true => Self::of_stream(output, path, (name, &layout), progress),
+            false => Self::of_file(output, path, (name, layout), several, Done::of(shard)),
         }
+    }
+
+    /// A pipe or a device.
+    fn of_stream(
+        output: &Output,
+        path: &Path,
+        (name, layout): (&str, &Layout),
+        progress: &Progress,
+    ) -> Result<Self> {
+        let shown = shown(path);
+        if output.resume {
+            bail!("--resume needs a file to go on with: {shown} is none");
+        }
+        let file = OpenOptions::new().write(true).open(path);
+        let file = file.with_context(|| format!("cannot write to {shown}"))?;
+        let sink = OutputFile::stream(progress.around(file), is_compressed(path))?;
+        let format = format(name, layout, output.only_failing);
+        Ok(Self { sink: Box::new(sink), format, done: Done::default(), name: shown })
+    }
+
+    /// A file, new or to go on with. What it has already is compared with the targets of `done`.
+    fn of_file(
+        output: &Output,
+        path: &Path,
+        (name, mut layout): (&str, Layout),
+        several: bool,
+        done: Done,
+    ) -> Result<Self> {
+        let shown = shown(path);
         let file = open_file(path, output.resume)?;
         lock(&file, path, output.quiet)?;
+        let reader = format(name, &layout, output.only_failing).reader();
         let is_resumable = reader.is_some();
         let found = match reader.filter(|_| output.resume) {
-            Some(mut reader) => read(&file, path, reader.as_mut(), several, Done::of(shard))?,
+            Some(mut reader) => read(&file, path, reader.as_mut(), several, done)?,
             None => Checkpoint::default(),
         };
         if !is_resumable && !output.quiet {
@@ -99,8 +119,8 @@ impl Destination {
                  (chattr -a lifts that)"
             );
         }
-        let sink = OutputFile::new(file, found.whole, is_resumable, compressed)?;
-        let format = format(name, &layout);
+        let sink = OutputFile::new(file, found.whole, is_resumable, is_compressed(path))?;
+        let format = format(name, &layout, output.only_failing);
         Ok(Self { sink: Box::new(sink), format, done: found.done, name: shown })
     }
 }

@@ -15,7 +15,7 @@ use tlsweep::cert::Roots;
 use tlsweep::config::Config;
 use tlsweep::escape::shown;
 use tlsweep::feed::exclude::{Exclusions, SPECIAL};
-use tlsweep::feed::input::Input;
+use tlsweep::feed::input::{Input, InputError};
 use tlsweep::feed::resume::Done;
 use tlsweep::feed::selection::Selection;
 use tlsweep::feed::shard::Shard;
@@ -111,12 +111,7 @@ impl Mode {
         let limits = preflight::fit(&mut config, cli.targets.files.len());
         let selection = cli.targets.selection();
         if cli.targets.dry_run {
-            stdio::check_stdout()?;
-            let as_json = cli.output.format(cli.targets.is_one())? == "json";
-            let (targets, files) = inputs(&mut cli)?;
-            let input = Input::open(targets, &files, || Box::new(stdio::Patient(io::stdin())))?;
-
-            let dry_run = DryRun { config, input, selection, limits, as_json };
+            let dry_run = DryRun::plan(cli, config, selection, limits)?;
             return Ok(Self::DryRun(Box::new(dry_run)));
         }
         if !cli.output.quiet {
@@ -124,6 +119,21 @@ impl Mode {
         }
         let reviewed = (config, roots, review, baseline);
         Sweep::plan(cli, reviewed, selection, runtime).map(Box::new).map(Self::Sweep)
+    }
+}
+
+impl DryRun {
+    fn plan(
+        mut cli: Cli,
+        config: Config,
+        selection: Selection,
+        limits: Vec<String>,
+    ) -> Result<Self> {
+        stdio::check_stdout()?;
+        let as_json = cli.output.format(cli.targets.is_one())? == "json";
+        let (targets, files) = inputs(&mut cli)?;
+        let input = open_input(targets, &files)?;
+        Ok(Self { config, input, selection, limits, as_json })
     }
 }
 
@@ -144,8 +154,7 @@ impl Sweep {
             true => (runtime.block_on(demo::start(&mut roots))?, Vec::new()),
             false => inputs(&mut cli)?,
         };
-        let open =
-            || Input::open(targets.clone(), &files, || Box::new(stdio::Patient(io::stdin())));
+        let open = || open_input(targets.clone(), &files);
         let input = open()?;
         let status = Arc::new(Status::new(input.extent(), input.size()));
         let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));
@@ -160,12 +169,7 @@ impl Sweep {
             if input.size().is_some() {
                 selection.compare(open()?, &mut done)?;
             }
-            if !quiet {
-                term::notice(format_args!(
-                    "going on: {} done already",
-                    count(done.count(), "target")
-                ));
-            }
+            notice_done(&done, quiet);
         }
         let is_whole = selection.shard == Shard::WHOLE && done.count() == 0;
         let expected = baseline.filter(|_| is_whole);
@@ -218,6 +222,16 @@ fn check_source(config: &Config) -> Result<()> {
             .with_context(|| format!("cannot dial from --source {source}"))?;
     }
     Ok(())
+}
+
+fn notice_done(done: &Done, quiet: bool) {
+    if !quiet {
+        term::notice(format_args!("going on: {} done already", count(done.count(), "target")));
+    }
+}
+
+fn open_input(targets: Vec<OsString>, files: &[PathBuf]) -> Result<Input, InputError> {
+    Input::open(targets, files, || Box::new(stdio::Patient(io::stdin())))
 }
 
 /// The arguments and files to read, in order.

@@ -67,12 +67,7 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
     let planned = threads::run_apart("plan", move || Mode::plan(cli, now, &runtime))?;
     let mode = tokio::select! {
         planned = planned => planned.context("a defect of tlsweep in reading the command line")??,
-        stopped = signals.next() => {
-            if !quiet {
-                term::notice(STOPPED_EARLY);
-            }
-            return Ok(stopped);
-        }
+        stopped = signals.next() => return Ok(stopped_early(stopped, quiet)),
     };
     match mode {
         Mode::Sweep(plan) => run_sweep(*plan, signals, asked).await,
@@ -90,6 +85,14 @@ async fn run_until_stopped(cli: Cli) -> Result<Exit> {
             print(move || Ok(serde_json::to_string_pretty(&schema)?), signals).await
         }
     }
+}
+
+/// A signal came before the sweep began.
+fn stopped_early(stopped: Exit, quiet: bool) -> Exit {
+    if !quiet {
+        term::notice(STOPPED_EARLY);
+    }
+    stopped
 }
 
 /// Prints the result of `text`, followed by a newline.
@@ -133,12 +136,7 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     let prepared = threads::run_apart("resolver", move || Prober::new(config, roots, clock))?;
     let prober = tokio::select! {
         prepared = prepared => prepared.context("a defect of tlsweep in preparing the sweep")?,
-        stopped = signals.next() => {
-            if !quiet {
-                term::notice(STOPPED_EARLY);
-            }
-            return Ok(stopped);
-        }
+        stopped = signals.next() => return Ok(stopped_early(stopped, quiet)),
     };
     let prober = prober.context("the TLS settings make no hello")?;
     let scan = Arc::new(Scan::new(prober, review));
@@ -153,18 +151,11 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     let (senders, records) = record_queue(loops, Room::OF_A_LOOP, encoding);
     let (stop, stopping) = watch::channel(Stop::No);
     let (ended, input_ended) = oneshot::channel();
-    let (counted, stop_other_list) = (Arc::clone(&status), stop.clone());
+    let lines = Counted { lines, status: Arc::clone(&status), hints: Hints::new(quiet) };
+    let stop_other_list = stop.clone();
     threads::spawn("input", move || {
-        let mut lines = Counted { lines, status: counted, hints: Hints::new(quiet) };
-        let result = selection.send_all(input, &mut done, &mut lines);
-        let is_other_list = matches!(result, Err(SelectionError::OtherList(_)));
-        // Must precede the drop of `lines`: when the queue ends, the result must be there. Sending
-        // fails if the sweep was stopped and the receiver is gone, which does no harm.
-        let _asked = ended.send(result);
-        if is_other_list {
-            stop_other_list.send_replace(Stop::Gently);
-        }
-        drop(lines);
+        let send_all = |lines: &mut Counted| selection.send_all(input, &mut done, lines);
+        lines.take_all(send_all, ended, &stop_other_list);
     })?;
     let counted = Arc::clone(&status);
     let written =
@@ -305,6 +296,26 @@ struct Counted {
     lines: LineSender,
     status: Arc<Status>,
     hints: Hints,
+}
+
+impl Counted {
+    /// Takes what `send_all` reads. Says in `ended` how that came out, and stops a sweep that goes on
+    /// with the output of another list.
+    fn take_all(
+        mut self,
+        send_all: impl FnOnce(&mut Self) -> Result<(), SelectionError>,
+        ended: oneshot::Sender<Result<(), SelectionError>>,
+        stop: &watch::Sender<Stop>,
+    ) {
+        let result = send_all(&mut self);
+        let is_other_list = matches!(result, Err(SelectionError::OtherList(_)));
+        // Must precede the drop of the queue's end: when the queue ends, the result must be there. Sending
+        // fails if the sweep was stopped and the receiver is gone, which does no harm.
+        let _asked = ended.send(result);
+        if is_other_list {
+            stop.send_replace(Stop::Gently);
+        }
+    }
 }
 
 impl Targets for &mut Counted {
