@@ -401,7 +401,7 @@ impl Tls {
         let mut tls = Self {
             signature: seen.signature_scheme.map(|n| names::signature_scheme(n).into_owned()),
             signature_verified: seen.proof.is_verified(),
-            signature_unchecked: seen.proof.why_unchecked().filter(|_| attempt.has_chain),
+            signature_unchecked: attempt.has_chain.then(|| seen.proof.why_unchecked()).flatten(),
             client_cert_requested: (was_asked || had_occasion).then_some(was_asked),
             ocsp_stapled: attempt.ocsp_stapled,
             ..Self::default()

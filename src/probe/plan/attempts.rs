@@ -49,6 +49,10 @@ impl Attempts {
 
     fn insert(&mut self, index: usize, mut attempt: Attempt) {
         attempt.is_beyond_rustls = is_beyond_rustls(&attempt);
+        if self.list.is_empty() {
+            // Most targets need one, and a vector would begin with room for four.
+            self.list.reserve_exact(1);
+        }
         self.list.insert(index, attempt);
         let standing = self.standing_index();
         let superseded = self.list.iter_mut().enumerate();
