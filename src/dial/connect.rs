@@ -143,17 +143,16 @@ fn has_source_for(address: SocketAddr, source: Option<&IpAddr>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use futures_util::FutureExt;
 
     use super::*;
 
     #[tokio::test]
     async fn a_refusal_by_this_machine_needs_no_wait() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        // Its port is taken, so nobody else can listen at it, and no dial can reach itself.
+        let taken = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        taken.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let address = taken.local_addr().unwrap().as_socket().unwrap();
         // The kernel may put an answer off when it is busy, so not all of them have to be there.
         let at_once = (0..100).filter_map(|_| attempt(address, None).now_or_never());
         let errors: Vec<_> = at_once.map(|connected| connected.unwrap_err().kind()).collect();

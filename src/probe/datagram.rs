@@ -11,11 +11,13 @@ use crate::deadline::Wait;
 use crate::dial::udp::ask;
 use crate::failure::{Failure, Stage};
 
+pub(super) type IsAnswer = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 /// What to ask over UDP.
 pub(super) struct Question {
     pub(super) datagram: Vec<u8>,
     /// Whether a datagram answers the question. Others are passed over.
-    pub(super) is_answer: Box<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    pub(super) is_answer: IsAnswer,
 }
 
 /// What came of a question over UDP.

@@ -1,5 +1,6 @@
 //! What is written around the records.
 
+use std::io::Write;
 use std::num::NonZero;
 use std::time::SystemTime;
 
@@ -39,7 +40,7 @@ impl Kept {
     }
 }
 
-impl io::Write for Kept {
+impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
