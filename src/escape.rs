@@ -1,5 +1,6 @@
 //! Escapes text from peers and input files so that it is safe to print.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -10,14 +11,19 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 /// `text` with every character escaped that could move a cursor, end a line, break a column or
 /// change the direction of what follows.
 pub fn escaped(text: &str) -> String {
+    escaped_or_same(text).into_owned()
+}
+
+/// Like [`escaped`], but text that needs no escape is not copied.
+pub fn escaped_or_same(text: &str) -> Cow<'_, str> {
     if is_printable_ascii(text) || text.chars().all(is_plain) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         push_escaped(&mut out, c);
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Escapes the first character of `text` when a spreadsheet would run the text as a formula.

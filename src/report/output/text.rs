@@ -1,9 +1,10 @@
 //! Columns for `cut` and `awk`, separated by tabs; on a terminal a table.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::cert::{Certificate, Problem};
-use crate::escape::escaped;
+use crate::escape::{escaped, escaped_or_same};
 use crate::report::enumeration::Report;
 use crate::report::output::{Format, Layout};
 use crate::report::record::Record;
@@ -48,41 +49,49 @@ impl Format for Text {
 }
 
 /// The text of a record in each column.
-pub(super) struct Cells([(&'static str, String); 10]);
+pub(super) struct Cells<'a>([(&'static str, Cow<'a, str>); 10]);
 
-impl Cells {
+impl Cells<'_> {
     pub(super) fn of(&self, column: &str) -> &str {
         let cell = self.0.iter().find(|(name, _)| *name == column);
         cell.map_or(NOTHING, |(_, text)| text)
     }
 }
 
-pub(super) fn cells(record: &Record) -> Cells {
+pub(super) fn cells(record: &Record) -> Cells<'_> {
     let tls = record.tls.as_ref();
     // Those of the whole path; without a verdict, those of the leaf.
     let days_left = record.trust.as_ref().and_then(|trust| trust.days_left);
     let days_left = days_left.or_else(|| record.cert.as_ref()?.days_left);
-    let cell = |text: Option<&str>| escaped(text.filter(|t| !t.is_empty()).unwrap_or(NOTHING));
-    let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.to_owned());
+    let or_nothing = |text: Option<String>| text.map_or(Cow::Borrowed(NOTHING), Cow::Owned);
     Cells([
         ("target", cell(Some(&record.target))),
         ("address", or_nothing(record.addr.map(|address| address.to_string()))),
-        ("result", record.result()),
+        ("result", record.result().into()),
         ("version", cell(tls.and_then(|tls| tls.version.as_deref()))),
         ("group", cell(tls.and_then(|tls| tls.group.as_deref()))),
         ("alpn", cell(tls.and_then(|tls| tls.alpn.as_deref()))),
         ("days", or_nothing(days_left.map(|days| days.to_string()))),
         ("verdict", cell(record.trust.as_ref().map(|trust| trust.verdict.as_str()))),
-        ("ms", format!("{:.1}", record.ms.total)),
-        ("note", cell(Some(&note(record)))),
+        ("ms", format!("{:.1}", record.ms.total).into()),
+        ("note", note(record)),
     ])
+}
+
+/// Text that the record has, made harmless.
+fn cell(text: Option<&str>) -> Cow<'_, str> {
+    escaped_or_same(text.filter(|text| !text.is_empty()).unwrap_or(NOTHING))
 }
 
 /// What the reader should notice first: why the target failed, all problems, what `--enumerate`
 /// found, what has changed, and the conditions that were met.
-fn note(record: &Record) -> String {
+fn note(record: &Record) -> Cow<'_, str> {
     let problems = record.trust.iter().flat_map(|trust| &trust.problems);
-    note_with(problems.map(|problem| explained(*problem, record)).collect(), record)
+    let problems = problems.map(|problem| explained(*problem, record)).collect();
+    match note_with(problems, record) {
+        Cow::Borrowed(note) => cell(Some(note)),
+        Cow::Owned(note) => cell(Some(&note)).into_owned().into(),
+    }
 }
 
 /// The note for a row that shows the verdict too, which the note then does not repeat. `None` when
@@ -96,9 +105,9 @@ pub(super) fn why(record: &Record) -> Option<String> {
     Some(escaped(&note_with(problems.collect(), record)))
 }
 
-fn note_with(problems: Vec<String>, record: &Record) -> String {
+fn note_with(problems: Vec<String>, record: &Record) -> Cow<'_, str> {
+    let error = record.error.as_ref().map(|failure| failure.detail.as_str());
     let mut notes = Vec::new();
-    notes.extend(record.error.as_ref().map(|failure| failure.detail.clone()));
     notes.extend(Some(problems.join(" ")).filter(|problems| !problems.is_empty()));
     notes.extend(record.enumeration.as_deref().map(Report::line));
     let alert = record.read.as_ref().and_then(|read| read.alert.as_ref());
@@ -106,7 +115,14 @@ fn note_with(problems: Vec<String>, record: &Record) -> String {
     notes.extend(record.changed.as_ref().and_then(|changed| changed.line()));
     let met = record.failed_checks.as_ref().filter(|met| !met.is_empty());
     notes.extend(met.map(|met| format!("fails {}", met.join(" "))));
-    notes.join("; ")
+    match error {
+        // Most records of targets that fail have nothing else to say.
+        Some(error) if notes.is_empty() => Cow::Borrowed(error),
+        _ => {
+            notes.splice(..0, error.map(str::to_owned));
+            Cow::Owned(notes.join("; "))
+        }
+    }
 }
 
 /// A problem, with the fact that it is about where the record has it.
