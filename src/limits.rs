@@ -82,6 +82,18 @@ pub const DATAGRAM_LIMIT: usize = 2048;
 /// Versions of QUIC that are kept of a server's answer.
 pub const QUIC_VERSIONS_LIMIT: usize = 32;
 
+/// HTTPS records of a name that are kept, and aliases that are followed to find them.
+pub const HTTPS_RECORDS_LIMIT: usize = 8;
+
+/// Values that are kept of each list in an HTTPS record, such as its protocols.
+pub const HTTPS_VALUES_LIMIT: usize = 8;
+
+/// Bytes of the ECH configurations in an HTTPS record; one with more is ignored.
+pub const ECH_LIST_LIMIT: usize = 4 * 1024;
+
+/// ECH configurations that are kept of a list.
+pub const ECH_CONFIGS_LIMIT: usize = 8;
+
 /// Bytes of the first read of an answer that a fingerprint looks at: JARM is defined by so many.
 pub const FIRST_READ_LIMIT: usize = 1484;
 
@@ -140,7 +152,7 @@ pub const OUTPUT_LINE_LIMIT: usize = 32 * 1024;
 /// Bytes of an output line with `--pem`.
 pub const PEM_LINE_LIMIT: usize = 384 * 1024;
 
-/// Bytes that `--enumerate`, `--jarm` and `--quic` together may add to an output line: each version with
+/// Bytes that `--enumerate`, `--jarm`, `--quic` and `--ech` together may add to an output line: each version with
 /// every suite that IANA names, and a certificate for each kind of key.
 pub const FOLLOW_UPS_LINE_LIMIT: usize = 320 * 1024;
 

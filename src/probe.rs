@@ -26,7 +26,8 @@ use tokio::time::Instant;
 
 pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
 pub use follow::{
-    Facts, Found, Protocols, Quic, QuicStatus, Resumption, Shown, SignatureSchemes, Signing, Ssl2,
+    Ech, EchConfigOf, EchRetryConfig, EchStatus, Facts, Found, Https, HttpsRecord, HttpsStatus,
+    Protocols, Quic, QuicStatus, Resumption, Shown, SignatureSchemes, Signing, Ssl2,
     flags as follow_up_flags,
 };
 pub use plan::{Attempts, Costs};

@@ -1,14 +1,16 @@
-//! From a name to its addresses.
+//! From a name to its addresses, and to its HTTPS records.
 
 mod answer;
 mod cache;
 mod conf;
 mod hosts;
+mod https;
 mod question;
 mod servers;
 mod tcp;
 mod udp;
 
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZero;
 use std::path::Path;
@@ -27,6 +29,9 @@ use self::servers::NameServers;
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
 use crate::failure::{Failure, Kind, Stage, is_shortage};
 use crate::feed::exclude::Exclusions;
+use crate::limits::HTTPS_RECORDS_LIMIT;
+
+pub use self::https::{End, Https, ServiceRecord};
 
 const HOSTS: &str = "/etc/hosts";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -128,21 +133,39 @@ impl Resolver {
             return self.addresses(found);
         }
         let name = absolute(name)?;
-        loop {
-            let until = deadline.of(Wait::Resolve);
-            let asked = self.ask(&name);
-            let unresolved = match deadline.run_until(Wait::Resolve, until, asked).await? {
-                Ok(found) => return self.addresses(found),
-                Err(unresolved) => unresolved,
-            };
-            // The last try ends at the same time as the limit, whose message is the better one.
-            if unresolved.failure.kind == Kind::Timeout && Instant::now() >= until {
-                return Err(deadline.expired(Wait::Resolve, until).into());
+        let found = answered(deadline, || self.ask(&name)).await?;
+        self.addresses(found)
+    }
+
+    /// The HTTPS records of the server with this name and port. `localhost` has none, without asking
+    /// anybody (RFC 6761, section 6.3).
+    pub async fn https(&self, name: &DnsName<'_>, port: u16, deadline: &Deadline<'_>) -> Https {
+        let mut name = match absolute(name) {
+            Ok(absolute) => https::question(&absolute, port),
+            Err(failure) => {
+                let mut https = Https::of(&Name::root());
+                https.fail(failure);
+                return https;
             }
-            if !unresolved.is_shortage || !deadline.pause(SHORTAGE_PAUSE).await {
-                return Err(unresolved.failure);
+        };
+        let mut https = Https::of(&name);
+        if is_localhost(&https.name) {
+            return https;
+        }
+        // Each alias is a record, so there are at most as many as are kept.
+        for _ in 0..HTTPS_RECORDS_LIMIT {
+            let found = answered(deadline, || self.records(&name, RecordType::HTTPS)).await;
+            match found.map(|found| https.add(found.services)) {
+                Ok(Some(next)) => name = next,
+                Ok(None) => return https,
+                Err(failure) => {
+                    https.fail(failure);
+                    return https;
+                }
             }
         }
+        https.lead_nowhere();
+        https
     }
 
     /// Answers from `/etc/hosts`, and for localhost without asking anybody (RFC 6761, section 6.3).
@@ -217,7 +240,7 @@ impl Resolver {
         }
     }
 
-    /// The addresses of one record type, from the cache if possible.
+    /// The records of one type, from the cache if possible.
     async fn records(&self, name: &Name, record_type: RecordType) -> Result<Found, Unresolved> {
         let follow = async {
             match self.follow(name, record_type).await {
@@ -228,7 +251,7 @@ impl Resolver {
         self.answers.find(Key::new(name, record_type), follow).await
     }
 
-    /// Asks, and asks again for each alias whose addresses the server did not give.
+    /// Asks, and asks again for each alias whose records the server did not give.
     async fn follow(
         &self,
         name: &Name,
@@ -326,6 +349,28 @@ impl Families {
             Self::V4 => "IPv4 address",
             Self::V6 => "IPv6 address",
             Self::Both => "address",
+        }
+    }
+}
+
+/// Asks until there is an answer or the limit of a lookup is over. A shortage of our own machine is
+/// waited out.
+async fn answered<F: Future<Output = Result<Found, Unresolved>>>(
+    deadline: &Deadline<'_>,
+    ask: impl Fn() -> F,
+) -> Result<Found, Failure> {
+    loop {
+        let until = deadline.of(Wait::Resolve);
+        let unresolved = match deadline.run_until(Wait::Resolve, until, ask()).await? {
+            Ok(found) => return Ok(found),
+            Err(unresolved) => unresolved,
+        };
+        // The last try ends at the same time as the limit, whose message is the better one.
+        if unresolved.failure.kind == Kind::Timeout && Instant::now() >= until {
+            return Err(deadline.expired(Wait::Resolve, until).into());
+        }
+        if !unresolved.is_shortage || !deadline.pause(SHORTAGE_PAUSE).await {
+            return Err(unresolved.failure);
         }
     }
 }

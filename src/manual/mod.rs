@@ -26,6 +26,7 @@ chapters! {
     "enumeration"
     "fingerprints"
     "quic"
+    "ech"
     "politeness"
     "files"
     "recipes"

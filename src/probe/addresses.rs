@@ -1,4 +1,4 @@
-//! From a target to the addresses that may be dialled.
+//! From a target to the addresses that may be dialled, and to its HTTPS records.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::plan::pause;
 use super::{Asked, Prober, Visit, narration};
+use crate::dial::resolve::Https;
 use crate::failure::Failure;
 use crate::feed::target::Host;
 
@@ -78,5 +79,28 @@ impl Prober {
         drop(slot);
         visit.context.stand_still(looked_up.elapsed());
         addresses
+    }
+
+    /// The HTTPS records of the server name that is sent; none where there is no name, or where the protocol
+    /// begins in plain text and so is not HTTPS. The target's clock stands still while this waits for a
+    /// place among the lookups.
+    pub(super) async fn look_up_https(&self, visit: &mut Visit<'_>) -> Option<Https> {
+        let name = visit.context.identity.sent.as_ref()?;
+        if visit.context.starttls.is_some() {
+            return None;
+        }
+        // As in `look_up`: whoever has a place there may be waiting for a dial permit.
+        visit.permit.release_dial();
+        let begun = Instant::now();
+        let lookup = Arc::clone(&self.lookups);
+        let slot = self.resolver.slot().await;
+        visit.context.stand_still(begun.elapsed());
+        let https = self.resolver.https(name, visit.asked.port, &visit.context.deadline).await;
+        drop(lookup);
+        let looked_up = Instant::now();
+        visit.permit.reacquire_dial().await;
+        drop(slot);
+        visit.context.stand_still(looked_up.elapsed());
+        Some(https)
     }
 }

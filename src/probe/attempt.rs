@@ -11,6 +11,7 @@ use crate::failure::{Failure, Kind, Stage};
 use crate::names::AlertDescription;
 use crate::names::content_type::{ALERT, HANDSHAKE};
 use crate::tls::drain::ReadEnd;
+use crate::tls::ech::Configurations;
 use crate::tls::handshake::{Agreed, Hello, Tailored};
 use crate::tls::hello::{Answer, UNRELATED_ALERTS};
 use crate::tls::legacy::ClientHello;
@@ -96,6 +97,8 @@ pub struct Attempt {
     /// [`FIRST_READ_LIMIT`](crate::limits::FIRST_READ_LIMIT) bytes, the first record of SSL 2.0, or the
     /// answer to a second ClientHello as a record in plain text.
     pub first_read: Vec<u8>,
+    /// What the peer offers instead of the configuration of ECH that it did not accept.
+    pub ech_rejection: Option<Box<Configurations>>,
     /// Whether the peer's close was shown to be its answer to what the hello offers.
     pub is_refusal: bool,
     /// Whether that answer shows something that rustls cannot speak.
@@ -152,6 +155,7 @@ impl Attempt {
             examined: None,
             answer: None,
             first_read: Vec::new(),
+            ech_rejection: None,
             is_refusal: false,
             is_beyond_rustls: false,
             read: None,

@@ -181,6 +181,7 @@ impl Prober {
                 // A choice of something else is refused by rustls, and not believed.
                 attempt.agreed = agreed
                     .filter(|agreed| hello.is_some_and(|hello| self.client.offers(hello, agreed)));
+                attempt.ech_rejection = unfinished.ech_rejection;
                 attempt.set_seen(unfinished.seen);
                 attempt
             }

@@ -8,7 +8,9 @@
 mod alpn;
 mod certificates;
 mod closes;
+mod ech;
 mod enumeration;
+mod https;
 mod jarm;
 mod questions;
 mod quic;
@@ -19,6 +21,8 @@ mod ssl2;
 
 pub use alpn::Protocols;
 pub use certificates::{Found, Shown};
+pub use ech::{Ech, EchConfigOf, EchRetryConfig, EchStatus};
+pub use https::{Https, HttpsRecord, HttpsStatus};
 pub use quic::{Quic, QuicStatus};
 pub use resumption::Resumption;
 pub use schemes::{SignatureSchemes, Signing};
@@ -37,6 +41,7 @@ use super::datagram::{Question, Reply};
 use super::{Attempt, Dial, Patience, Prober, Speech, Visit};
 use crate::config::{Config, Flag};
 use crate::deadline::Limits;
+use crate::dial::resolve;
 use crate::feed::target::ServerIdentity;
 use crate::names::Version;
 use crate::pace::limiter::HostSlot;
@@ -52,6 +57,7 @@ const ROWS: &[Row] = &[
     resumption::ROW,
     jarm::ROW,
     quic::ROW,
+    ech::ROW,
     // What a device on the way may silently drop comes last, so that it takes no other answer's time.
     ssl2::ROW,
     renegotiation::ROW,
@@ -77,6 +83,8 @@ struct Start<'a> {
     hello: Hello,
     /// The protocol versions that handshakes offer.
     versions: Versions,
+    /// The HTTPS records of the server, if they were looked for.
+    https: Option<resolve::Https>,
 }
 
 /// Facts about one server that need connections of their own.
@@ -131,6 +139,10 @@ pub struct Facts {
     pub jarm: Option<String>,
     /// What is shown of QUIC.
     pub quic: Option<Quic>,
+    /// What the DNS says in HTTPS records.
+    pub https: Option<Box<Https>>,
+    /// What the server does with an encrypted ClientHello.
+    pub ech: Option<Box<Ech>>,
 }
 
 impl Facts {
@@ -187,8 +199,14 @@ impl Prober {
         let Some(address) = visit.attempts.connected_address() else {
             return facts;
         };
+        let https = match self.config.follow_ups.contains(&ech::ROW.flag) {
+            true => Box::pin(self.look_up_https(visit)).await,
+            false => None,
+        };
+        facts.https = https.clone().map(|https| Box::new(https.into()));
         let standing = visit.attempts.standing().and_then(Attempt::hello);
         let start = Start {
+            https,
             identity: visit.context.identity,
             address,
             limits: &self.config.limits,

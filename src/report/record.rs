@@ -15,7 +15,7 @@ use crate::failure::{Failure, Kind, Reason, Stage};
 use crate::feed::input::{ECHO_LIMIT, Line, Place};
 use crate::feed::target::Target;
 use crate::names;
-use crate::probe::{Attempt, Attempts, Costs, Dialogue, Probed, Quic};
+use crate::probe::{Attempt, Attempts, Costs, Dialogue, Ech, Https, Probed, Quic};
 use crate::report::changed::Changed;
 use crate::report::depth::{SignatureSchemes, Ssl2};
 use crate::report::enumeration::Report;
@@ -91,6 +91,12 @@ pub struct Record {
     /// What the peer shows of QUIC, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quic: Option<Quic>,
+    /// What the DNS says of the server in HTTPS records, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<Box<Https>>,
+    /// What the peer does with an encrypted ClientHello, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ech: Option<Box<Ech>>,
     /// What the sources of revocations say that were given on the command line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation: Option<Box<Revocation>>,
@@ -294,6 +300,7 @@ impl Record {
         });
         record.jarm = facts.jarm;
         record.quic = facts.quic;
+        (record.https, record.ech) = (facts.https, facts.ech);
         record.set_attempts(probed.attempts);
         if probed.failure.is_some() {
             record.error = probed.failure;

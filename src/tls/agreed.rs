@@ -2,6 +2,7 @@
 
 use std::ptr;
 
+use rustls::client::EchStatus;
 use rustls::crypto::SupportedKxGroup;
 use rustls::{ClientConnection, HandshakeKind};
 
@@ -32,6 +33,8 @@ pub struct Agreed {
     pub has_ticket: bool,
     /// Whether an earlier session was resumed.
     pub is_resumed: bool,
+    /// Whether the server read the encrypted hello, rather than the one in the clear around it.
+    pub is_ech_accepted: bool,
 }
 
 impl Agreed {
@@ -52,6 +55,7 @@ impl Agreed {
             ja3s: None,
             has_ticket: hello.has_ticket(),
             is_resumed: false,
+            is_ech_accepted: false,
         })
     }
 
@@ -80,6 +84,7 @@ impl Agreed {
             ja3s: answer.hello.as_ref().map(ja3s::of_hello),
             has_ticket: answer.hello.as_ref().is_some_and(ServerHello::has_ticket),
             is_resumed: kind == Some(HandshakeKind::Resumed),
+            is_ech_accepted: connection.ech_status() == EchStatus::Accepted,
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Runs handshakes with tokio-rustls. The verifier accepts every certificate and records what it saw.
 
+mod config;
 mod offered;
 mod silence;
 
 use std::io;
 use std::sync::{Arc, LazyLock};
 
-use rustls::client::{Resumption, Tls12Resumption};
+use rustls::client::{EchConfig, Resumption, Tls12Resumption};
+use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::{ClientConfig, ClientConnection, SignatureScheme, SupportedCipherSuite};
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
@@ -19,6 +20,8 @@ pub use crate::tls::agreed::Agreed;
 pub use crate::tls::schemes::Versions;
 pub use silence::Silence;
 
+use config::{client_config, config_with, ech_config};
+
 use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::starttls::PROTOCOLS;
 use crate::dial::tap::Tap;
@@ -27,11 +30,12 @@ use crate::feed::target::{ServerIdentity, scheme_alpns};
 use crate::names::{Group, Suite, Version};
 use crate::tls::agreed::number_of;
 use crate::tls::counted::counted;
+use crate::tls::ech::{Configurations, rejection};
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
-use crate::tls::recorder::{NoClock, Recorded, Recorder, Seen, is_offered_scheme};
+use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
 use crate::tls::renegotiation;
-use crate::tls::schemes::{SchemeSet, can_sign_for, known_schemes};
+use crate::tls::schemes::{SchemeSet, known_schemes};
 use crate::tls::sessions::Sessions;
 
 /// The cipher suites that are offered, in the order that browsers use.
@@ -135,6 +139,8 @@ pub struct Tailored {
     pub alpn: Option<Vec<Vec<u8>>>,
     /// The sessions that may be resumed, and by what means in TLS 1.2.
     pub sessions: Option<(Arc<Sessions>, Tls12Resumption)>,
+    /// What the hello is encrypted with, which makes it one of TLS 1.3 alone.
+    pub ech: Option<EchConfig>,
 }
 
 /// The key-exchange groups of a [`Hello`].
@@ -191,6 +197,9 @@ pub struct Unfinished {
     pub failure: Failure,
     /// What the recorder saw before it failed.
     pub seen: Seen,
+    /// Where the server finished it without having accepted the encrypted hello: what it offers to encrypt
+    /// the next one with.
+    pub ech_rejection: Option<Box<Configurations>>,
 }
 
 impl Client {
@@ -290,7 +299,11 @@ impl Client {
             Schemes::Configured => Arc::clone(&self.recorder),
             Schemes::Only(schemes) => Recorder::new(schemes.iter().collect()),
         };
-        let mut config = client_config(tailored.versions, self.kx_groups.of(groups), recorder)?;
+        let groups = self.kx_groups.of(groups);
+        let mut config = match &tailored.ech {
+            Some(ech) => ech_config(ech.clone(), groups, recorder)?,
+            None => client_config(tailored.versions, groups, recorder)?,
+        };
         config.alpn_protocols = match &tailored.alpn {
             Some(alpn) => alpn.clone(),
             None => self.connectors(alpn).alpn.clone(),
@@ -375,7 +388,9 @@ impl Client {
                     tap.forget_beginning();
                     Ok(Session { agreed, stream, seen })
                 }
-                Err(Interruption(failure)) => Err(Unfinished { failure, seen }),
+                Err(Interruption { failure, ech_rejection }) => {
+                    Err(Unfinished { failure, seen, ech_rejection })
+                }
             }
         }
     }
@@ -401,17 +416,21 @@ fn alpn_lists(alpn: &Alpn) -> Vec<Vec<Vec<u8>>> {
 }
 
 /// What ended a handshake: an error of the socket or the session, or the deadline.
-struct Interruption(Failure);
+struct Interruption {
+    failure: Failure,
+    ech_rejection: Option<Box<Configurations>>,
+}
 
 impl From<io::Error> for Interruption {
     fn from(error: io::Error) -> Self {
-        Self(Failure::from_io(Stage::Handshake, &error))
+        let ech_rejection = rejection(&error).map(Box::new);
+        Self { failure: Failure::from_io(Stage::Handshake, &error), ech_rejection }
     }
 }
 
 impl From<Expired> for Interruption {
     fn from(expired: Expired) -> Self {
-        Self(expired.into())
+        Self { failure: expired.into(), ech_rejection: None }
     }
 }
 
@@ -453,40 +472,6 @@ impl KxGroups {
             Groups::Classical => self.classical.as_ref().unwrap_or(&self.all),
         }
     }
-}
-
-fn client_config(
-    versions: Versions,
-    kx_groups: &[&'static dyn SupportedKxGroup],
-    recorder: Arc<Recorder>,
-) -> Result<ClientConfig, rustls::Error> {
-    config_with(SUITES.as_slice(), versions, kx_groups, recorder)
-}
-
-fn config_with(
-    suites: &[SupportedCipherSuite],
-    versions: Versions,
-    kx_groups: &[&'static dyn SupportedKxGroup],
-    recorder: Arc<Recorder>,
-) -> Result<ClientConfig, rustls::Error> {
-    let suites = suites.iter().filter(|suite| can_sign_for(suite, recorder.schemes()));
-    let provider = Arc::new(CryptoProvider {
-        cipher_suites: suites.copied().collect(),
-        kx_groups: kx_groups.to_vec(),
-        ..aws_lc_rs::default_provider()
-    });
-    let versions: &[_] = match versions {
-        Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
-        Versions::Tls12 => &[&rustls::version::TLS12],
-        Versions::Tls13 => &[&rustls::version::TLS13],
-    };
-    let mut config = ClientConfig::builder_with_details(provider, Arc::new(NoClock))
-        .with_protocol_versions(versions)?
-        .dangerous()
-        .with_custom_certificate_verifier(recorder.clone())
-        .with_client_cert_resolver(recorder);
-    config.resumption = Resumption::disabled();
-    Ok(config)
 }
 
 /// rustls sends no server name for an address, so an address stands for "none".

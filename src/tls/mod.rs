@@ -5,6 +5,7 @@ pub mod schemes;
 
 pub mod agreed;
 pub mod drain;
+pub mod ech;
 pub mod handshake;
 pub mod ja3s;
 pub mod key_share;

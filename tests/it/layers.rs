@@ -56,6 +56,7 @@ const LIBRARY: &[&str] = &[
     "tls::ja3s",
     "tls::agreed",
     "tls::sessions",
+    "tls::ech",
     "tls::renegotiation",
     "tls::handshake",
     "tls::drain",

@@ -1,18 +1,23 @@
 //! No line of output is longer than its limit, whatever a peer puts into every text at once.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::SystemTime;
 
 use rustls_pki_types::{CertificateDer, ServerName};
 use tlsweep::cert::{Judge, Presented, Roots, Wanted};
+use tlsweep::escape::cut;
 use tlsweep::failure::{Failure, Kind, Reason, Stage, evidence};
 use tlsweep::feed::input::Place;
 use tlsweep::feed::target::Target;
 use tlsweep::limits::{
-    BANNER_LIMIT, FOLLOW_UPS_LINE_LIMIT, MAX_KEPT_CERTIFICATES, MESSAGE_LIMIT, OUTPUT_LINE_LIMIT,
-    PEM_LINE_LIMIT, QUIC_VERSIONS_LIMIT,
+    BANNER_LIMIT, DETAIL_LIMIT, ECH_CONFIGS_LIMIT, FOLLOW_UPS_LINE_LIMIT, HTTPS_RECORDS_LIMIT,
+    HTTPS_VALUES_LIMIT, MAX_KEPT_CERTIFICATES, MESSAGE_LIMIT, NAME_LIMIT, OUTPUT_LINE_LIMIT,
+    PEM_LINE_LIMIT, QUIC_VERSIONS_LIMIT, TEXT_LIMIT,
 };
 use tlsweep::names::{self, AlertDescription, Group, Suite};
-use tlsweep::probe::{Quic, QuicStatus};
+use tlsweep::probe::{
+    Ech, EchConfigOf, EchRetryConfig, EchStatus, Https, HttpsRecord, HttpsStatus, Quic, QuicStatus,
+};
 use tlsweep::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Layout};
@@ -309,6 +314,46 @@ fn enumeration(filler: &'static str) -> Report {
     }
 }
 
+/// As many records as are kept, each with as much as is kept of it.
+fn https(filler: &str) -> Https {
+    let name = || cut(filler.repeat(1000), NAME_LIMIT);
+    let text = || cut(filler.repeat(1000), TEXT_LIMIT);
+    let record = HttpsRecord {
+        owner: Some(name()),
+        priority: u16::MAX,
+        target: name(),
+        mandatory: vec!["key65535".to_owned(); HTTPS_VALUES_LIMIT],
+        alpn: vec![text(); HTTPS_VALUES_LIMIT],
+        no_default_alpn: Some(true),
+        port: Some(u16::MAX),
+        ipv4hint: vec![Ipv4Addr::BROADCAST; HTTPS_VALUES_LIMIT],
+        ipv6hint: vec![Ipv6Addr::from_bits(u128::MAX); HTTPS_VALUES_LIMIT],
+        ech_public_names: Some(vec![name(); HTTPS_VALUES_LIMIT]),
+        ignored: Some("key65535 is mandatory and not known".to_owned()),
+    };
+    Https {
+        status: HttpsStatus::Unknown,
+        name: name(),
+        records: vec![record; HTTPS_RECORDS_LIMIT],
+        records_count: Some(usize::MAX),
+        error: Some(cut(filler.repeat(1000), DETAIL_LIMIT)),
+    }
+}
+
+fn ech(filler: &str) -> Ech {
+    let name = || cut(filler.repeat(1000), NAME_LIMIT);
+    let version = Some("0xffff".to_owned());
+    let offered = EchRetryConfig { config_id: Some(u8::MAX), public_name: Some(name()), version };
+    Ech {
+        status: EchStatus::RejectedWithRetry,
+        config: EchConfigOf::HttpsRecord,
+        public_name: name(),
+        retry_configs: vec![offered; ECH_CONFIGS_LIMIT],
+        retry_configs_count: Some(usize::MAX),
+        error: Some(cut(filler.repeat(1000), DETAIL_LIMIT)),
+    }
+}
+
 #[test]
 fn what_further_connections_find_has_a_limit_too() {
     let mut longest = (0, "");
@@ -322,6 +367,8 @@ fn what_further_connections_find_has_a_limit_too() {
                 enumeration: enumeration.clone(),
                 jarm: Some("f".repeat(62)),
                 quic: Some(Quic { status: QuicStatus::Shown, versions }),
+                https: Some(Box::new(https(filler))),
+                ech: Some(Box::new(ech(filler))),
                 ..without.clone()
             };
             for (name, make) in FORMATS {

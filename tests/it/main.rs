@@ -38,6 +38,7 @@ mod demo;
 mod depth;
 mod dials;
 mod dns;
+mod ech;
 mod encodings;
 mod engine;
 mod engines;

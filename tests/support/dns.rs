@@ -1,5 +1,6 @@
 //! A name server whose every behaviour has a label of its own: `servfail.test` fails.
 
+pub(crate) mod https;
 mod record;
 
 use std::collections::{HashMap, HashSet};
@@ -12,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-use self::record::{A, AAAA, CNAME, Record, wire_name};
+use self::record::{A, AAAA, CNAME, HTTPS, Record, wire_name};
 use super::peer::RUNTIME;
 use super::script::pause;
 
@@ -71,24 +72,33 @@ impl NameServer {
         Self::start_with(Some(label))
     }
 
+    /// Starts one that treats every name as its first label says, and has these HTTPS records of names.
+    pub(crate) fn with_https<'a>(records: impl IntoIterator<Item = (&'a str, Vec<u8>)>) -> Self {
+        let mut https: HashMap<String, Vec<Record>> = HashMap::new();
+        for (name, data) in records {
+            https.entry(name.to_owned()).or_default().push(Record::new(name, HTTPS, &data));
+        }
+        let (udp, tcp) = RUNTIME.block_on(bind_both());
+        Self::serve(udp, tcp, Manner { https: Arc::new(https), ..Manner::default() })
+    }
+
     /// Starts one at this address and port, which must be free: in a network namespace of its own.
     pub(crate) fn always_at(address: SocketAddr, label: &'static str) -> Self {
         let udp = RUNTIME.block_on(UdpSocket::bind(address)).unwrap();
         let tcp = RUNTIME.block_on(TcpListener::bind(address)).unwrap();
-        Self::serve(udp, tcp, Some(label))
+        Self::serve(udp, tcp, Manner { label: Some(label), ..Manner::default() })
     }
 
     fn start_with(label: Option<&'static str>) -> Self {
         let (udp, tcp) = RUNTIME.block_on(bind_both());
-        Self::serve(udp, tcp, label)
+        Self::serve(udp, tcp, Manner { label, ..Manner::default() })
     }
 
-    fn serve(udp: UdpSocket, tcp: TcpListener, label: Option<&'static str>) -> Self {
+    fn serve(udp: UdpSocket, tcp: TcpListener, manner: Manner) -> Self {
         let addr = udp.local_addr().unwrap();
-        let book = Arc::new(Mutex::new(Book::default()));
+        let book = manner.book.clone();
         let mut tasks = JoinSet::new();
         let _guard = RUNTIME.enter();
-        let manner = Manner { label, book: book.clone() };
         tasks.spawn(serve_udp(Arc::new(udp), manner.clone()));
         tasks.spawn(serve_tcp(tcp, manner));
         Self { addr, book, _tasks: tasks }
@@ -118,9 +128,11 @@ impl NameServer {
 }
 
 /// How a name server answers, and where it writes down what it was asked.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Manner {
     label: Option<&'static str>,
+    /// HTTPS records by the names that have them.
+    https: Arc<HashMap<String, Vec<Record>>>,
     book: Arc<Mutex<Book>>,
 }
 
@@ -140,8 +152,10 @@ impl Manner {
         self.book.lock().unwrap().counts.get(&asked).copied().unwrap_or_default()
     }
 
+    /// That of the name itself, not what an HTTPS record puts in front of it (`_8443._https`).
     fn label<'a>(&self, query: &'a Query) -> &'a str {
-        self.label.unwrap_or_else(|| query.name.split('.').next().unwrap_or_default())
+        let mut labels = query.name.split('.').filter(|label| !label.starts_with('_'));
+        self.label.unwrap_or_else(|| labels.next().unwrap_or_default())
     }
 
     async fn be_late(&self, query: &Query) {
@@ -316,6 +330,11 @@ fn forgeries(query: &Query) -> Vec<Vec<u8>> {
 async fn answer(manner: &Manner, query: &Query, transport: Transport) -> Option<Vec<u8>> {
     let label = manner.label(query);
     let answer = match label {
+        _ if query.kind == HTTPS && manner.https.contains_key(&query.name) => {
+            Answer::of(NO_ERROR, &manner.https[&query.name])
+        }
+        "https-fails" if query.kind == HTTPS => Answer::of(SERVER_FAILURE, &[]),
+        "https-silent" if query.kind == HTTPS => return None,
         "nxdomain" => Answer::of(NAME_ERROR, &[]),
         "empty" => Answer::of(NO_ERROR, &[]),
         "servfail" => Answer::of(SERVER_FAILURE, &[]),

@@ -171,7 +171,17 @@ pub(crate) fn serve_haproxy(haproxy: &Program, files: &Files, options: &str) -> 
 
 /// A server of Go's own library, which offers h2 and http/1.1.
 pub(crate) fn serve_go(go: &Program, files: &Files) -> Server {
-    let source = files.write("main.go", include_str!("server.go"));
+    serve_go_source(go, files, include_str!("server.go"), &[])
+}
+
+/// A server of Go's own library that knows Encrypted ClientHello: `ech.go` says what it takes and writes.
+pub(crate) fn serve_go_ech(go: &Program, files: &Files, args: &[&str]) -> Server {
+    serve_go_source(go, files, include_str!("ech.go"), args)
+}
+
+/// A server made of one file of Go. It gets an address, the certificate, and `args`.
+fn serve_go_source(go: &Program, files: &Files, source: &str, args: &[&str]) -> Server {
+    let source = files.write("main.go", source);
     let binary = files.dir().join("server");
     // What Go has built once, it need not build for the next test.
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache");
@@ -181,7 +191,7 @@ pub(crate) fn serve_go(go: &Program, files: &Files) -> Server {
     assert!(built.status.success(), "{}", super::programs::shown(&built));
     let port = free_port();
     let mut command = Command::new(binary);
-    command.args([&format!("127.0.0.1:{port}"), &files.chain, &files.key]);
+    command.args([&format!("127.0.0.1:{port}"), &files.chain, &files.key]).args(args);
     Server::start(command, port)
 }
 

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_proto::op::{Header, Message, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{DNSClass, Name, RData, Record};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
 use super::Settings;
+use super::https::Services;
 use super::question::Question;
 
 /// How many aliases (CNAME records) of a name are followed.
@@ -19,9 +20,9 @@ const LONGEST: u32 = 24 * 60 * 60;
 /// An answer that could be read.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The addresses, of which there may be none, and for how long they may be kept.
+    /// The records, of which there may be none, and for how long they may be kept.
     Found(Found, Duration),
-    /// The name has an alias whose addresses are not in the answer, and for how long that holds.
+    /// The name has an alias whose records are not in the answer, and for how long that holds.
     Alias(Name, Duration),
     /// There is more than fits into a datagram.
     Truncated,
@@ -31,13 +32,15 @@ pub(super) enum Answer {
     TooManyAliases,
 }
 
-/// The addresses of a name that were asked for.
+/// The records of a name that were asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Found {
     /// The addresses that may be dialled: each once, and not more than are wanted.
     pub(super) addresses: Vec<IpAddr>,
     /// An address that must not be dialled, if there was one.
     pub(super) excluded: Option<IpAddr>,
+    /// The HTTPS records, if these were asked for.
+    pub(super) services: Services,
     /// The server says that there is no such name at all.
     pub(super) is_no_name: bool,
 }
@@ -87,7 +90,15 @@ pub(super) fn read(
     let mut section = |count: u16, is_additional| {
         Message::read_records(&mut decoder, count.into(), is_additional, OpCode::Query)
     };
-    let (answers, ..) = section(counts.answers, false)?;
+    let answers = match section(counts.answers, false) {
+        Ok((answers, ..)) => answers,
+        // It repeats the question, so whoever made these records is no name server gone mad.
+        Err(_) if question.record_type == RecordType::HTTPS => {
+            let found = Found { services: Services::malformed(), ..Found::default() };
+            return Ok(Answer::Found(found, Duration::ZERO));
+        }
+        Err(error) => return Err(error),
+    };
     let Some((name, chain)) = end_of_chain(&question.name, &answers) else {
         return Ok(Answer::TooManyAliases);
     };
@@ -98,7 +109,13 @@ pub(super) fn read(
     };
     let records = answers.iter().filter(of_name);
     if let Some(shortest) = records.clone().map(|record| record.ttl).min() {
+        let services = records.clone().filter_map(|record| match &record.data {
+            RData::HTTPS(record) => Some(&record.0),
+            _ => None,
+        });
+        let services = Services::of(name, services);
         let found = Found::of(records.filter_map(|record| record.data.ip_addr()), settings);
+        let found = Found { services, ..found };
         return Ok(Answer::Found(found, seconds(shortest.min(chain))));
     }
     let (authorities, ..) = section(counts.authorities, false)?;

@@ -13,7 +13,7 @@ use super::Unresolved;
 use super::answer::Found;
 use crate::limits::RESOLVER_CACHE;
 
-/// What an answer takes in memory besides its name and addresses, in bytes.
+/// What an answer takes in memory besides its name and records, in bytes.
 const OVERHEAD: usize = 256;
 
 /// Answers by name and type. A question that is under way is not asked a second time.
@@ -38,7 +38,7 @@ struct Bytes;
 impl Weighter<Key, Arc<Kept>> for Bytes {
     fn weight(&self, key: &Key, kept: &Arc<Kept>) -> u64 {
         let rest = match &kept.answer {
-            Ok(found) => size_of_val(found.addresses.as_slice()),
+            Ok(found) => size_of_val(found.addresses.as_slice()) + found.services.size(),
             Err(unresolved) => unresolved.failure.detail.len(),
         };
         (OVERHEAD + key.name.len() + rest) as u64

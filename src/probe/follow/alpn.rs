@@ -53,6 +53,7 @@ impl Follow for Asking {
             versions: self.versions,
             alpn: Some(self.open.clone()),
             sessions: None,
+            ech: None,
         })))
     }
 

@@ -81,6 +81,7 @@ impl Follow for Asking {
                     versions: Versions::Tls13,
                     alpn: None,
                     sessions: None,
+                    ech: None,
                 }))
             }
         })

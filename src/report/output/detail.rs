@@ -6,7 +6,7 @@ use crate::cert::{Certificate, Ocsp};
 use crate::escape::escaped;
 use crate::failure::Failure;
 use crate::plural::count;
-use crate::probe::Quic;
+use crate::probe::{Ech, Https, Quic};
 use crate::report::changed::Changed;
 use crate::report::enumeration::Report;
 use crate::report::output::advice::{CAUSES, PROBLEMS};
@@ -61,6 +61,8 @@ impl Format for Detail {
         block.times(record);
         block.optional_row("JARM", record.jarm.as_ref());
         block.optional_row("QUIC", record.quic.as_ref().map(Quic::line).as_ref());
+        block.optional_row("HTTPS record", record.https.as_deref().map(Https::line).as_ref());
+        block.optional_row("ECH", record.ech.as_deref().map(Ech::line).as_ref());
         if let Some(report) = record.enumeration.as_deref() {
             block.enumeration(report);
         }

@@ -6,6 +6,7 @@ pub(super) const A: u16 = 1;
 pub(super) const CNAME: u16 = 5;
 const SOA: u16 = 6;
 pub(super) const AAAA: u16 = 28;
+pub(super) const HTTPS: u16 = 65;
 
 /// A record of the answer section.
 #[derive(Clone)]
