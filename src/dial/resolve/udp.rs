@@ -249,8 +249,22 @@ async fn read(socket: Arc<UdpSocket>, reader: Reader) {
     let mut buffer = vec![0; DATAGRAM];
     loop {
         match socket.recv(&mut buffer).await {
-            Ok(length) => reader.0.deliver(buffer.get(..length).unwrap_or_default()),
+            Ok(length) => {
+                // The end of a datagram that fills the buffer may be missing.
+                if length == buffer.len() {
+                    mark_truncated(&mut buffer);
+                }
+                reader.0.deliver(buffer.get(..length).unwrap_or_default());
+            }
             Err(error) => return reader.0.close(&from_the_network(error)),
         }
+    }
+}
+
+/// Sets the bit that makes a client ask again over TCP (RFC 1035, section 4.1.1).
+fn mark_truncated(message: &mut [u8]) {
+    const TRUNCATED: u8 = 0x02;
+    if let Some(flags) = message.get_mut(2) {
+        *flags |= TRUNCATED;
     }
 }
