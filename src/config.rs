@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cert::{Crls, Wanted};
+use crate::cert::{Crlite, Crls, Wanted};
 use crate::deadline::Limits;
 use crate::dial::resolve::Families;
 use crate::dial::starttls::Protocol;
@@ -75,6 +75,8 @@ pub struct Config {
     pub standbys: usize,
     /// Revocation lists to look into.
     pub crls: Arc<Crls>,
+    /// Filters of revocations to ask.
+    pub crlite: Arc<Crlite>,
     /// What to work out of a chain.
     pub wanted: Wanted,
     /// When to say `close_notify`.
@@ -114,6 +116,7 @@ impl Default for Config {
             per_host: PER_HOST,
             standbys: CONCURRENCY.get(),
             crls: Arc::default(),
+            crlite: Arc::default(),
             wanted: Wanted::default(),
             goodbye: Goodbye::First,
             read_limit: READ_LIMIT,

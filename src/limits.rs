@@ -94,6 +94,12 @@ pub const ECH_LIST_LIMIT: usize = 4 * 1024;
 /// ECH configurations that are kept of a list.
 pub const ECH_CONFIGS_LIMIT: usize = 8;
 
+/// Bytes of all filters of `--crlite` together.
+pub const CRLITE_LIMIT: u64 = 10 << 20;
+
+/// Timestamps (SCTs) of a certificate that are looked up in the filters of `--crlite`.
+pub const MAX_TIMESTAMPS: usize = 32;
+
 /// Bytes of the first read of an answer that a fingerprint looks at: JARM is defined by so many.
 pub const FIRST_READ_LIMIT: usize = 1484;
 

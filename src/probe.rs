@@ -151,7 +151,9 @@ impl Prober {
         });
         Ok(Self {
             client: Client::new(&config.offer)?,
-            judge: Judge::new(roots).with_crls(Arc::clone(&config.crls)),
+            judge: Judge::new(roots)
+                .with_crls(Arc::clone(&config.crls))
+                .with_crlite(Arc::clone(&config.crlite)),
             resolver,
             limiter: Limiter::new(config.dial_limits),
             lookups: Arc::default(),

@@ -131,6 +131,7 @@ mod tests {
             not_evaluated: Vec::new(),
             considered,
             crl: None,
+            crlite: None,
             holds: 10..20,
         };
         for (now, considered, expected) in [(10, 1, 1), (19, 2, 1), (20, 3, 3), (9, 4, 4)] {

@@ -323,7 +323,6 @@ impl Certificate {
     }
 
     fn read_extension(&mut self, extension: &Extension<'_>) {
-        const CERTIFICATE_TIMESTAMPS: &[u8] = &[0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 2];
         // The names are read by themselves, because thousands of them may stand there.
         if extension.id == id::SUBJECT_ALT_NAME {
             return;
@@ -364,7 +363,7 @@ impl Certificate {
                 self.crl_urls = Some(bounded_list(urls, NAME_LIMIT, URLS_LIMIT));
             }
             Ok(ParsedExtension::SCT(timestamps)) => self.sct_count = Some(timestamps.len()),
-            _ if extension.id == CERTIFICATE_TIMESTAMPS => self.sct_count = None,
+            _ if extension.id == id::CERTIFICATE_TIMESTAMPS => self.sct_count = None,
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use super::algorithms::Algorithms;
 use super::cache::{Hashes, Memory};
 use super::crl::Crls;
+use super::crlite::{Crlite, Sources};
 use super::facts::Certificate;
 use super::leaf;
 use super::ocsp::{Ocsp, Staple};
@@ -25,6 +26,7 @@ use crate::signature::Proof;
 pub struct Judge {
     roots: Roots,
     crls: Arc<Crls>,
+    crlite: Arc<Crlite>,
     algorithms: Algorithms,
     memory: Memory,
 }
@@ -102,6 +104,7 @@ impl Judge {
         Self {
             roots,
             crls: Arc::default(),
+            crlite: Arc::default(),
             algorithms: Algorithms::new(MAX_SIGNATURES),
             memory: Memory::new(),
         }
@@ -111,6 +114,12 @@ impl Judge {
     #[must_use]
     pub fn with_crls(self, crls: Arc<Crls>) -> Self {
         Self { crls, ..self }
+    }
+
+    /// The same, who asks these filters as well.
+    #[must_use]
+    pub fn with_crlite(self, crlite: Arc<Crlite>) -> Self {
+        Self { crlite, ..self }
     }
 
     /// Works out what is wanted, as of this moment.
@@ -144,7 +153,8 @@ impl Judge {
         });
         let path = wanted.trust.then(|| {
             self.memory.path(&hashes, now, || {
-                Path::find(chain, (&self.roots, &self.crls), &self.algorithms, now)
+                let sources = Sources { crls: &self.crls, crlite: &self.crlite };
+                Path::find(chain, (&self.roots, sources), &self.algorithms, now)
             })
         });
         let trust = path.as_ref().map(|path| {
@@ -180,7 +190,7 @@ impl Judge {
             sha256,
             cert,
             considered: path.as_ref().map(|path| path.considered),
-            revocation: path.and_then(|path| path.crl).map(|crl| Revocation { crl: Some(crl) }),
+            revocation: path.and_then(|path| Revocation::of(&path)),
             trust,
             ocsp: ocsp.filter(|_| wanted.ocsp).map(|staple| staple.ocsp.clone()),
         }

@@ -27,6 +27,7 @@ mod well_formed;
 mod algorithms;
 mod constraints;
 mod crl;
+mod crlite;
 mod leaf;
 mod mend;
 mod path;
@@ -41,6 +42,7 @@ mod cache;
 mod judge;
 
 pub use crl::{CrlError, CrlStatus, Crls};
+pub use crlite::{Crlite, CrliteError, CrliteStatus};
 pub use facts::Certificate;
 pub use judge::{Examined, Judge, Presented, Wanted};
 pub use ocsp::{Ocsp, Signature, Status};

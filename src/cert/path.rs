@@ -13,7 +13,8 @@ use webpki::{EndEntityCert, Error, VerifiedPath};
 
 use super::algorithms::{Algorithms, Lenient, Memory, Original};
 use super::contain::contain;
-use super::crl::{CrlStatus, Crls};
+use super::crl::CrlStatus;
+use super::crlite::{CrliteStatus, Sources};
 use super::der::{tag, write};
 use super::leaf::{self, is_weak_key};
 use super::link::{Link, bounded, names_differ, related};
@@ -41,6 +42,8 @@ pub(super) struct Path {
     pub(super) considered: usize,
     /// What the revocation lists say of it, if there are lists.
     pub(super) crl: Option<CrlStatus>,
+    /// What the filters say of its leaf, if there are filters.
+    pub(super) crlite: Option<CrliteStatus>,
     /// The period in which this verdict does not change, in seconds since 1970.
     pub(super) holds: Range<i64>,
 }
@@ -49,13 +52,13 @@ impl Path {
     /// Searches a path from the first certificate to one of the roots.
     pub(super) fn find(
         chain: &[CertificateDer<'_>],
-        (roots, crls): (&Roots, &Crls),
+        (roots, sources): (&Roots, Sources<'_>),
         algorithms: &Algorithms,
         now: i64,
     ) -> Self {
         contain(|| {
             let (leaf, others) = chain.split_first()?;
-            Some(Search::new(leaf, others, (roots, crls), algorithms, now).run())
+            Some(Search::new(leaf, others, (roots, sources), algorithms, now).run())
         })
         .flatten()
         .unwrap_or_else(|| Self {
@@ -65,6 +68,7 @@ impl Path {
             not_evaluated: Vec::new(),
             considered: 0,
             crl: None,
+            crlite: None,
             holds: i64::MIN..i64::MAX,
         })
     }
@@ -76,7 +80,7 @@ struct Search<'a> {
     issuers: Vec<Link<'a>>,
     considered: usize,
     roots: &'a Roots,
-    crls: &'a Crls,
+    sources: Sources<'a>,
     algorithms: &'a Algorithms,
     memory: Memory,
     meter: Meter,
@@ -98,7 +102,7 @@ impl<'a> Search<'a> {
     fn new(
         leaf: &'a CertificateDer<'a>,
         others: &'a [CertificateDer<'a>],
-        (roots, crls): (&'a Roots, &'a Crls),
+        (roots, sources): (&'a Roots, Sources<'a>),
         algorithms: &'a Algorithms,
         now: i64,
     ) -> Self {
@@ -111,7 +115,7 @@ impl<'a> Search<'a> {
             false => others.len(),
         };
         let (meter, memory) = (Meter::new(&leaf, &issuers), Memory::default());
-        Self { leaf, issuers, considered, roots, crls, algorithms, memory, meter, now }
+        Self { leaf, issuers, considered, roots, sources, algorithms, memory, meter, now }
     }
 
     fn run(&self) -> Path {
@@ -159,6 +163,8 @@ impl<'a> Search<'a> {
         for fault in leaf::faults(&self.leaf.reading, self.now) {
             faults.insert(fault);
         }
+        let crlite = self.sources.crlite.status(&links, root, faults);
+        faults.insert_if(crlite == Some(CrliteStatus::Revoked), Problem::Revoked);
         Path {
             problems: faults,
             anchor: root.filter(|_| !is_unrooted(faults)).map(|root| {
@@ -168,6 +174,7 @@ impl<'a> Search<'a> {
             not_evaluated: not_evaluated(&links),
             considered: self.considered,
             crl: self.crl(&links, root, faults),
+            crlite,
             holds: self.holds(),
         }
     }
@@ -332,7 +339,7 @@ impl<'a> Search<'a> {
 
     /// What the revocation lists say of a path with these faults.
     fn crl(&self, links: &[&Link<'_>], root: Option<&Root>, faults: Problems) -> Option<CrlStatus> {
-        self.crls.status(links, root, faults, self.algorithms, self.now)
+        self.sources.crls.status(links, root, faults, self.algorithms, self.now)
     }
 
     /// When the path expires. The certificate at its top counts, even if it is not a root.
@@ -458,7 +465,7 @@ impl<'a> Search<'a> {
         let moments = links
             .chain(roots)
             .flat_map(|(begins, ends)| begins.into_iter().chain(ends.map(|until| until + 1)));
-        let moments = moments.chain(self.crls.moments(self.links()));
+        let moments = moments.chain(self.sources.crls.moments(self.links()));
         reading::holds(moments, self.now)
     }
 }

@@ -7,6 +7,7 @@ use webpki::{EndEntityCert, Error};
 
 use super::contain::contain;
 use super::crl::CrlStatus;
+use super::crlite::CrliteStatus;
 use super::mend::{Role, mend};
 use super::path::Path;
 use super::problem::{Problem, Trusted, Verdict};
@@ -55,6 +56,8 @@ pub enum RevokedBy {
     Staple,
     /// A list of `--crl` says so of a certificate of the path.
     Crl,
+    /// A filter of `--crlite` says so of the leaf.
+    Crlite,
 }
 
 impl RevokedBy {
@@ -63,6 +66,7 @@ impl RevokedBy {
         match self {
             Self::Staple => "staple",
             Self::Crl => "crl",
+            Self::Crlite => "crlite",
         }
     }
 }
@@ -74,6 +78,17 @@ pub struct Revocation {
     /// What the lists of `--crl` say of the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl: Option<CrlStatus>,
+    /// What the filters of `--crlite` say of the leaf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crlite: Option<CrliteStatus>,
+}
+
+impl Revocation {
+    /// What they say of a path; none when there are no sources.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let Path { crl, crlite, .. } = *path;
+        (crl.is_some() || crlite.is_some()).then_some(Self { crl, crlite })
+    }
 }
 
 impl Trust {
@@ -106,7 +121,10 @@ impl Trust {
             is_stapled |= problem == Problem::Revoked;
             problems.insert(problem);
         }
-        let in_list = is_in_list.then_some(RevokedBy::Crl);
+        let in_list = is_in_list.then_some(match path.crl {
+            Some(CrlStatus::Revoked) => RevokedBy::Crl,
+            _ => RevokedBy::Crlite,
+        });
         let revoked_by = if is_stapled { Some(RevokedBy::Staple) } else { in_list };
         let problems = problems.to_vec();
         Self {

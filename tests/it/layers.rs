@@ -127,6 +127,7 @@ const COMMAND: &[&str] = &[
     "progress",
     "roots",
     "crls",
+    "crlite",
     "baseline",
     "destination",
     "demo",

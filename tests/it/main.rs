@@ -19,6 +19,7 @@ mod cert_beside;
 mod cert_cases;
 mod cert_corpus;
 mod cert_crl;
+mod cert_crlite;
 mod cert_facts;
 mod cert_forged;
 mod cert_handshake;

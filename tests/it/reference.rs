@@ -143,6 +143,8 @@ fn limits_in_force() {
         ("single responses of a stapled", limits::MAX_SINGLE_RESPONSES.to_string()),
         ("possible issuers that a staple", limits::MAX_ISSUERS.to_string()),
         ("bytes kept of a handshake message", kib(limits::MESSAGE_LIMIT)),
+        ("filters of `--crlite` together", mib(usize::try_from(limits::CRLITE_LIMIT).unwrap())),
+        ("timestamps of a certificate", limits::MAX_TIMESTAMPS.to_string()),
         ("HTTPS records of a name", limits::HTTPS_RECORDS_LIMIT.to_string()),
         ("values that are kept of a list", limits::HTTPS_VALUES_LIMIT.to_string()),
         ("ECH configurations in an HTTPS record", kib(limits::ECH_LIST_LIMIT)),

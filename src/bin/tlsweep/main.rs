@@ -4,6 +4,7 @@
 
 mod baseline;
 mod cli;
+mod crlite;
 mod crls;
 #[cfg_attr(not(feature = "demo"), path = "no_demo.rs")]
 mod demo;

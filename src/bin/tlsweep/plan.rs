@@ -34,7 +34,7 @@ use crate::dry_run::DryRun;
 use crate::progress::Progress;
 use crate::replay::Replay;
 use crate::watch::{self, Reports};
-use crate::{baseline, crls, demo, files, preflight, roots, stdio, term};
+use crate::{baseline, crlite, crls, demo, files, preflight, roots, stdio, term};
 
 /// Seeds that are chosen at random are below this, because JSON readers may round larger numbers.
 const SEEDS: u64 = 1 << 53;
@@ -108,6 +108,8 @@ impl Mode {
         let roots =
             roots::load(&cli.certificates.roots, cli.certificates.system_roots, cli.output.quiet)?;
         config.crls = crls::load(&cli.certificates.crls, now, cli.output.quiet)?;
+        let filters = cli.certificates.crlite.as_deref();
+        config.crlite = crlite::load(filters, now, cli.output.quiet)?;
         let limits = preflight::fit(&mut config, cli.targets.files.len());
         let selection = cli.targets.selection();
         if cli.targets.dry_run {

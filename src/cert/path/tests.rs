@@ -28,7 +28,9 @@ fn problems(issued: (i32, u8, u8), seconds: u64, is_built_in: bool) -> Vec<Probl
         true => roots.add_built_in(&der),
         false => roots.add(&der).unwrap(),
     }
-    Path::find(&[leaf], (&roots, &Crls::default()), &Algorithms::new(1), now).problems.to_vec()
+    let (crls, crlite) = Default::default();
+    let sources = Sources { crls: &crls, crlite: &crlite };
+    Path::find(&[leaf], (&roots, sources), &Algorithms::new(1), now).problems.to_vec()
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tlsweep::report::check::Checks;
 use tlsweep::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Format, Layout};
-use tlsweep::probe::Quic;
+use tlsweep::probe::{Ech, EchRetryConfig, Https, HttpsRecord, Quic};
 use tlsweep::report::record::{Chain, Record, Starttls, Tls, milliseconds};
 use tlsweep::report::schema::{Fields, leaves};
 use tlsweep::tls::drain::{End, ReadEnd};
@@ -155,6 +155,8 @@ fn record(script: &mut Script<'_>) -> Record {
     record.enumeration = script.option(enumeration).map(Box::new);
     record.jarm = script.option(Script::text);
     record.quic = script.option(quic);
+    record.https = script.option(https).map(Box::new);
+    record.ech = script.option(ech).map(Box::new);
     record.revocation = script.option(revocation).map(Box::new);
     record.read = script.option(read).map(Box::new);
     record.sent = script.option(Script::u64);
@@ -270,17 +272,61 @@ fn trust(script: &mut Script<'_>) -> Trust {
         not_after: script.option(Script::text),
         days_left: script.option(|script| script.u16().into()),
         not_evaluated: texts(script),
-        revoked_by: script.option(|script| word(script, &["staple", "crl"])),
+        revoked_by: script.option(|script| word(script, &["staple", "crl", "crlite"])),
     }
 }
 
 fn revocation(script: &mut Script<'_>) -> Revocation {
     let words = &["good", "revoked", "not_covered"];
-    Revocation { crl: script.option(|script| word(script, words)) }
+    let of_filters = &["good", "revoked", "not_covered", "not_enrolled"];
+    Revocation {
+        crl: script.option(|script| word(script, words)),
+        crlite: script.option(|script| word(script, of_filters)),
+    }
 }
 
 fn quic(script: &mut Script<'_>) -> Quic {
     Quic { status: word(script, &["shown", "not_shown", "refused"]), versions: texts(script) }
+}
+
+fn https(script: &mut Script<'_>) -> Https {
+    let record = |script: &mut Script<'_>| HttpsRecord {
+        owner: script.option(Script::text),
+        priority: script.u16(),
+        target: script.text(),
+        mandatory: texts(script),
+        alpn: texts(script),
+        no_default_alpn: script.option(Script::flag),
+        port: script.option(Script::u16),
+        ipv4hint: Vec::new(),
+        ipv6hint: vec![Ipv6Addr::LOCALHOST],
+        ech_public_names: script.option(texts),
+        ignored: script.option(Script::text),
+    };
+    Https {
+        status: word(script, &["found", "none", "malformed", "unknown"]),
+        name: script.text(),
+        records: script.list(record),
+        records_count: script.option(|script| script.u16().into()),
+        error: script.option(Script::text),
+    }
+}
+
+fn ech(script: &mut Script<'_>) -> Ech {
+    let offered = |script: &mut Script<'_>| EchRetryConfig {
+        config_id: script.option(Script::byte),
+        public_name: script.option(Script::text),
+        version: script.option(Script::text),
+    };
+    let words = &["accepted", "rejected_with_retry", "rejected", "not_shown", "unknown"];
+    Ech {
+        status: word(script, words),
+        config: word(script, &["https_record", "made_up"]),
+        public_name: script.text(),
+        retry_configs: script.list(offered),
+        retry_configs_count: script.option(|script| script.u16().into()),
+        error: script.option(Script::text),
+    }
 }
 
 fn ocsp(script: &mut Script<'_>) -> Ocsp {

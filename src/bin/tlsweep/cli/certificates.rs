@@ -22,6 +22,10 @@ pub(crate) struct Certificates {
     #[arg(long = "crl", value_name = "FILE")]
     pub(crate) crls: Vec<PathBuf>,
 
+    /// Folder of CRLite filters, in which every server certificate is looked up: that of `upki fetch`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) crlite: Option<PathBuf>,
+
     /// Facts of every certificate of the chain, not only of the leaf (JSON)
     #[arg(long)]
     pub(super) chain: bool,

@@ -158,6 +158,7 @@ impl Cli {
             per_host: self.tls.per_host,
             standbys: self.dialling.concurrency.get(),
             crls: Arc::default(),
+            crlite: Arc::default(),
             wanted: self.wanted(format),
             goodbye: self.tls.goodbye(),
             read_limit: self.tls.read_limit.0,
