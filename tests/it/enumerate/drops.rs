@@ -75,7 +75,8 @@ fn enumerate(peer: &Peer) -> Value {
 fn enumerate_all<'a>(peers: impl IntoIterator<Item = &'a Peer>) -> Vec<Value> {
     let peers: Vec<_> = peers.into_iter().collect();
     let run = Tlsweep::json();
-    let run = run.args(["--enumerate", "--jarm", "--handshake-timeout", "10s", "--timeout", "100s"]);
+    let run =
+        run.args(["--enumerate", "--jarm", "--handshake-timeout", "10s", "--timeout", "100s"]);
     let mut records = run.sweep(peers.iter().map(|peer| peer.target())).records;
     assert_eq!(records.len(), peers.len());
     records.sort_by_key(|record| record["number"].as_u64());
