@@ -38,7 +38,7 @@ pub struct Tap {
     /// Whether the next read is put off, so that the reader looks at the record that has just ended.
     is_pause_due: bool,
     is_handshake_over: bool,
-    /// Written bytes that the socket has not taken yet. They are sent before the next read.
+    /// Written bytes that the socket has not taken yet. They are sent before the socket is read again.
     unsent: Vec<u8>,
     gathers: bool,
     /// The error of the last send. The next read reports it once there is nothing left to read.
@@ -301,7 +301,6 @@ impl AsyncRead for Tap {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_send(cx))?;
         if mem::take(&mut this.is_pause_due) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -310,6 +309,8 @@ impl AsyncRead for Tap {
             this.read_behind(buf);
             return Poll::Ready(Ok(()));
         }
+        // Not before: what is written between two records that came together is sent together.
+        ready!(this.poll_send(cx))?;
         loop {
             let left = this.limit.saturating_sub(this.received);
             if left == 0 {
@@ -336,7 +337,7 @@ impl AsyncRead for Tap {
     }
 }
 
-/// What is written goes out with the next flush or read.
+/// What is written goes out with the next flush, or before the socket is read again.
 impl AsyncWrite for Tap {
     fn poll_write(
         self: Pin<&mut Self>,

@@ -1,7 +1,7 @@
 //! Which connections a target takes, and what they show, over real sockets.
 
-use std::io::Read as _;
-use std::net::Ipv4Addr;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
@@ -138,6 +138,36 @@ fn a_silent_peer_has_no_more_connections_at_once_than_an_address_may_have() {
     let record = sweep_within(&peer.target(), "2s", &["--per-address", "1"]);
     assert_eq!(verdict(&record), "handshake/timeout", "{record:#}");
     assert_eq!(record["attempts"], 2, "{record:#}");
+}
+
+/// A flight of several records that come together does not make several segments of ours.
+#[test]
+fn what_follows_the_hello_leaves_in_one_segment() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let config = Arc::new(server_config(&GOOD, &[&rustls::version::TLS13]));
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut server = rustls::ServerConnection::new(config).unwrap();
+        let mut flight = Vec::new();
+        while flight.is_empty() {
+            assert!(server.read_tls(&mut stream).unwrap() > 0);
+            server.process_new_packets().unwrap();
+            while server.wants_write() {
+                server.write_tls(&mut flight).unwrap();
+            }
+        }
+        stream.write_all(&flight).unwrap();
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).unwrap();
+        server.read_tls(&mut &answer[..length]).unwrap();
+        let has_closed = server.process_new_packets().unwrap().peer_has_closed();
+        (length, server.is_handshaking(), has_closed)
+    });
+    // The flight of a server with a share of X25519 fits into one segment.
+    sweep(&target, &["--groups", "X25519", "--read-timeout", "5s"]);
+    let (length, is_handshaking, has_closed) = server.join().unwrap();
+    assert!(!is_handshaking && has_closed, "ChangeCipherSpec, Finished, goodbye: {length} bytes");
 }
 
 fn sweep(target: &str, args: &[&str]) -> Value {
