@@ -83,7 +83,8 @@ impl Offer {
     pub fn made_up(name: &DnsName<'_>) -> Result<Self, Error> {
         let (key, _private) = DH_KEM_X25519_HKDF_SHA256_AES_128.generate_key_pair()?;
         let name = name.as_ref().as_bytes();
-        let length = u8::try_from(name.len()).map_err(|_| Error::General("too long".to_owned()))?;
+        let length = u8::try_from(name.len())
+            .map_err(|_too_long| Error::General("the name is too long".to_owned()))?;
         let config_id = fastrand::u8(..);
         let suites = [HKDF_SHA256.to_be_bytes(), AES_128_GCM.to_be_bytes()].concat();
         let no_extensions = [0, 0];
