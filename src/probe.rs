@@ -268,10 +268,7 @@ impl Prober {
             return Facts::default();
         }
         match visit.attempts.standing() {
-            Some(_) if visit.attempts.may_speak_tls() => {
-                narration::following(visit.asked);
-                Box::pin(self.follow(visit)).await
-            }
+            Some(_) if visit.attempts.may_speak_tls() => Box::pin(self.follow(visit)).await,
             Some(attempt) if !attempt.is_local_failure() => follow::without_tls(&self.config),
             _ => Facts::default(),
         }

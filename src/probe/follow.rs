@@ -38,7 +38,7 @@ use closes::{Closes, Evidence, Turn};
 
 use super::connection::Context;
 use super::datagram::{Question, Reply};
-use super::{Attempt, Dial, Patience, Prober, Speech, Visit};
+use super::{Attempt, Dial, Patience, Prober, Speech, Visit, narration};
 use crate::config::{Config, Flag};
 use crate::deadline::Limits;
 use crate::dial::resolve;
@@ -65,6 +65,8 @@ const ROWS: &[Row] = &[
 
 /// A provider of facts.
 struct Row {
+    /// What it is about, in words.
+    topic: &'static str,
     /// The flag that asks for it. Several rows may have the same.
     flag: &'static Flag,
     make: fn(&Start<'_>) -> Box<dyn Follow>,
@@ -213,12 +215,16 @@ impl Prober {
             hello: standing.unwrap_or_else(|| visit.plan.full_hello()),
             versions: self.client.versions(),
         };
-        let mut providers: Vec<_> = wanted(&self.config).map(|row| (row.make)(&start)).collect();
+        let wanted = wanted(&self.config);
+        let mut providers: Vec<_> = wanted.map(|row| (row.topic, (row.make)(&start))).collect();
         let mut closes = Closes::after(visit.attempts.all());
-        for provider in &mut providers {
-            self.drive(provider.as_mut(), address, &mut closes, visit).await;
+        for (topic, provider) in &mut providers {
+            let (begun, dialled) = (Instant::now(), visit.attempts.costs().dials);
+            self.drive(topic, provider.as_mut(), address, &mut closes, visit).await;
+            let dials = visit.attempts.costs().dials - dialled;
+            narration::followed(visit.asked, topic, dials, begun.elapsed());
         }
-        for mut provider in providers {
+        for (_, mut provider) in providers {
             if closes.are_chance() {
                 provider.doubt_closes();
             }
@@ -229,6 +235,7 @@ impl Prober {
 
     async fn drive(
         &self,
+        topic: &str,
         provider: &mut dyn Follow,
         address: SocketAddr,
         closes: &mut Closes,
@@ -277,6 +284,7 @@ impl Prober {
             if provider.judges() {
                 self.judge_attempt(&mut attempt, visit.context.identity);
             }
+            narration::answered(visit.asked, topic, number, &attempt);
             provider.settle(number, &attempt);
         }
     }

@@ -5,11 +5,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{debug, info};
 
 use super::attempt::{Attempt, Dial, Speech};
 use super::{Asked, Visit};
-use crate::plural::count;
+use crate::plural::{count, days_left};
 use crate::tls::handshake::{Agreed, Groups};
 
 /// The lookup has found addresses.
@@ -53,10 +53,7 @@ pub(super) fn ended(asked: &Asked, attempt: &Attempt) {
         }
         Ok(()) => {
             if let Some(read) = &attempt.read {
-                let bytes = count(read.bytes, "byte");
-                let end = serde_json::to_string(&read.end).unwrap_or_default();
-                let end = end.trim_matches('"').replace('_', " ");
-                info!("{target}: {bytes} after the handshake, then {end}");
+                info!("{target}: after the handshake {}", read.words());
             }
         }
     }
@@ -66,7 +63,7 @@ pub(super) fn ended(asked: &Asked, attempt: &Attempt) {
 pub(super) fn judged(asked: &Asked, standing: Option<&Attempt>) {
     let examined = standing.and_then(|attempt| attempt.examined.as_ref());
     if let Some(trust) = examined.and_then(|examined| examined.trust.as_ref()) {
-        let days = trust.days_left.map(|days| format!(", {} left", count(days, "day")));
+        let days = trust.days_left.map(|days| format!(", {}", days_left(days)));
         let days = days.unwrap_or_default();
         info!("{}: the verdict is {}{days}", asked.target.text, trust.verdict.as_str());
     }
@@ -82,9 +79,16 @@ pub(super) fn pausing(asked: &Asked, pause: Duration) {
     info!("{}: tries again in {}", asked.target.text, ms(pause));
 }
 
-/// The connections of `--enumerate` and its like begin.
-pub(super) fn following(asked: &Asked) {
-    info!("{}: makes the connections for what else is asked of it", asked.target.text);
+/// What was to be found out about a topic is found out, as far as the server answers.
+pub(super) fn followed(asked: &Asked, topic: &str, dials: u32, took: Duration) {
+    let target = &asked.target.text;
+    info!("{target}: {topic}: {} in {}", count(dials, "connection"), ms(took));
+}
+
+/// A question about a topic was answered, or was not.
+pub(super) fn answered(asked: &Asked, topic: &str, number: usize, attempt: &Attempt) {
+    let target = &asked.target.text;
+    debug!("{target}: {topic}, question {}: {}", number + 1, answer(attempt));
 }
 
 /// The line is no target, or may not be dialled, or its name has no address.
@@ -110,6 +114,14 @@ fn hello(speech: &Speech) -> String {
             format!("a hello of {} that asks what the server speaks", hello.version)
         }
         Speech::Raw(_) => "a hello that is laid down byte by byte".to_owned(),
+    }
+}
+
+fn answer(attempt: &Attempt) -> String {
+    match (&attempt.agreed, &attempt.result) {
+        (Some(agreed), _) => format!("the server chooses {}", chosen(agreed)),
+        (None, Ok(())) => "answered".to_owned(),
+        (None, Err(failure)) => failure.detail.clone(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::deadline::{Deadline, Wait};
 use crate::dial::tap::ReadLimitReached;
 use crate::failure::tls_error;
 use crate::names::AlertDescription;
+use crate::plural::count;
 use crate::tls::handshake::Session;
 
 /// What came after the handshake.
@@ -23,6 +24,27 @@ pub struct ReadEnd {
     /// The alert that ended it, by its IANA name; its number when it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertDescription>,
+}
+
+impl ReadEnd {
+    /// What came, and how it ended, for people: `nothing came, then close_notify`.
+    pub fn words(&self) -> String {
+        let came = match self.bytes {
+            0 => "nothing came".to_owned(),
+            bytes => format!("{} came", count(bytes, "byte")),
+        };
+        let alert = self.alert.iter().map(|alert| format!(" {alert}")).collect::<String>();
+        let end = match self.end {
+            End::CloseNotify => "close_notify",
+            End::Eof => "an end without close_notify",
+            End::Reset => "a reset",
+            End::Alert => "the alert",
+            End::Timeout => "nothing until the time was over",
+            End::Limit => "more than is read",
+            End::Protocol => "what breaks the protocol",
+        };
+        format!("{came}, then {end}{alert}")
+    }
 }
 
 /// How the reading after the handshake ended.

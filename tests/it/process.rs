@@ -201,6 +201,27 @@ fn what_happens_to_each_target_is_told_in_our_own_words() {
 }
 
 #[test]
+fn what_is_enumerated_is_told_by_topics_and_on_demand_by_questions() {
+    let good = Spec::good().on_all_of_loopback().start();
+    let target = good.target();
+    let told = |flag: &str| {
+        let outcome = Tlsweep::json().args([flag, "--enumerate", &target]).run("");
+        outcome.assert_complete().stderr.clone()
+    };
+    let brief = told("-v");
+    for topic in ["versions, suites and groups", "certificates", "signature schemes", "SSL 2.0"] {
+        let lines = brief.lines().filter(|line| line.contains(&format!("{target}: {topic}: ")));
+        let lines: Vec<_> = lines.collect();
+        assert_eq!(lines.len(), 1, "{topic}: {brief}");
+        assert!(lines[0].contains(" connection") && lines[0].ends_with(" ms"), "{lines:?}");
+    }
+    assert!(brief.lines().count() < 20 && !brief.contains(", question "), "{brief}");
+    let whole = told("-vv");
+    let question = "versions, suites and groups, question 1: the server chooses TLSv1.";
+    assert!(whole.contains(question), "{whole}");
+}
+
+#[test]
 fn nothing_given_on_a_terminal_is_a_usage_error() {
     // `script` gives its command a terminal, and its exit code back.
     let Some(script) = Program::find("script") else {

@@ -8,6 +8,7 @@ use crate::probe::{Attempt, Speech};
 use crate::tls::handshake::{Hello, Tailored, Versions};
 
 pub(super) const ROW: Row = Row {
+    topic: "application protocols",
     flag: &ENUMERATE,
     make: |start| {
         Box::new(Asking {

@@ -14,6 +14,7 @@ use crate::tls::handshake::{Hello, Schemes};
 use crate::tls::schemes::{SchemeSet, scheme_of_number};
 
 pub(super) const ROW: Row = Row {
+    topic: "certificates",
     flag: &ENUMERATE,
     make: |start| {
         Box::new(Certificates {

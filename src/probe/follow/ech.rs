@@ -17,6 +17,7 @@ use crate::tls::ech::{Configuration, Offer};
 use crate::tls::handshake::{Hello, Tailored, Versions};
 
 pub(super) const ROW: Row = Row {
+    topic: "encrypted ClientHello",
     flag: &Flag {
         name: "ech",
         help: "Look for the HTTPS records of each server name, and find out whether the server reads an \

@@ -12,6 +12,7 @@ pub(super) const ENUMERATE: Flag = Flag {
 };
 
 pub(super) const ROW: Row = Row {
+    topic: "versions, suites and groups",
     flag: &ENUMERATE,
     make: |_start| Box::new(Enumerating { enumeration: Enumeration::new(), asked: Vec::new() }),
     without_tls: |_facts| {},

@@ -11,6 +11,7 @@ use crate::probe::{Attempt, Speech};
 use crate::tls::jarm::{Answer, HELLOS, NONE, fingerprint, hello};
 
 pub(super) const ROW: Row = Row {
+    topic: "JARM",
     flag: &Flag { name: "jarm", help: "Take the JARM fingerprint of each server (ten dials)" },
     make: |start| Box::new(Asking::new(start)),
     // None of the ten would be answered, so none is sent.

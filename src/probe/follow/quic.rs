@@ -13,6 +13,7 @@ use crate::probe::{Attempt, Speech};
 use crate::quic::{VersionProbe, version};
 
 pub(super) const ROW: Row = Row {
+    topic: "versions of QUIC",
     flag: &Flag {
         name: "quic",
         help: "Ask each server for its versions of QUIC, at the same port over UDP (one datagram)",

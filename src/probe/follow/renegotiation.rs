@@ -9,6 +9,7 @@ use crate::tls::enumerate::Support;
 use crate::tls::handshake::Hello;
 
 pub(super) const ROW: Row = Row {
+    topic: "renegotiation",
     flag: &ENUMERATE,
     make: |start| {
         Box::new(Asking {

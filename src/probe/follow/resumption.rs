@@ -17,6 +17,7 @@ use crate::tls::handshake::{Hello, Tailored, Versions};
 use crate::tls::sessions::Sessions;
 
 pub(super) const ROW: Row = Row {
+    topic: "resumption",
     flag: &ENUMERATE,
     make: |start| {
         let way = |means| Way {

@@ -15,6 +15,7 @@ use crate::tls::legacy::{ClientHello, SIGNATURE_SCHEMES};
 use crate::tls::schemes::{SchemeSet, Signer, scheme_of_number};
 
 pub(super) const ROW: Row = Row {
+    topic: "signature schemes",
     flag: &ENUMERATE,
     make: |start| {
         let tls13 = SchemeSet::usable(Versions::Tls13).iter().map(u16::from).collect();

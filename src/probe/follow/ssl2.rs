@@ -7,8 +7,12 @@ use crate::probe::{Attempt, Speech};
 use crate::tls::enumerate::Support;
 use crate::tls::ssl2;
 
-pub(super) const ROW: Row =
-    Row { flag: &ENUMERATE, make: |_start| Box::new(Asking::default()), without_tls: |_facts| {} };
+pub(super) const ROW: Row = Row {
+    topic: "SSL 2.0",
+    flag: &ENUMERATE,
+    make: |_start| Box::new(Asking::default()),
+    without_tls: |_facts| {},
+};
 
 /// What is known of SSL 2.0.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
