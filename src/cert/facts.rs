@@ -134,6 +134,15 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// The type of the key with its curve or its size, for people: `EC secp256r1`, `RSA 2048`, `Ed25519`.
+    pub fn key_and_size(&self) -> Option<String> {
+        let key = self.key.as_deref()?;
+        // The names of the other keys say how large they are.
+        let bits = self.key_bits.filter(|_| key == "RSA").map(|bits| bits.to_string());
+        let size = self.key_curve.clone().or(bits);
+        Some(size.map_or_else(|| key.to_owned(), |size| format!("{key} {size}")))
+    }
+
     /// Reads what can be read. `days_left` waits for [`Certificate::as_of`].
     pub fn new(der: &[u8]) -> Self {
         Self::hashed(der, &sha256(der))

@@ -127,15 +127,10 @@ impl Report {
 impl Shown {
     /// The kind of its key, its verdict and how long its path lasts, for people.
     pub fn line(&self) -> String {
-        // The names of the other keys say how large they are.
-        let bits = self.cert.key_bits.filter(|_| self.cert.key.as_deref() == Some("RSA"));
-        let curve = self.cert.key_curve.clone();
-        let curve_or_bits = curve.or_else(|| bits.map(|bits| bits.to_string()));
         let verdict = self.trust.as_ref().map(|trust| trust.verdict.as_str());
         let days = self.trust.as_ref().and_then(|trust| trust.days_left);
         let words = [
-            self.cert.key.clone(),
-            curve_or_bits,
+            self.cert.key_and_size(),
             Some(verdict.unwrap_or("bad_signature").to_owned()),
             days.map(|days| count(days, "day")),
         ];

@@ -20,7 +20,7 @@ use crate::report::timestamp::Timestamp;
 use crate::tls::posture::is_post_quantum;
 
 use frequent::Frequent;
-use rows::{Host, Least, days_left, not_after};
+use rows::{Fault, Faulty, Host, Least, days_left, not_after};
 
 /// Certificates that end next, by name.
 const NEXT_ENDS: usize = 10;
@@ -61,7 +61,7 @@ pub struct Overview {
     /// Of those, the ones that are new or have changed, by `new` or the field.
     changes: BTreeMap<&'static str, u64>,
     next_ends: Least<String>,
-    worst: Least<u8>,
+    worst: Faulty,
 }
 
 impl Default for Overview {
@@ -85,7 +85,7 @@ impl Default for Overview {
             compared: 0,
             changes: BTreeMap::new(),
             next_ends: Least::new(NEXT_ENDS),
-            worst: Least::new(WORST),
+            worst: Faulty::new(WORST),
         }
     }
 }
@@ -125,11 +125,7 @@ impl Overview {
     fn add_certificate(&mut self, record: &Record) {
         if let Some(cert) = record.cert.as_deref() {
             cert.issuer.iter().for_each(|issuer| self.issuers.add(issuer));
-            if let Some(key) = &cert.key {
-                let size = cert.key_curve.clone().or_else(|| Some(cert.key_bits?.to_string()));
-                let label = size.map_or_else(|| key.clone(), |size| format!("{key} {size}"));
-                count(&mut self.keys, &label);
-            }
+            cert.key_and_size().iter().for_each(|key| count(&mut self.keys, key));
             if let Some(days) = cert.lifetime_days {
                 let bin = LIFETIMES.partition_point(|most| *most < days);
                 self.lifetimes.get_mut(bin).into_iter().for_each(|n| *n += 1);
@@ -143,11 +139,11 @@ impl Overview {
         }
     }
 
-    /// Certificates with a problem come before hosts without a handshake.
     fn add_fault(&mut self, record: &Record) {
         let Some(trust) = record.trust.as_deref() else {
             if let Some(failure) = &record.error {
-                self.worst.add(u8::MAX, || Host::of(record, failure.detail.clone()));
+                let fault = Fault::Failure(failure.stage, failure.kind);
+                self.worst.add(fault, || Host::of(record, failure.detail.clone()));
             }
             return;
         };
@@ -158,7 +154,7 @@ impl Overview {
         if let Some(gravest) = trust.problems.first() {
             let words = || trust.problems.iter().map(|problem| problem.as_str());
             let note = || words().collect::<Vec<_>>().join(" ");
-            self.worst.add(*gravest as u8, || Host::of(record, note()));
+            self.worst.add(Fault::Problem(*gravest), || Host::of(record, note()));
         }
     }
 }

@@ -216,7 +216,7 @@ impl OpenFile {
             let text = error.to_string();
             let reason = text.split(" at line ").next().unwrap_or_default();
             self.error(format!(
-                "not a whole record as --format json writes it without --fields: {}",
+                "not a record; --from reads what --format json wrote, without --fields ({})",
                 escaped(reason)
             ))
         })

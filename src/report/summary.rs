@@ -306,7 +306,9 @@ impl Summary {
             line.push_str(&format!(" ({list})"));
         }
         if self.legacy > 0 {
-            line.push_str(&format!("; {} speak only what tlsweep does not", self.legacy));
+            let verb = if self.legacy == 1 { "speaks" } else { "speak" };
+            let servers = count(self.legacy, "server");
+            line.push_str(&format!("; {servers} {verb} only what tlsweep does not"));
         }
         let met = self.failed_checks.iter().map(|(check, n)| (check.clone(), *n));
         if let Some(list) = most_frequent_first(met) {

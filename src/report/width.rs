@@ -2,6 +2,9 @@
 
 use unicode_width::UnicodeWidthChar;
 
+/// The fewest columns that anything is fitted into: on a narrower terminal its lines wrap.
+pub const NARROWEST: usize = 20;
+
 /// What stands for what was left out.
 const ELLIPSIS: char = '\u{2026}';
 
@@ -18,7 +21,12 @@ pub(crate) fn width(text: &str) -> usize {
 
 /// Columns that a character adds at most to those before it.
 fn columns(character: char) -> usize {
-    if character == EMOJI_PRESENTATION { 1 } else { character.width().unwrap_or_default() }
+    match character {
+        EMOJI_PRESENTATION => 1,
+        // Two of these letters are a flag. Terminals give such a letter one column or two.
+        '\u{1f1e6}'..='\u{1f1ff}' => 2,
+        _ => character.width().unwrap_or_default(),
+    }
 }
 
 /// `text`, with its middle left out if it takes more than `limit` columns.
@@ -45,13 +53,13 @@ fn prefix(chars: impl Iterator<Item = char>, limit: usize) -> String {
         .collect()
 }
 
-/// `text` in lines of at most `limit` columns, broken at blanks where there are any.
+/// `text` in lines of at most `limit` columns, broken at blanks where there are any, but not between a
+/// number and the word after it.
 pub fn wrapped(text: &str, limit: usize) -> Vec<String> {
     let limit = limit.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split(' ') {
-        let mut word = word.to_owned();
+    for mut word in words(text, limit) {
         if !line.is_empty() && width(&line) + 1 + width(&word) > limit {
             lines.push(std::mem::take(&mut line));
         }
@@ -71,6 +79,28 @@ pub fn wrapped(text: &str, limit: usize) -> Vec<String> {
     }
     lines.push(line);
     lines
+}
+
+/// The words of `text`. A number and the word after it are one, where that fits into `limit` columns.
+fn words(text: &str, limit: usize) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match words.last_mut() {
+            Some(last) if is_number(last) && width(last) + 1 + width(word) <= limit => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
+/// Whether `word` is a number that may count what follows, such as `19.7` or `(3`.
+fn is_number(word: &str) -> bool {
+    let digits = word.trim_start_matches('(');
+    digits.ends_with(|c: char| c.is_ascii_digit())
+        && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
 }
 
 #[cfg(test)]
@@ -94,6 +124,7 @@ mod tests {
     #[test]
     fn a_character_that_is_drawn_as_a_picture_takes_two_columns() {
         assert_eq!(width("0\u{fe0f}"), 2);
+        assert_eq!(width("\u{1f1e9}\u{1f1ea}"), 4);
         assert_eq!(wrapped("ab0\u{fe0f}", 3), ["ab0", "\u{fe0f}"]);
     }
 
@@ -102,6 +133,14 @@ mod tests {
         assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
         assert_eq!(wrapped("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrapped("", 4), [""]);
+    }
+
+    #[test]
+    fn a_number_stays_with_what_it_counts() {
+        assert_eq!(wrapped("in all 19.7 ms", 12), ["in all", "19.7 ms"]);
+        assert_eq!(wrapped("failed (12 eof, 3 reset)", 12), ["failed", "(12 eof,", "3 reset)"]);
+        assert_eq!(wrapped("1 abcdefgh", 8), ["1", "abcdefgh"]);
+        assert_eq!(wrapped("port 443, ab", 9), ["port 443,", "ab"]);
     }
 
     proptest! {

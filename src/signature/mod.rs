@@ -13,6 +13,7 @@ mod rsa;
 
 pub(crate) use algorithm::Algorithm;
 pub(crate) use check::{Checked, check, is_slow};
+pub(crate) use key::MIN_STRONG_RSA_BITS;
 pub use key::Unsupported;
 pub(crate) use key::{Key, Spki, spki_of};
 pub use proof::{Held, Proof, SignedHandshake, Unproven, WrongScheme};

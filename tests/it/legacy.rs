@@ -475,7 +475,7 @@ fn the_summary_counts_them() {
     let outcome = Tlsweep::new().sweep(&targets);
     outcome.assert_complete();
     assert!(outcome.stderr.contains("2 handshake/unsupported"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("; 2 speak only what"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("; 2 servers speak only what"), "{}", outcome.stderr);
     let old = outcome.text().lines().filter(|line| line.contains("\tSSLv3\t"));
     assert_eq!(old.count(), 2, "{}", outcome.text());
     let outcome = Tlsweep::new().args(["--no-legacy"]).sweep(&targets);

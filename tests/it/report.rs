@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::support::cmd::{Outcome, Tlsweep};
 use crate::support::peer::Spec;
 use crate::support::pki::CA;
+use crate::support::programs::{Program, shown};
 
 /// What an attacker would like a page or a terminal to obey.
 const HOSTILE: &str = "<script>alert(1)</script>\"'&</style>\u{202e}\x1b[31m";
@@ -170,6 +171,25 @@ fn a_sweep_has_the_report_of_its_records() {
 }
 
 #[test]
+fn a_report_of_a_part_says_that_it_is_one() {
+    let dir = TempDir::new().unwrap();
+    let [records, page] = ["records.jsonl", "page.html"].map(|name| dir.path().join(name));
+    let whole = made(10, false).lines;
+    fs::write(&records, format!("{whole}no record\n{whole}")).unwrap();
+    let args = [Path::new("--from"), &records, Path::new("--report"), &page];
+    let outcome = Tlsweep::new().args(args).args(["--format", "report"]).run("");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("line 11: not a record; --from reads"), "{}", outcome.stderr);
+    let page = fs::read_to_string(&page).unwrap();
+    for text in [page.as_str(), outcome.text()] {
+        assert!(text.contains("TLS sweep of 10 results"), "{text}");
+        assert!(text.contains("Not complete: the input could not be read to its end."), "{text}");
+    }
+    let (page, outcome) = reported(&whole);
+    assert!(!page.contains("Not complete") && !outcome.text().contains("Not complete"), "{page}");
+}
+
+#[test]
 fn a_report_of_nothing_and_a_report_in_a_file() {
     let (page, outcome) = reported("");
     assert!(page.contains("TLS sweep of 0 results"), "{page}");
@@ -198,4 +218,50 @@ fn memory_does_not_depend_on_how_many_records_there_are() {
     let summary: Value = serde_json::from_str(&summary).unwrap();
     assert_eq!(summary["targets"], 20_000);
     assert!(summary["peak_rss"].as_u64().unwrap() < 64 << 20, "{summary}");
+}
+
+/// Counts by the words of the page, as DuckDB sees the records.
+const BY_DUCKDB: &str = r#"
+import duckdb, sys
+r = f"read_json_auto('{sys.argv[1]}', union_by_name = true)"
+queries = [
+    f"SELECT coalesce(error.stage || '/' || error.kind, 'ok'), count(*) FROM {r} GROUP BY ALL",
+    f"SELECT tls.version, count(*) FROM {r} WHERE tls.version IS NOT NULL GROUP BY ALL",
+    f"SELECT tls.\"group\", count(*) FROM {r} WHERE tls.\"group\" IS NOT NULL GROUP BY ALL",
+    f"SELECT trust.verdict, count(*) FROM {r} WHERE trust IS NOT NULL GROUP BY ALL",
+    f"SELECT cert.issuer, count(*) FROM {r} WHERE cert IS NOT NULL GROUP BY ALL",
+    f"""SELECT CASE WHEN cert.lifetime_days > 398 THEN 'more than 398 days'
+                    WHEN cert.lifetime_days > 200 THEN '201 to 398 days'
+                    WHEN cert.lifetime_days > 100 THEN '101 to 200 days'
+                    WHEN cert.lifetime_days > 47 THEN '48 to 100 days' ELSE '0 to 47 days' END, count(*)
+        FROM {r} WHERE cert IS NOT NULL GROUP BY ALL""",
+    f"""SELECT CASE WHEN trust.days_left < 0 THEN 'ended' WHEN trust.days_left < 7 THEN '0 to 6'
+                    WHEN trust.days_left < 14 THEN '7 to 13' WHEN trust.days_left < 30 THEN '14 to 29'
+                    WHEN trust.days_left < 60 THEN '30 to 59' WHEN trust.days_left < 90 THEN '60 to 89'
+                    WHEN trust.days_left < 180 THEN '90 to 179' WHEN trust.days_left < 365 THEN '180 to 364'
+                    ELSE '365 or more' END, count(*)
+        FROM {r} WHERE trust IS NOT NULL GROUP BY ALL""",
+]
+for query in queries:
+    for label, n in duckdb.sql(query).fetchall():
+        print(f"{label}\t{n}")
+"#;
+
+#[test]
+fn duckdb_counts_the_same_records_as_the_page_does() {
+    let Some(python) = Program::of_engines("python3") else { return };
+    let dir = TempDir::new().unwrap();
+    let records = dir.path().join("records.jsonl");
+    let made = made(3_000, false);
+    fs::write(&records, &made.lines).unwrap();
+    let output = python.run([Path::new("-c"), Path::new(BY_DUCKDB), &records]);
+    assert!(output.status.success(), "{}", shown(&output));
+    let counted = String::from_utf8(output.stdout).unwrap();
+    let (page, _) = reported(&made.lines);
+    let mut labels = 0;
+    for (label, count) in counted.lines().filter_map(|line| line.split_once('\t')) {
+        assert_eq!(count_in_page(&page, label), count.parse().ok(), "{label}: {counted}");
+        labels += 1;
+    }
+    assert!(labels > 20, "{counted}");
 }

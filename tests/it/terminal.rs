@@ -3,7 +3,7 @@
 use std::fs;
 
 use tempfile::TempDir;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::support::cmd::{BINARY, Tlsweep};
 use crate::support::peer::Spec;
@@ -119,9 +119,100 @@ fn messages_break_between_words() {
         let lines: Vec<_> = summary.lines().collect();
         assert!(lines.iter().all(|line| line.width() <= columns), "{columns}: {summary}");
         assert!(lines.iter().skip(1).all(|line| line.starts_with("  ")), "{columns}: {summary}");
+        let parted = |line: &&str| line.ends_with(|c: char| c.is_ascii_digit());
+        assert!(!lines.iter().any(parted), "{columns}: a number without its word: {summary}");
         let words: Vec<_> = summary.split_whitespace().collect();
         for word in ["connect/refused,", "input/invalid_target)"] {
             assert!(words.contains(&word), "{columns}: no {word} in {words:?}");
+        }
+    }
+}
+
+/// The most columns that a terminal gives a text, whichever characters it joins.
+fn most_columns(text: &str) -> usize {
+    let columns = |c: char| match c {
+        '\u{1f1e6}'..='\u{1f1ff}' => 2,
+        _ => c.width().unwrap_or_default(),
+    };
+    text.chars().map(columns).sum()
+}
+
+#[test]
+fn hostile_names_neither_wrap_nor_steer_a_terminal_of_any_width() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("list");
+    let names = [
+        "\u{202e}abc\u{202c}.example".to_owned(),
+        "e\u{301}".repeat(60),
+        "a\u{200b}b\u{200d}c.example".to_owned(),
+        "\u{1f468}\u{200d}\u{1f469}".repeat(9),
+        "x".repeat(10_000),
+        "\u{4f8b}".repeat(300),
+        "\x1b[31mred\x1b[0m\x07.example".to_owned(),
+        "\u{9b}31m".to_owned(),
+        "\u{645}\u{631}\u{62d}".repeat(20),
+        "0\u{fe0f}\u{20e3}".repeat(30),
+        "\u{1f1e9}\u{1f1ea}".repeat(30),
+        "\u{1100}\u{1161}\u{11a8}".repeat(30),
+        format!("127.0.0.1:1,a.example,tag\x1b]0;title\x07{}", "\u{ff21}".repeat(50)),
+    ];
+    fs::write(&path, names.join("\n")).unwrap();
+    for columns in [20, 40, 60, 79, 80, 81, 120] {
+        for flags in ["", "--all-addresses", "--format detail", "--format report", "-v"] {
+            let args = format!("-f {} {flags}", path.display());
+            let Some(text) = with_messages(columns, &[&args]) else { return };
+            // The progress line is taken away before something else is printed.
+            let pieces = text.lines().flat_map(|line| line.split("\x1b[2K"));
+            for piece in pieces {
+                let plain = without_colours(piece);
+                let is_plain = plain.chars().all(tlsweep::escape::is_plain);
+                assert!(is_plain, "{columns} {flags}: {piece:?}");
+                let taken = most_columns(plain.trim_end());
+                assert!(taken <= columns, "{columns} {flags}: {taken} columns: {plain}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_fits_into_what_the_terminal_has_become() {
+    let Some(script) = Program::find("script") else { return };
+    let refusing = Spec::refusing().start();
+    let dir = TempDir::new().unwrap();
+    let status = dir.path().join("status");
+    // The terminal is made narrow once the sweep runs, and only then is there a target.
+    let command = format!(
+        "stty cols 120 rows 24; \
+         (until test -s {0}; do :; done; stty cols 40 </dev/tty; echo {target}) | \
+         TERM=xterm {BINARY} -q -f - --status-file {0} --status 50ms",
+        status.display(),
+        target = refusing.target(),
+    );
+    let output = script.run(["-qec", &command, "/dev/null"]);
+    assert!(output.status.success(), "{}", shown(&output));
+    let text = without_colours(&String::from_utf8(output.stdout).unwrap().replace('\r', ""));
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.last(), Some(&"    Connection refused (os error 111)"), "{text}");
+    assert!(lines.iter().all(|line| line.width() <= 40), "{text}");
+}
+
+#[test]
+fn mistakes_on_the_command_line_fit_and_say_no_more_than_they_must() {
+    let Some(script) = Program::find("script") else { return };
+    for (args, words) in [
+        ("--groups P-255 a.test", "these can: X25519MLKEM768"),
+        ("--frobnicate a.test", "unexpected argument '--frobnicate'"),
+        ("--only-failing -f a-list-of-hosts.txt --handshake-timeout 3s", "--fail-on"),
+    ] {
+        for columns in [60, 80] {
+            let command = format!("stty cols {columns} rows 24; TERM=xterm {BINARY} {args}");
+            let output = script.run(["-qec", &command, "/dev/null"]);
+            assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+            let text = String::from_utf8(output.stdout).unwrap().replace('\r', "");
+            let plain = without_colours(&text);
+            assert!(plain.starts_with("tlsweep: error: ") && plain.contains(words), "{plain}");
+            assert!(!plain.contains("Usage") && !plain.contains("--roots"), "{plain}");
+            assert!(plain.lines().all(|line| line.width() <= columns), "{columns}: {plain}");
         }
     }
 }
@@ -229,7 +320,9 @@ fn one_target_on_a_terminal_is_told_in_detail() {
     }
     let refusing = Spec::refusing().start();
     let text = on_terminal(80, "TERM=xterm", &[&refusing.target()]).unwrap();
-    for word in ["connect/refused", "reason", "tried", "1 dial,", "likely", "nothing listens"] {
+    for word in
+        ["connect/refused", "reason", "tried", "1 connection to port", "likely", "nothing listens"]
+    {
         assert!(text.contains(word), "no {word} in {text}");
     }
     // Not for several, nor in a pipe.
@@ -250,15 +343,21 @@ fn what_is_enumerated_is_told_in_detail() {
     for word in ["TLSv1.3", "suites", "TLS_AES_128_GCM_SHA256", "groups", "SSLv3"] {
         assert!(text.contains(word), "no {word} in {text}");
     }
+    for line in text.lines().skip(1) {
+        let (label, value) = line.split_at(16);
+        assert!(label.ends_with("  ") && !value.starts_with(' '), "out of line: {line}");
+    }
+    let answers = text.lines().filter(|line| line.contains("renegotiation  "));
+    assert_eq!(answers.count(), 1, "{text}");
 }
 
 #[test]
 fn progress_is_for_terminals_whose_output_is_no_pipe() {
     let Some(script) = Program::find("script") else { return };
     let silent = Spec::script([Step::Hold]).start();
-    let run = |stdout: &str| {
+    let run = |environment: &str, stdout: &str| {
         let command = format!(
-            "stty cols 100; TERM=xterm {BINARY} --handshake-timeout 1s {0} {0} {stdout}",
+            "stty cols 100; env {environment} {BINARY} --handshake-timeout 1s {0} {0} {stdout}",
             silent.target()
         );
         let output = script.run(["-qec", &command, "/dev/null"]);
@@ -266,11 +365,15 @@ fn progress_is_for_terminals_whose_output_is_no_pipe() {
         String::from_utf8(output.stdout).unwrap()
     };
     for (stdout, is_shown) in [("", true), (">/dev/null", true), ("| cat", false)] {
-        let text = run(stdout);
+        let text = run("TERM=xterm", stdout);
         assert_eq!(text.contains("in flight"), is_shown, "{stdout:?}: {text:?}");
         assert!(
             !text.contains("100% 0 done") && !text.contains(", 0s left"),
             "{stdout:?}: {text:?}"
         );
+    } // Such terminals show an escape sequence as it is.
+    for environment in ["TERM=dumb", "-u TERM"] {
+        let text = run(environment, "");
+        assert!(text.contains("handshake/timeout") && !text.contains('\x1b'), "{text:?}");
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tlsweep::report::output::{Format, Layout, Observed};
 use tlsweep::report::overview::{Overview, html, terminal};
 
+use crate::exit::Exit;
 use crate::replaced::Replaced;
 use crate::stdio;
 use crate::term;
@@ -36,15 +37,17 @@ impl Drawing {
         }
     }
 
-    /// Prints the report, and writes the page.
+    /// Prints the report of a run that ended like this, and writes the page.
     ///
     /// # Errors
     /// What cannot be written.
-    pub(crate) fn draw(&self) -> Result<()> {
+    pub(crate) fn draw(&self, exit: Exit) -> Result<()> {
         let Some(overview) = &self.overview else { return Ok(()) };
-        let sheet = overview.lock().unwrap_or_else(PoisonError::into_inner).sheet();
+        let mut sheet = overview.lock().unwrap_or_else(PoisonError::into_inner).sheet();
+        sheet.warning = warning(exit);
         if let Some(layout) = &self.printed {
-            let text = terminal::text(&sheet, layout.width, layout.coloured);
+            let text =
+                terminal::text(&sheet, layout.width.map(|columns| columns()), layout.coloured);
             // The progress line is to be gone, and what was said to be above the report.
             term::settle(SAID);
             stdio::print(&text).context("cannot write to stdout")?;
@@ -52,6 +55,20 @@ impl Drawing {
         match &self.page {
             Some(page) => page.replace(html::page(&sheet).as_bytes()),
             None => Ok(()),
+        }
+    }
+}
+
+/// Why the results are only a part of those that were wanted.
+fn warning(exit: Exit) -> Option<&'static str> {
+    match exit {
+        Exit::Complete | Exit::Met => None,
+        Exit::Unusable => Some("Not complete: the input could not be read to its end."),
+        Exit::Incomplete => {
+            Some("Not complete: not all results were written, or this machine failed some targets.")
+        }
+        Exit::Interrupted | Exit::Terminated | Exit::HungUp => {
+            Some("Not complete: it was stopped before its end.")
         }
     }
 }

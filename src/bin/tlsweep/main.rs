@@ -46,11 +46,11 @@ fn main() -> ExitCode {
     }
     let matches = match cli::Cli::command().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => return term::usage(&error),
+        Err(error) => return term::usage(error),
     };
     let given = match cli::Cli::from_arg_matches(&matches) {
         Ok(given) => given.with_demo_defaults(&matches),
-        Err(error) => return term::usage(&error),
+        Err(error) => return term::usage(error),
     };
     if let Err(error) = given.check_replay(&matches) {
         term::error(&error);

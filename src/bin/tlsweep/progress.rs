@@ -1,5 +1,6 @@
 //! The progress line on stderr, for somebody who looks on.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,9 @@ use crate::term;
 /// Between two looks at the counters.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// The rate is that over so many intervals: five seconds.
+const LOOKS: usize = 25;
+
 /// A line with counts and rate; with a percentage and the time left when they can be known.
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -22,9 +26,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A progress line, unless it `is_hidden` or nobody looks at it.
+    /// A progress line, unless it `is_hidden`, nobody looks at it, or the terminal cannot take it away.
     pub(crate) fn new(is_hidden: bool, status: Arc<Status>) -> Self {
-        let target = match is_hidden || !term::is_terminal() {
+        let target = match is_hidden || !term::is_terminal() || term::is_dumb() {
             true => ProgressDrawTarget::hidden(),
             false => ProgressDrawTarget::term_like(Box::new(Screen::default())),
         };
@@ -42,25 +46,25 @@ impl Progress {
             return std::future::pending().await;
         }
         let mut ticks = tokio::time::interval(INTERVAL);
-        let mut done_before = 0;
+        let mut rate = Rate::default();
         loop {
             ticks.tick().await;
             let counts = self.status.counts();
-            let rate = (counts.done - done_before) * 1000 / INTERVAL.as_millis() as u64;
-            done_before = counts.done;
+            let rate = rate.after(counts.done);
             let percent = self.status.percent().map(|n| format!("{n}% ")).unwrap_or_default();
             let left = self.status.left().map(|left| {
                 let seconds = Duration::from_secs(left.as_secs_f64().ceil() as u64);
-                format!(", {} left", humantime::format_duration(seconds))
+                format!("{} left", humantime::format_duration(seconds))
             });
-            self.bar.set_message(format!(
-                "{percent}{} done, {} in flight, {rate}/s, {} ok, {} failed{}",
-                counts.done,
-                counts.in_flight,
-                counts.ok,
-                counts.failed,
-                left.unwrap_or_default(),
-            ));
+            let parts = [
+                (0, format!("{percent}{} done", counts.done)),
+                (4, format!("{} in flight", counts.in_flight)),
+                (3, format!("{rate}/s")),
+                (5, format!("{} ok", counts.ok)),
+                (1, format!("{} failed", counts.failed)),
+                (2, left.unwrap_or_default()),
+            ];
+            self.bar.set_message(line(parts, term::columns().unwrap_or(usize::MAX)));
         }
     }
 
@@ -78,6 +82,40 @@ impl Progress {
         });
         let piece = if is_pipe { PIECE } else { usize::MAX };
         Around { bar, out, piece, status: Arc::clone(&self.status) }
+    }
+}
+
+/// As many of the parts as fit into so many columns, in their order: those with the lowest numbers.
+fn line<const N: usize>(parts: [(usize, String); N], columns: usize) -> String {
+    let shown = |most: usize| {
+        let parts = parts.iter().filter(|(rank, part)| *rank <= most && !part.is_empty());
+        parts.map(|(_, part)| part.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    // A line of the whole width would leave no place for the cursor.
+    let fits = |line: &String| line.len() < columns;
+    (0..N).rev().map(shown).find(fits).unwrap_or_default()
+}
+
+/// How many targets are done in a second, over the last seconds: most sweeps do not finish some at every look.
+#[derive(Default)]
+struct Rate {
+    /// How many were done at the last looks, the earliest first.
+    looks: VecDeque<u64>,
+}
+
+impl Rate {
+    /// The rate for people, at a look that finds so many `done`.
+    fn after(&mut self, done: u64) -> String {
+        let before = self.looks.front().copied().unwrap_or(done);
+        let time = INTERVAL * self.looks.len().max(1) as u32;
+        self.looks.push_back(done);
+        if self.looks.len() > LOOKS {
+            self.looks.pop_front();
+        }
+        match (done - before) as f64 / time.as_secs_f64() {
+            rate @ 0.05..9.95 => format!("{rate:.1}"),
+            rate => format!("{rate:.0}"),
+        }
     }
 }
 
@@ -184,5 +222,38 @@ impl TermLike for Screen {
             term::draw(drawn.as_bytes());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_terminal_has_the_most_important_counts() {
+        let parts =
+            || [(0, "20% 8 done".to_owned()), (2, "1/s".to_owned()), (1, "3 failed".to_owned())];
+        for (columns, expected) in [
+            (usize::MAX, "20% 8 done, 1/s, 3 failed"),
+            (26, "20% 8 done, 1/s, 3 failed"),
+            (25, "20% 8 done, 3 failed"),
+            (20, "20% 8 done"),
+            (10, ""),
+        ] {
+            assert_eq!(line(parts(), columns), expected, "{columns}");
+        }
+        let without_end = [(0, "8 done".to_owned()), (1, String::new())];
+        assert_eq!(line(without_end, 80), "8 done");
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_seconds() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.after(0), "0");
+        assert_eq!(rate.after(8), "40");
+        // Nothing more is done for a while: the rate sinks, and is not 0 at once.
+        let rates: Vec<_> = (0..LOOKS).map(|_| rate.after(8)).collect();
+        assert_eq!((rates[0].as_str(), rates[LOOKS - 2].as_str()), ("20", "1.6"));
+        assert_eq!(rates[LOOKS - 1], "0");
     }
 }

@@ -14,10 +14,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use clap::error::ContextKind;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::tcgetwinsize;
 use tlsweep::escape::{escaped, is_plain};
-use tlsweep::report::width::wrapped;
+use tlsweep::report::width::{NARROWEST, wrapped};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -34,9 +35,6 @@ const DRAWN: usize = 4 * 1024;
 
 /// Goes before the second line of a message, and each one after it.
 const INDENT: &str = "  ";
-
-/// No message is wrapped into fewer columns.
-const NARROWEST: usize = 40;
 
 /// Goes before a message that would otherwise be appended to the progress line.
 const CLEAR_LINE: &[u8] = b"\r\x1b[2K";
@@ -102,19 +100,14 @@ pub(crate) fn notice(text: impl Display) {
 
 /// Queues `text`, which is whole lines, for stderr. Never waits.
 pub(crate) fn say(text: &[u8]) {
-    let has_line = std::mem::take(&mut STDERR.lock().has_line);
-    match has_line {
-        true => STDERR.push(&[CLEAR_LINE, text].concat()),
-        false => STDERR.push(text),
-    }
+    STDERR.push(text, false);
 }
 
 /// Queues a change of the progress line. The next one makes it obsolete, so it is left out while
 /// nobody reads.
 pub(crate) fn draw(text: &[u8]) {
     if STDERR.lock().queue.len() < DRAWN {
-        STDERR.push(text);
-        STDERR.lock().has_line = true;
+        STDERR.push(text, true);
     }
 }
 
@@ -131,7 +124,9 @@ pub(crate) fn flush() {
 }
 
 impl Stderr {
-    fn push(&'static self, text: &[u8]) {
+    /// Queues `text`, which may leave the cursor in the progress line. What is no change of that line takes
+    /// it away first, under the same lock: otherwise a message could end up behind a line that is being drawn.
+    fn push(&'static self, text: &[u8], leaves_line: bool) {
         let mut state = self.lock();
         if state.writer == Writer::NotStarted {
             let writer = thread::Builder::new().name("stderr".to_owned());
@@ -147,6 +142,10 @@ impl Stderr {
         if state.queue.len() + text.len() > QUEUE {
             state.left_out += text.iter().filter(|byte| **byte == b'\n').count() as u64;
             return;
+        }
+        let has_line = std::mem::replace(&mut state.has_line, leaves_line);
+        if has_line && !leaves_line {
+            state.queue.extend_from_slice(CLEAR_LINE);
         }
         if state.left_out > 0 {
             let lines = std::mem::take(&mut state.left_out);
@@ -228,7 +227,7 @@ fn write_if_it_does_not_block(text: &[u8]) {
 /// What clap has to say: help and version on stdout, mistakes on stderr.
 ///
 /// Nobody listens for signals yet, so they end the process even if this waits for a reader.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn usage(mut error: clap::Error) -> ExitCode {
     if error.exit_code() == 0
         && let Err(closed) = stdio::check_stdout()
     {
@@ -236,18 +235,11 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         flush();
         return Exit::Unusable.into();
     }
-    let text = error.render().to_string();
-    if error.use_stderr() {
-        // Messages have one prefix, whoever they are from; a reader that is gone reads none.
-        let _unread = write!(io::stderr(), "tlsweep: ");
-    }
-    // clap repeats arguments as they are. Without its styles, an escape sequence is gone from `text`, so
-    // the arguments themselves are looked at.
-    let steers = std::env::args_os()
-        .any(|argument| argument.to_str().is_none_or(|argument| !argument.chars().all(is_plain)));
-    let printed = match !steers && text.lines().all(|line| line.chars().all(is_plain)) {
-        true => error.print(),
-        false => text.lines().try_for_each(|line| writeln!(io::stderr(), "{}", escaped(line))),
+    // It repeats the flags that were given right, and says nothing about the mistake.
+    error.remove(ContextKind::Usage);
+    let printed = match error.use_stderr() {
+        true => print_mistake(&error),
+        false => error.print(),
     };
     match error.exit_code() {
         // A reader that is gone needs no help text, but on a full disk it is missing.
@@ -255,6 +247,25 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         0 => Exit::Complete.into(),
         _ => Exit::Unusable.into(),
     }
+}
+
+/// Says what is wrong with the command line, in colours unless it has to be escaped or wrapped.
+fn print_mistake(error: &clap::Error) -> io::Result<()> {
+    // Messages have one prefix, whoever they are from.
+    const PREFIX: &str = "tlsweep: ";
+    let text = format!("{PREFIX}{}", error.render());
+    // clap repeats arguments as they are. Without its styles, an escape sequence is gone from `text`, so
+    // the arguments themselves are looked at.
+    let steers = std::env::args_os()
+        .any(|argument| argument.to_str().is_none_or(|argument| !argument.chars().all(is_plain)));
+    let is_plain = !steers && text.lines().all(|line| line.chars().all(is_plain));
+    let columns = columns().unwrap_or(usize::MAX);
+    let lines = text.lines().flat_map(|line| wrapped(&escaped(line), columns)).collect::<Vec<_>>();
+    if is_plain && lines.len() == text.lines().count() {
+        write!(io::stderr(), "{PREFIX}")?;
+        return error.print();
+    }
+    lines.iter().try_for_each(|line| writeln!(io::stderr(), "{line}"))
 }
 
 /// Logs on stderr. What the libraries have to say about a peer can be as much as the peer wants, so
@@ -326,10 +337,15 @@ fn once_a_place(report: PanicHook) -> PanicHook {
 }
 
 /// How wide the terminal is that stderr is, where that is known.
-fn columns() -> Option<usize> {
+pub(crate) fn columns() -> Option<usize> {
     let stderr = io::stderr();
     let size = stderr.is_terminal().then(|| tcgetwinsize(stderr).ok()).flatten()?;
     (size.ws_col > 0).then(|| usize::from(size.ws_col).max(NARROWEST))
+}
+
+/// Whether the terminal knows no escape sequences, by its name; where it has none, that is not known.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 /// Whether somebody looks at stderr.

@@ -278,7 +278,7 @@ impl Watch {
             file.replace(&text)
         });
         let metered = self.sources.write_metrics(Some(exit.code()));
-        let exit = [summarized, self.drawing.draw(), metered, self.sources.end_lines()]
+        let exit = [summarized, self.drawing.draw(exit), metered, self.sources.end_lines()]
             .into_iter()
             .fold(exit, |exit, report| match report {
                 Ok(()) => exit,

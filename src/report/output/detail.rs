@@ -5,7 +5,7 @@ use std::io;
 use crate::cert::{Certificate, Ocsp};
 use crate::escape::escaped;
 use crate::failure::Failure;
-use crate::plural::count;
+use crate::plural::{count, days_left};
 use crate::probe::{Ech, Https, Quic};
 use crate::report::changed::Changed;
 use crate::report::enumeration::Report;
@@ -13,26 +13,25 @@ use crate::report::output::advice::{CAUSES, PROBLEMS};
 use crate::report::output::text::{Colours, explained, names};
 use crate::report::output::{Format, Layout};
 use crate::report::record::Record;
-use crate::report::width::wrapped;
+use crate::report::width::{NARROWEST, wrapped};
 use crate::tls::enumerate::{Order, Support, Version};
 
 /// Where what is said of something begins.
 const INDENT: usize = 16;
 /// Where nothing tells how wide the terminal is.
 const WIDTH: usize = 100;
-/// No block is narrower.
-const NARROWEST: usize = 40;
+/// On a narrower terminal a label has a line of its own.
+const NARROW: usize = 40;
+/// What is said of something is then indented by this.
+const NARROW_INDENT: usize = 4;
 
 struct Detail {
-    width: usize,
+    width: Option<fn() -> usize>,
     colours: Colours,
 }
 
 pub(super) fn format(layout: &Layout) -> Box<dyn Format> {
-    Box::new(Detail {
-        width: layout.width.unwrap_or(WIDTH).max(NARROWEST),
-        colours: Colours(layout.coloured),
-    })
+    Box::new(Detail { width: layout.width, colours: Colours(layout.coloured) })
 }
 
 impl Format for Detail {
@@ -44,7 +43,8 @@ impl Format for Detail {
 
     fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
         out.push(b'\n');
-        let mut block = Block { width: self.width, colours: self.colours, text: String::new() };
+        let width = self.width.map_or(WIDTH, |columns| columns()).max(NARROWEST);
+        let mut block = Block { width, colours: self.colours, text: String::new() };
         block.title(record);
         if let Some(failure) = &record.error {
             block.failure(failure, record);
@@ -53,22 +53,24 @@ impl Format for Detail {
         if let Some(changed) = record.changed.as_deref() {
             block.changed(changed);
         }
+        if let Some(met) = record.failed_checks.as_ref().filter(|met| !met.is_empty()) {
+            block.row("fails", &met.join(" "));
+        }
         block.session(record);
         if let Some(cert) = record.cert.as_deref() {
             block.certificate(cert);
         }
         block.chain(record);
-        block.times(record);
+        if let Some(report) = record.enumeration.as_deref() {
+            block.enumeration(report);
+        }
+        let ja3s = record.tls.as_ref().and_then(|tls| tls.ja3s.as_ref());
+        block.optional_row("JA3S", ja3s);
         block.optional_row("JARM", record.jarm.as_ref());
         block.optional_row("QUIC", record.quic.as_ref().map(Quic::line).as_ref());
         block.optional_row("HTTPS record", record.https.as_deref().map(Https::line).as_ref());
         block.optional_row("ECH", record.ech.as_deref().map(Ech::line).as_ref());
-        if let Some(report) = record.enumeration.as_deref() {
-            block.enumeration(report);
-        }
-        if let Some(met) = record.failed_checks.as_ref().filter(|met| !met.is_empty()) {
-            block.row("fails", &met.join(" "));
-        }
+        block.times(record);
         out.extend_from_slice(block.text.as_bytes());
         Ok(())
     }
@@ -101,12 +103,17 @@ impl Block {
     }
 
     fn coloured_row(&mut self, label: &str, value: &str, colour: Option<&'static str>) {
-        let label_width = INDENT - 3;
         let label = &escaped(label);
-        for (place, line) in wrapped(&escaped(value), self.width - INDENT).iter().enumerate() {
-            let label = if place == 0 { label } else { "" };
+        let is_narrow = self.width < NARROW;
+        let indent = if is_narrow { NARROW_INDENT } else { INDENT };
+        if is_narrow && !label.is_empty() {
+            self.text.push_str(&format!("  {label}\n"));
+        }
+        for (place, line) in wrapped(&escaped(value), self.width - indent).iter().enumerate() {
             let line = self.colours.with(line, colour);
-            self.text.push_str(&format!("  {label:<label_width$} {line}\n"));
+            let label = if place == 0 && !is_narrow { label } else { "" };
+            let label_width = indent - 4;
+            self.text.push_str(&format!("  {label:<label_width$}  {line}\n"));
         }
     }
 
@@ -120,9 +127,12 @@ impl Block {
         let result = record.result();
         self.coloured_row("failed", &result, self.colours.of("result", &result));
         self.row("reason", &failure.detail);
-        let dials = count(record.attempts.unwrap_or_default(), "dial");
-        let port = record.port.map(|port| format!(", port {port}")).unwrap_or_default();
-        self.row("tried", &format!("{dials}{port}, {:.0} ms", record.ms.total));
+        let port = record.port.map(|port| format!(" to port {port}")).unwrap_or_default();
+        let dials = match record.attempts.unwrap_or_default() {
+            0 => "nothing was dialled".to_owned(),
+            dials => count(dials, "connection") + &port,
+        };
+        self.row("tried", &format!("{dials}, {:.0} ms", record.ms.total));
         self.optional_row("seen", failure.evidence.as_ref());
         let cause = CAUSES.iter().find(|(word, _)| *word == result);
         if let Some((_, cause)) = cause {
@@ -180,12 +190,17 @@ impl Block {
             (Some(scheme), None) => self.row("signature", scheme),
             _ => {}
         }
-        self.optional_row("JA3S", tls.ja3s.as_ref());
         if tls.pq_intolerant == Some(true) {
             self.row("intolerant", "it answers only a hello without post-quantum groups");
         }
         if tls.client_cert_requested == Some(true) {
             self.row("client", "it asked for a certificate of the client");
+        }
+        // Most servers have nothing to say to a client that says nothing.
+        if let Some(read) =
+            record.read.as_ref().filter(|read| read.bytes > 0 || read.alert.is_some())
+        {
+            self.row("afterwards", &read.words());
         }
     }
 
@@ -195,17 +210,14 @@ impl Block {
         self.optional_row("names", names(cert, 8).as_ref());
         if let (Some(from), Some(to)) = (&cert.not_before, &cert.not_after) {
             let left = cert.days_left.map(|days| days.to_string()).unwrap_or_default();
-            let days = cert.days_left.map(|days| format!(", {}", left_of(days)));
+            let days = cert.days_left.map(|days| format!(", {}", days_left(days)));
             let value = format!("{} to {}{}", date(from), date(to), days.unwrap_or_default());
             self.coloured_row("valid", &value, self.colours.of("days", &left));
         }
-        let size =
-            cert.key_curve.clone().or_else(|| cert.key_bits.map(|bits| format!("{bits} bits")));
-        let key: Vec<_> = cert.key.iter().chain(&size).cloned().collect();
-        if !key.is_empty() {
+        if let Some(key) = cert.key_and_size() {
             let signed =
                 cert.signature_algorithm.as_ref().map(|name| format!(", signed with {name}"));
-            self.row("key", &(key.join(" ") + &signed.unwrap_or_default()));
+            self.row("key", &(key + &signed.unwrap_or_default()));
         }
         self.optional_row("serial", cert.serial.as_ref());
         self.optional_row("SHA-256", cert.sha256.as_ref());
@@ -217,8 +229,8 @@ impl Block {
             self.row("chain", &count(chain.length as u64, "certificate"));
             for cert in chain.certificates.iter().flatten().skip(1) {
                 let name = cert.subject.as_deref().unwrap_or("a certificate that cannot be read");
-                let end = cert.not_after.as_deref().map(|time| format!(", ends {}", date(time)));
-                self.row("", &format!("{name}{}", end.unwrap_or_default()));
+                let end = cert.not_after.as_deref().map(|time| format!("until {}, ", date(time)));
+                self.row("", &format!("{}{name}", end.unwrap_or_default()));
             }
         }
         self.optional_row("root", record.trust.as_ref().and_then(|trust| trust.anchor.as_ref()));
@@ -281,45 +293,59 @@ impl Block {
             self.coloured_row(label, &shown.line(), colour);
         }
         if !report.certificates_complete {
-            self.row("", "perhaps more certificates: it fell silent, or speaks none of our suites");
+            let label = if report.certificates.is_empty() { "certificates" } else { "" };
+            self.row(label, "perhaps more: it fell silent, or speaks no suite that tlsweep does");
         }
         if let Some(schemes) = &report.signature_schemes {
-            for (label, list, is_whole) in [
-                ("signs TLSv1.3", &schemes.tls13, schemes.tls13_complete),
-                ("signs TLSv1.2", &schemes.tls12, schemes.tls12_complete),
-            ] {
-                self.list(label, list, is_whole);
+            let versions = [
+                ("TLSv1.3", &schemes.tls13, schemes.tls13_complete),
+                ("TLSv1.2", &schemes.tls12, schemes.tls12_complete),
+            ];
+            let versions = versions.into_iter().filter(|(_, list, _)| !list.is_empty());
+            for (place, (version, list, is_whole)) in versions.enumerate() {
+                let label = if place == 0 { "signatures" } else { "" };
+                self.row(label, &format!("{version}: {}", all(list, is_whole)));
             }
         }
         if let Some(alpn) = &report.alpn {
-            self.list("alpn", &alpn.protocols, alpn.complete);
+            self.list("ALPN choices", &alpn.protocols, alpn.complete);
         }
         if let Some(resumption) = &report.resumption {
-            for (label, support) in [
-                ("resumes by id", resumption.tls12_id),
-                ("by ticket", resumption.tls12_ticket),
-                ("by psk", resumption.tls13_psk),
-                ("early data", resumption.early_data),
-            ] {
-                self.row(label, answer(support));
-            }
+            self.answers(
+                "resumption",
+                &[
+                    ("TLSv1.3 ticket", resumption.tls13_psk),
+                    ("TLSv1.3 early data", resumption.early_data),
+                    ("TLSv1.2 ticket", resumption.tls12_ticket),
+                    ("TLSv1.2 session id", resumption.tls12_id),
+                ],
+            );
         }
-        for (label, support) in [
-            ("compression", report.compression),
-            ("fallback SCSV", report.fallback_scsv),
-            ("safe reneg.", report.secure_renegotiation),
-            ("client reneg.", report.client_renegotiation),
-            ("ext. master", report.extended_master_secret),
-        ] {
-            self.row(label, answer(support));
+        self.answers(
+            "features",
+            &[
+                ("extended master secret", report.extended_master_secret),
+                ("fallback SCSV", report.fallback_scsv),
+                ("secure renegotiation", report.secure_renegotiation),
+                ("renegotiation by the client", report.client_renegotiation),
+                ("compression", report.compression),
+            ],
+        );
+    }
+
+    /// What was asked under a label, each with its answer on a line of its own.
+    fn answers(&mut self, label: &str, answers: &[(&str, Support)]) {
+        let longest = answers.iter().map(|(question, _)| question.len()).max().unwrap_or_default();
+        for (place, (question, support)) in answers.iter().enumerate() {
+            let label = if place == 0 { label } else { "" };
+            self.row(label, &format!("{question:<longest$}  {}", answer(*support)));
         }
     }
 
     /// A row with the answers that were found one by one; no row when there are none.
     fn list(&mut self, label: &str, list: &[String], is_whole: bool) {
         if !list.is_empty() {
-            let end = if is_whole { "" } else { " and perhaps more: it fell silent" };
-            self.row(label, &(list.join(", ") + end));
+            self.row(label, &all(list, is_whole));
         }
     }
 
@@ -348,22 +374,16 @@ impl Block {
     }
 }
 
+/// The answers that were found one by one, and whether there may be more.
+fn all(list: &[String], is_whole: bool) -> String {
+    list.join(", ") + if is_whole { "" } else { " and perhaps more: it fell silent" }
+}
+
 fn answer(support: Support) -> &'static str {
     match support {
         Support::Supported => "yes",
         Support::NotSupported => "no",
         Support::Unknown => "unknown",
-    }
-}
-
-/// How far the end of a certificate is away.
-fn left_of(days: i64) -> String {
-    match days {
-        0 => "less than a day left".to_owned(),
-        1.. => format!("{} left", count(days, "day")),
-        // Days are rounded down: one that ended an hour ago has -1.
-        -1 => "ended less than a day ago".to_owned(),
-        _ => format!("ended {} ago", count(days.unsigned_abs() - 1, "day")),
     }
 }
 

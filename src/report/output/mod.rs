@@ -59,8 +59,8 @@ const NAP: Duration = Duration::from_millis(4);
 /// How lines are to look.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    /// Text: columns of the terminal; `None` when the output is no terminal.
-    pub width: Option<usize>,
+    /// Text: how many columns the terminal has now, for it may be resized; `None` when the output is no terminal.
+    pub width: Option<fn() -> usize>,
     /// Text: coloured.
     pub coloured: bool,
     /// Text: with the address that was dialled, since a target may have several lines.

@@ -5,7 +5,7 @@ use std::io;
 use crate::report::output::text::{self, Colours, NOTHING};
 use crate::report::output::{Format, Layout};
 use crate::report::record::Record;
-use crate::report::width::{shortened, width, wrapped};
+use crate::report::width::{NARROWEST, shortened, width, wrapped};
 
 /// Blanks between two columns.
 const GAP: usize = 2;
@@ -15,8 +15,6 @@ const INDENT: usize = 4;
 const TARGET_SHARE: usize = 3;
 /// The most columns of the terminal that the target takes.
 const TARGET: usize = 44;
-/// No table is narrower than this: on a narrower terminal its lines wrap.
-const NARROWEST: usize = 40;
 
 /// A column after the target.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,15 +43,27 @@ const COLUMNS: [Column; 8] = [
 ];
 
 struct Table {
-    width: usize,
-    target: usize,
-    columns: Vec<Column>,
+    /// How many columns the terminal has now.
+    width: fn() -> usize,
+    addresses: bool,
     colours: Colours,
 }
 
-pub(super) fn format(layout: &Layout, width: usize) -> Box<dyn Format> {
+/// What has room on the terminal, and how much.
+struct Room {
+    width: usize,
+    target: usize,
+    columns: Vec<Column>,
+}
+
+pub(super) fn format(layout: &Layout, width: fn() -> usize) -> Box<dyn Format> {
+    Box::new(Table { width, addresses: layout.addresses, colours: Colours(layout.coloured) })
+}
+
+/// The columns that fit into `width`, with the address if `addresses`.
+fn room(width: usize, addresses: bool) -> Room {
     let width = width.max(NARROWEST);
-    let is_shown = |column: &Column| column.name != "address" || layout.addresses;
+    let is_shown = |column: &Column| column.name != "address" || addresses;
     let mut by_rank: Vec<_> = COLUMNS.into_iter().filter(is_shown).collect();
     by_rank.sort_by_key(|column| column.rank);
     let least = (width / TARGET_SHARE).min(TARGET);
@@ -69,19 +79,15 @@ pub(super) fn format(layout: &Layout, width: usize) -> Box<dyn Format> {
         }
     }
     columns.sort_by_key(|column| COLUMNS.iter().position(|other| other == column));
-    Box::new(Table {
-        width,
-        target: (least + room).min(TARGET),
-        columns,
-        colours: Colours(layout.coloured),
-    })
+    Room { width, target: (least + room).min(TARGET), columns }
 }
 
 impl Format for Table {
     fn begin(&self, lines: &mut Vec<u8>) {
+        let Room { target, columns, .. } = room((self.width)(), self.addresses);
         let mut line = Line::default();
-        line.cell("target", self.target, false, None);
-        for column in &self.columns {
+        line.cell("target", target, false, None);
+        for column in &columns {
             line.cell(column.name, column.width, column.is_number, None);
         }
         let header = self.colours.bold(line.text.to_uppercase().trim_end()) + "\n";
@@ -89,35 +95,44 @@ impl Format for Table {
     }
 
     fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
+        let room = room((self.width)(), self.addresses);
         let cells = text::cells(record);
         let mut line = Line::default();
-        line.cell(&shortened(cells.of("target"), self.target), self.target, false, None);
-        for column in &self.columns {
+        // What has no room in the row has lines of its own.
+        let mut below = Vec::new();
+        line.cell(&shortened(cells.of("target"), room.target), room.target, false, None);
+        for column in &room.columns {
             let cell = cells.of(column.name);
             let colour = self.colours.of(column.name, cell);
             if column.name == "result" && record.error.is_some() {
                 // Nothing else is known of most of them: the reason takes the place of the facts.
-                line.cell(cell, width(cell), false, colour);
+                match line.width + GAP + width(cell) <= room.width {
+                    true => line.cell(cell, width(cell), false, colour),
+                    false => below.push((cell.to_owned(), colour)),
+                }
                 break;
             }
             let fitting = shortened(cell, column.width);
             line.cell(&fitting, column.width, column.is_number, colour);
         }
         let note = cells.of("note");
-        let why = self.has("verdict").then(|| text::why(record)).flatten();
+        let why = room.has("verdict").then(|| text::why(record)).flatten();
         let note = why.as_deref().unwrap_or(note);
-        let address = Some(cells.of("address")).filter(|address| self.cuts("address", address));
-        let room = self.width.saturating_sub(line.width + GAP);
-        let is_beside = note.is_empty() || note == NOTHING || width(note) <= room;
-        if is_beside && !note.is_empty() && note != NOTHING {
-            line.cell(note, width(note), false, None);
+        let address = Some(cells.of("address")).filter(|address| room.cuts("address", address));
+        below.extend(address.map(|address| (format!("at {address}"), None)));
+        let left = room.width.saturating_sub(line.width + GAP);
+        match note {
+            "" | NOTHING => {}
+            _ if below.is_empty() && width(note) <= left => {
+                line.cell(note, width(note), false, None);
+            }
+            _ => below.push((note.to_owned(), None)),
         }
         out.extend_from_slice(line.text.trim_end().as_bytes());
         out.push(b'\n');
-        let below = address.map(|address| format!("at {address}"));
-        let why = (!is_beside).then(|| note.to_owned());
-        for text in below.into_iter().chain(why) {
-            for line in wrapped(&text, self.width - INDENT) {
+        for (text, colour) in below {
+            for line in wrapped(&text, room.width - INDENT) {
+                let line = text::coloured(&line, colour);
                 out.extend_from_slice(format!("{:INDENT$}{line}\n", "").as_bytes());
             }
         }
@@ -125,7 +140,7 @@ impl Format for Table {
     }
 }
 
-impl Table {
+impl Room {
     fn has(&self, name: &str) -> bool {
         self.columns.iter().any(|column| column.name == name)
     }

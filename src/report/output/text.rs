@@ -5,9 +5,11 @@ use std::io;
 
 use crate::cert::{Certificate, Problem};
 use crate::escape::{escaped, escaped_or_same};
+use crate::plural::count;
 use crate::report::enumeration::Report;
 use crate::report::output::{Format, Layout};
 use crate::report::record::Record;
+use crate::signature::MIN_STRONG_RSA_BITS;
 
 /// The columns in a pipe.
 pub const COLUMNS: [&str; 9] =
@@ -152,6 +154,14 @@ fn fact(problem: Problem, record: &Record) -> Option<String> {
             .filter(|cert| cert.days_left.is_some_and(|days| days < 0))
             .and_then(|cert| cert.not_after.as_deref().and_then(|time| time.get(..DATE)))
             .map(|date| format!("on {date}")),
+        // The weak key may be that of an issuer, too.
+        Problem::WeakKey => cert
+            .filter(|cert| cert.key.as_deref() == Some("RSA"))
+            .filter(|cert| cert.key_bits.is_some_and(|bits| bits < MIN_STRONG_RSA_BITS))
+            .and_then(Certificate::key_and_size),
+        Problem::ValidityTooLong => cert
+            .and_then(|cert| cert.lifetime_days)
+            .map(|days| format!("for {}", count(days, "day"))),
         Problem::NotYetValid => cert
             .and_then(|cert| cert.not_before.as_deref().and_then(|time| time.get(..DATE)))
             .map(|date| format!("before {date}")),

@@ -22,6 +22,7 @@ pub fn page(sheet: &Sheet) -> String {
                 header {
                     h1 { (sheet.title) }
                     p { (sheet.span) }
+                    @if let Some(warning) = sheet.warning { p.incomplete { (warning) } }
                 }
                 ul.figures {
                     @for (number, what) in &sheet.figures {

@@ -14,6 +14,8 @@ pub struct Sheet {
     pub title: String,
     /// From when to when.
     pub span: String,
+    /// Why it is only a part of what was wanted.
+    pub warning: Option<&'static str>,
     /// The numbers that matter most, each with what it counts.
     pub figures: Vec<(String, &'static str)>,
     /// The rest.
@@ -85,8 +87,8 @@ impl Overview {
             (grouped(self.ok), "completed a handshake"),
             (grouped(self.records - self.ok), "did not"),
             (grouped(untrusted), "untrusted"),
-            (grouped(ended), "ended"),
-            (grouped(soon), "ending within 30 days"),
+            (grouped(ended), "past their end"),
+            (grouped(soon), "less than 30 days left"),
         ];
         let span = self.span.map_or_else(String::new, |(first, last)| {
             let [first, last] = [first, last].map(|time| {
@@ -97,6 +99,7 @@ impl Overview {
         Sheet {
             title: format!("TLS sweep of {}", grouped_count(self.records, "result")),
             span,
+            warning: None,
             figures,
             blocks: self.blocks(),
         }
@@ -234,11 +237,7 @@ impl Overview {
     fn next_ends(&self) -> Block {
         let row = |host: &Host| {
             let date = host.note.chars().take(10).collect();
-            vec![
-                host.target.clone(),
-                date,
-                host.days.map_or_else(String::new, |days| count(days, "day")),
-            ]
+            vec![host.target.clone(), date, host.days.map_or_else(String::new, left)]
         };
         Block {
             title: "Next to end",
@@ -274,6 +273,11 @@ impl Block {
             Content::Table { rows, .. } => rows.is_empty(),
         }
     }
+}
+
+/// How much is left of what has not ended.
+fn left(days: i64) -> String {
+    if days == 0 { "less than a day".to_owned() } else { count(days, "day") }
 }
 
 fn bar(label: &str, count: u64, tone: Tone) -> Bar {

@@ -1,12 +1,16 @@
 //! A sheet as text for a terminal of some width.
 
 use super::sheet::{Block, Content, Sheet, Tone, grouped, percent};
-use crate::report::width::{shortened, width, wrapped};
+use crate::report::width::{NARROWEST, shortened, width, wrapped};
 
 /// Columns where there is no terminal.
 const COLUMNS: usize = 80;
-/// Nothing is narrower.
-const NARROWEST: usize = 40;
+/// A bar takes no fewer columns; where there are not so many, there is none.
+const BAR: usize = 4;
+/// A reason takes no fewer columns; where there are not so many, it stands below.
+const REASON: usize = 16;
+/// Before what stands below.
+const BELOW: usize = 4;
 /// Before a row of a table, and between two of its columns.
 const INDENT: usize = 2;
 const GAP: usize = 2;
@@ -17,12 +21,22 @@ const LABEL: usize = 40;
 pub fn text(sheet: &Sheet, columns: Option<usize>, coloured: bool) -> String {
     let columns = columns.unwrap_or(COLUMNS).max(NARROWEST);
     let mut screen = Screen { text: String::new(), width: columns, coloured };
-    screen.line(&screen.bold(&sheet.title));
-    screen.line(&sheet.span);
+    for title in wrapped(&sheet.title, columns) {
+        screen.line(&screen.bold(&title));
+    }
+    let span = wrapped(&sheet.span, columns);
+    span.iter().for_each(|line| screen.line(line));
+    for line in sheet.warning.iter().flat_map(|warning| wrapped(warning, columns)) {
+        screen.line(&screen.coloured(&line, Tone::Bad));
+    }
     screen.line("");
     let size = sheet.figures.iter().map(|(number, _)| width(number)).max().unwrap_or_default();
     for (number, what) in &sheet.figures {
-        screen.line(&format!("{number:>size$} {what}"));
+        let what = wrapped(what, columns.saturating_sub(size + 1));
+        for (place, line) in what.iter().enumerate() {
+            let number = if place == 0 { number } else { "" };
+            screen.line(&format!("{number:>size$} {line}"));
+        }
     }
     sheet.blocks.iter().for_each(|block| screen.block(block));
     screen.text
@@ -58,6 +72,15 @@ impl Screen {
                 let numbers = numbers.unwrap_or_default();
                 // Blanks between the four columns, and the share.
                 let room = self.width.saturating_sub(label + numbers + 7 + 4 + 3);
+                if room < BAR {
+                    // Blanks before the first and between the two columns.
+                    let label = label.min(self.width.saturating_sub(numbers + 3));
+                    for bar in bars {
+                        let (text, count) = (fitted(&bar.label, label), grouped(bar.count));
+                        self.line(&format!("  {text} {count:>numbers$}"));
+                    }
+                    return;
+                }
                 for bar in bars {
                     let drawn = drawn(bar.count, *total, room);
                     let padding = room - width(&drawn);
@@ -93,6 +116,9 @@ impl Screen {
         let first = sizes.first().copied().unwrap_or_default();
         let first = first.min(LABEL).min(room.saturating_sub(last).max(room / 2));
         let start = INDENT + first + GAP + others;
+        if self.width < start + REASON && last > self.width.saturating_sub(start) {
+            return rows.iter().for_each(|row| self.stacked(row));
+        }
         let heads = heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>();
         for row in [&heads].into_iter().chain(rows) {
             let Some((reason, cells)) = row.split_last() else { continue };
@@ -105,6 +131,15 @@ impl Screen {
             for reason in wrapped(reason, self.width.saturating_sub(start).max(1)) {
                 self.line(&(std::mem::replace(&mut line, " ".repeat(start)) + &reason));
             }
+        }
+    }
+
+    /// A row whose first cell stands above the others.
+    fn stacked(&mut self, row: &[String]) {
+        let Some((target, others)) = row.split_first() else { return };
+        self.line(&format!("  {}", shortened(target, self.width.saturating_sub(INDENT))));
+        for line in wrapped(&others.join("  "), self.width.saturating_sub(BELOW)) {
+            self.line(&format!("{:BELOW$}{line}", ""));
         }
     }
 

@@ -46,7 +46,7 @@ impl Formats {
     fn new() -> Self {
         let all = Layout { no_header: true, ..Layout::default() };
         let few = Layout { fields: Some(Fields::parse(FEW).unwrap()), ..all.clone() };
-        let aligned = Layout { width: Some(WIDTH), coloured: true, ..Layout::default() };
+        let aligned = Layout { width: Some(|| WIDTH), coloured: true, ..Layout::default() };
         let conditions = ["error,untrusted,expires-in=30d,min-tls=1.3,weak,no-pq,no-staple"];
         let text = FORMATS.iter().find(|(name, _)| *name == "text").unwrap().1;
         Self {

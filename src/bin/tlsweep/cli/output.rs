@@ -12,6 +12,8 @@ use tlsweep::escape::shown;
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::schema::Fields;
 
+use crate::term;
+
 /// The value of `--format` that chooses the format by where the records go.
 const AUTO: &str = "auto";
 
@@ -180,14 +182,10 @@ impl Output {
 
     /// How lines are to look; `addresses`: a target may have several lines.
     pub(crate) fn layout(&self, addresses: bool) -> Layout {
-        let terminal = (self.file().is_none() && stdout().is_terminal()).then(|| {
-            let size = tcgetwinsize(stdout()).map(|size| size.ws_col);
-            // The driver reports a width of 0 when it does not know the width.
-            size.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS)
-        });
+        let is_terminal = self.file().is_none() && stdout().is_terminal();
         Layout {
-            width: terminal.map(usize::from),
-            coloured: self.is_coloured(terminal.is_some()),
+            width: is_terminal.then_some(columns as fn() -> usize),
+            coloured: self.is_coloured(is_terminal),
             addresses,
             no_header: self.no_header,
             fields: self.fields.clone(),
@@ -203,9 +201,14 @@ impl Output {
             Colour::Never => false,
             Colour::Auto if is_set("NO_COLOR") => false,
             Colour::Auto if is_set("CLICOLOR_FORCE") && is_forced() => true,
-            Colour::Auto => {
-                is_on_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-            }
+            Colour::Auto => is_on_terminal && !term::is_dumb(),
         }
     }
+}
+
+/// How many columns the terminal has that stdout is.
+fn columns() -> usize {
+    let size = tcgetwinsize(stdout()).map(|size| size.ws_col);
+    // The driver reports a width of 0 when it does not know the width.
+    size.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS).into()
 }
