@@ -12,7 +12,7 @@ use crate::names::content_type::{ALERT, HANDSHAKE};
 
 /// The limit that a handshake exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum TooMuch {
+pub(crate) enum TooMuch {
     /// More than [`MAX_CERTIFICATES`] certificates.
     Certificates,
     /// More than [`HANDSHAKE_LIMIT`] bytes of messages.
@@ -21,7 +21,7 @@ pub enum TooMuch {
 
 /// The form of a Certificate message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Form {
+pub(crate) enum Form {
     /// TLS 1.2 and before: a list of certificates (RFC 5246, section 7.4.2).
     Tls12,
     /// TLS 1.3: a request context, then certificates with extensions (RFC 8446, section 4.4.2).
@@ -33,7 +33,7 @@ pub enum Form {
 /// It accepts malformed messages. Its only duty is to count at least as many certificates as any
 /// parser of the same bytes could find.
 #[derive(Debug)]
-pub struct CertificateCounter {
+pub(crate) struct CertificateCounter {
     form: Form,
     count: usize,
     /// The announced length of all messages so far, including those that are not complete.
@@ -75,7 +75,7 @@ const AFTERWARDS: [usize; 2] = [4, 24];
 
 impl CertificateCounter {
     /// A counter for a stream that begins with a new message.
-    pub const fn new(form: Form) -> Self {
+    pub(crate) const fn new(form: Form) -> Self {
         Self {
             form,
             count: 0,
@@ -93,7 +93,7 @@ impl CertificateCounter {
     /// # Errors
     /// The stream has more than [`MAX_CERTIFICATES`] of them, or more than [`HANDSHAKE_LIMIT`] bytes of
     /// messages.
-    pub fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooMuch> {
+    pub(crate) fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooMuch> {
         self.count_off(&mut bytes)
     }
 
@@ -102,7 +102,7 @@ impl CertificateCounter {
     ///
     /// # Errors
     /// The same.
-    pub fn count_off(&mut self, bytes: &mut &[u8]) -> Result<(), TooMuch> {
+    pub(crate) fn count_off(&mut self, bytes: &mut &[u8]) -> Result<(), TooMuch> {
         while let Some((&first, rest)) = bytes.split_first() {
             if self.skipped > 0 {
                 let (skipped, rest) = bytes.split_at(self.skipped.min(bytes.len()));
@@ -184,7 +184,7 @@ impl CertificateCounter {
 
 /// Follows the records of a server until its messages are encrypted.
 #[derive(Debug)]
-pub struct PlaintextCounter {
+pub(crate) struct PlaintextCounter {
     messages: CertificateCounter,
     header: [u8; RECORD_HEADER],
     /// Bytes of the header that have come.
@@ -199,7 +199,7 @@ const RECORD_HEADER: usize = 5;
 
 impl PlaintextCounter {
     /// A counter for a connection on which no TLS was received yet.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             messages: CertificateCounter::new(Form::Tls12),
             header: [0; RECORD_HEADER],
@@ -213,7 +213,7 @@ impl PlaintextCounter {
     ///
     /// # Errors
     /// There were too many of them, or too many bytes of messages.
-    pub fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooMuch> {
+    pub(crate) fn receive(&mut self, mut bytes: &[u8]) -> Result<(), TooMuch> {
         while !bytes.is_empty() && !self.is_encrypted {
             if self.body == 0 {
                 let room = self.header.get_mut(self.filled..).unwrap_or_default();

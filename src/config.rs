@@ -5,15 +5,26 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cert::{Crlite, Crls, Wanted};
-use crate::deadline::Limits;
-use crate::dial::resolve::Families;
-use crate::dial::starttls::Protocol;
-use crate::feed::exclude::Exclusions;
-use crate::feed::target::Sni;
-use crate::pace::limiter::DialLimits;
-use crate::tls::drain::Goodbye;
-use crate::tls::handshake::Offer;
+#[doc(inline)]
+pub use crate::cert::{CrlError, Crlite, CrliteError, Crls, Wanted};
+#[doc(inline)]
+pub use crate::deadline::Limits;
+#[doc(inline)]
+pub use crate::dial::resolve::Families;
+#[doc(inline)]
+pub use crate::dial::starttls::{PROTOCOLS, Protocol};
+#[doc(inline)]
+pub use crate::feed::exclude::{Exclusions, InvalidEntry, SPECIAL};
+#[doc(inline)]
+pub use crate::feed::target::Sni;
+#[doc(inline)]
+pub use crate::pace::limiter::DialLimits;
+#[doc(inline)]
+pub use crate::tls::drain::Goodbye;
+#[doc(inline)]
+pub use crate::tls::handshake::{Alpn, Offer};
+#[doc(inline)]
+pub use crate::tls::schemes::Versions;
 
 /// The port of targets that name none.
 pub const PORT: u16 = 443;
@@ -31,8 +42,10 @@ pub const LIMITS: Limits = Limits {
     total: Duration::from_secs(30),
 };
 /// The longest limit that can be set.
+#[doc(hidden)]
 pub const LIMIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest that a sweep can be told to last: a Julian year, which is what `1year` means.
+#[doc(hidden)]
 pub const MAX_TIME_MAX: Duration = Duration::from_secs(31_557_600);
 /// Bytes read off the wire after the handshake.
 pub const READ_LIMIT: u64 = 64 * 1024;
@@ -41,8 +54,10 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// Connections to one server at once, for the follow-ups.
 pub const PER_HOST: NonZero<usize> = NonZero::new(4).unwrap();
 /// Lines that wait between the input and the tasks.
+#[doc(hidden)]
 pub const LINE_QUEUE: usize = 4096;
 /// Dials at once that it takes to give another core something to do.
+#[doc(hidden)]
 pub const DIALS_OF_A_LOOP: usize = 32;
 
 /// What a sweep is to do.

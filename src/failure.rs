@@ -27,6 +27,7 @@ pub struct Failure(Box<Reason>);
 /// The contents of a [`Failure`]: always a stage and a kind, then details for people.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Reason {
     /// How far the target came.
     pub stage: Stage,
@@ -47,6 +48,7 @@ pub struct Reason {
     Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Stage {
     /// Parsing the input line, and checking it against the exclusions.
     Input,
@@ -67,6 +69,7 @@ pub enum Stage {
     Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Kind {
     /// The peer sent a fatal alert.
     Alert,
@@ -123,6 +126,7 @@ impl Failure {
     ///
     /// An error of rustls, which tokio-rustls wraps in an [`io::Error`], is classified by
     /// [`Failure::from_tls`].
+    #[doc(hidden)]
     pub fn from_io(stage: Stage, error: &io::Error) -> Self {
         if let Some(error) = tls_error(error) {
             return Self::from_tls(stage, error);
@@ -145,6 +149,7 @@ impl Failure {
     }
 
     /// What an error of rustls means when it strikes in `stage`.
+    #[doc(hidden)]
     pub fn from_tls(stage: Stage, error: &rustls::Error) -> Self {
         let kind = kind_of_tls(error);
         let stage = match kind {
@@ -168,6 +173,7 @@ impl Failure {
     /// rustls calls a wrong content type the same in the first byte and in mid-stream; only the
     /// former says that the peer does not speak TLS. And rustls wants a whole header before it says
     /// even that, which a peer that hangs up may not have sent.
+    #[doc(hidden)]
     pub fn in_view_of(mut self, first: &[u8]) -> Self {
         let is_record = first.first().map(|kind| content_type::KNOWN.contains(kind));
         match (self.kind, is_record) {
@@ -253,11 +259,12 @@ impl fmt::Display for Failure {
 }
 
 /// The error of rustls inside an [`io::Error`], as tokio-rustls wraps it.
-pub fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+pub(crate) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
 /// What is wrong with the packets inside which a peer sends TLS, as an error of the stream.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Unpackable(pub &'static str);
 
@@ -270,6 +277,7 @@ impl fmt::Display for Unpackable {
 impl std::error::Error for Unpackable {}
 
 /// Whether this machine lacks or forbids something, whoever the peer is.
+#[doc(hidden)]
 pub fn is_local(error: &io::Error) -> bool {
     is_shortage(error) || matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM))
 }
@@ -277,7 +285,7 @@ pub fn is_local(error: &io::Error) -> bool {
 /// An error that came from the network, some time after our own machine had let the packet out. Linux
 /// reports a router's ICMPv6 "administratively prohibited" as EACCES, which otherwise means that
 /// something on this machine forbids it.
-pub fn from_the_network(error: io::Error) -> io::Error {
+pub(crate) fn from_the_network(error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) => {
             io::Error::new(io::ErrorKind::HostUnreachable, "the network says that it is prohibited")
@@ -287,6 +295,7 @@ pub fn from_the_network(error: io::Error) -> io::Error {
 }
 
 /// Whether this machine lacks something now that may be available again in a moment.
+#[doc(hidden)]
 pub fn is_shortage(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -305,6 +314,7 @@ pub fn is_shortage(error: &io::Error) -> bool {
 }
 
 /// At most [`EVIDENCE_LIMIT`] bytes that a peer sent, escaped as in a Rust byte string.
+#[doc(hidden)]
 pub fn evidence(bytes: &[u8]) -> String {
     let kept = bytes.get(..EVIDENCE_LIMIT).unwrap_or(bytes);
     kept.escape_ascii().to_string()

@@ -3,12 +3,12 @@
 //! Names are spelt as in the IANA TLS registries. A value without a name is shown as a number, in
 //! the base that its registry uses: decimal for alerts and groups, hexadecimal for the rest.
 
-pub mod content_type;
+pub(crate) mod content_type;
 mod number;
 mod suite;
 
 pub use number::{AlertDescription, Group, Suite, Version};
-pub use suite::Exchange;
+pub(crate) use suite::Exchange;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;

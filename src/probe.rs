@@ -50,35 +50,7 @@ use standby::Standby;
 
 /// Everything that the targets of a sweep share.
 ///
-/// # Examples
-///
-/// ```
-/// use std::num::NonZero;
-/// use std::time::SystemTime;
-///
-/// use tlsweep::cert::Roots;
-/// use tlsweep::config::Config;
-/// use tlsweep::deadline::Clock;
-/// use tlsweep::feed::input::{Line, Place};
-/// use tlsweep::pace::permit::Permits;
-/// use tlsweep::probe::Prober;
-/// use tlsweep::report::record::Record;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let clock = Clock::start(SystemTime::now());
-/// let prober = Prober::new(Config::default(), Roots::built_in(), clock)?;
-/// let mut permit = Permits::new(NonZero::<usize>::MIN).acquire().await;
-///
-/// // Nobody listens at a port that was free a moment ago.
-/// let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-/// let line = Line { place: Place { line: 1, number: 1 }, text: Ok(address.to_string()) };
-/// for probed in prober.probe(&line, &mut permit).await {
-///     assert_eq!(Record::of_probe(&line, probed).result(), "connect/refused");
-/// }
-/// # Ok(())
-/// # }
-/// ```
+/// A [`Scan`](crate::scan::Scan) makes records of what it finds.
 pub struct Prober {
     config: Config,
     clock: Clock,
@@ -157,24 +129,26 @@ impl Prober {
             resolver,
             limiter: Limiter::new(config.dial_limits),
             lookups: Arc::default(),
-            standbys: Semaphore::new(config.standbys),
+            standbys: Semaphore::new(config.standbys.min(Semaphore::MAX_PERMITS)),
             clock,
             config,
         })
     }
 
     /// What the sweep is to do.
+    #[doc(hidden)]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
     /// Lookups of names that wait or are in flight.
+    #[doc(hidden)]
     pub fn lookups(&self) -> usize {
         Arc::strong_count(&self.lookups) - 1
     }
 
     /// A line on which nobody works any more, for the given reason.
-    pub fn unfinished(&self, line: &Line, failure: Failure) -> Probed {
+    pub(crate) fn unfinished(&self, line: &Line, failure: Failure) -> Probed {
         match parse(line) {
             Ok(target) => Probed { failure: Some(failure), ..self.begin(Ok(self.ask(target))) },
             Err(_) => self.begin(Err(failure)),
@@ -186,6 +160,7 @@ impl Prober {
     ///
     /// Most of a sweep's memory is what is held here while peers are waited for, so what only some
     /// targets need, or only later, is boxed.
+    #[doc(hidden)]
     pub async fn probe(&self, line: &Line, permit: &mut Permit) -> Vec<Probed> {
         let asked = match parse(line) {
             Ok(target) => self.ask(target),

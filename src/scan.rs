@@ -1,5 +1,7 @@
 //! From a line to its records: the probe, the record, then the conditions that it meets.
 
+use std::future::Future;
+
 use crate::failure::Failure;
 use crate::feed::input::Line;
 use crate::pace::permit::Permit;
@@ -8,19 +10,33 @@ use crate::report::record::Record;
 use crate::report::review::Review;
 use crate::sweep::Work;
 
-/// The work of a sweep: every line is probed and comes out as records.
+/// Turns lines into records. All tasks of a sweep share one.
+///
+/// The [example of the crate](crate) shows a sweep.
 pub struct Scan {
     prober: Prober,
     review: Review,
 }
 
 impl Scan {
-    /// Probes with `prober`, and adds to every record what `review` comes to.
+    /// Probes with `prober`, and adds to every record what `review` says of it.
     pub fn new(prober: Prober, review: impl Into<Review>) -> Self {
         Self { prober, review: review.into() }
     }
 
+    /// The records of `line`: one, or one for each address with
+    /// [`all_addresses`](crate::config::Config::all_addresses). Bad lines and failures are records too.
+    ///
+    /// `permit` is given up while the target waits for something else than its peer, and taken
+    /// again. Keep it until the records are written: it bounds the records that are in memory.
+    /// Dropping the future ends the work without a record.
+    pub async fn records(&self, line: &Line, permit: &mut Permit) -> Vec<Record> {
+        let probed = self.prober.probe(line, permit).await;
+        probed.into_iter().map(|probed| self.record(line, probed)).collect()
+    }
+
     /// What probes the lines.
+    #[doc(hidden)]
     pub fn prober(&self) -> &Prober {
         &self.prober
     }
@@ -33,9 +49,8 @@ impl Scan {
 }
 
 impl Work for Scan {
-    async fn work(&self, line: &Line, permit: &mut Permit) -> Vec<Record> {
-        let probed = self.prober.probe(line, permit).await;
-        probed.into_iter().map(|probed| self.record(line, probed)).collect()
+    fn work(&self, line: &Line, permit: &mut Permit) -> impl Future<Output = Vec<Record>> + Send {
+        self.records(line, permit)
     }
 
     fn give_up(&self, line: &Line, failure: Failure) -> Record {

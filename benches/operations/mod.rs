@@ -17,11 +17,10 @@ use tlsweep::failure::{Failure, Stage};
 use tlsweep::feed::input::Place;
 use tlsweep::feed::target::Target;
 use tlsweep::report::output::{FORMATS, Layout};
-use tlsweep::report::record::{Milliseconds, Record, Tls};
+use tlsweep::report::record::{Record, Tls};
 use tlsweep::report::status::Status;
 use tlsweep::report::summary::Tally;
 use tlsweep::signature::{Proof, Unproven};
-use tlsweep::tls::drain::{End, ReadEnd};
 
 #[allow(unused_imports, reason = "not every bench runs them")]
 pub(crate) use costly::{DENSE_ANSWERS, costly, dense, leaf_key};
@@ -131,33 +130,28 @@ pub(crate) fn full_record() -> Record {
     let judge = Judge::new(Roots::built_in());
     let mut record = Record::of_target(Place { line: 1, number: 1 }, &target, 443, now());
     record.set_examined(judge.examine(presented(&chain), now(), Wanted::default()));
-    Record {
-        sni: text("www.example.com"),
-        addr: Some([192, 0, 2, 1].into()),
-        ok: true,
-        tls: Some(Box::new(Tls {
-            version: text("TLSv1.3"),
-            cipher: text("TLS_AES_128_GCM_SHA256"),
-            group: text("X25519MLKEM768"),
-            alpn: text("h2"),
-            signature: text("ecdsa_secp256r1_sha256"),
-            signature_verified: Some(true),
-            hello_retry: Some(false),
-            client_cert_requested: Some(false),
-            ocsp_stapled: Some(false),
-            ..Tls::default()
-        })),
-        read: Some(Box::new(ReadEnd { bytes: 0, end: End::CloseNotify, alert: None })),
-        sent: Some(1621),
-        received: Some(2986),
-        ms: Milliseconds {
-            connect: Some(10.482),
-            handshake: Some(12.217),
-            read: Some(10.338),
-            total: 33.4,
-            ..Milliseconds::default()
-        },
-        attempts: Some(1),
-        ..record
-    }
+    record.sni = text("www.example.com");
+    record.addr = Some([192, 0, 2, 1].into());
+    record.ok = true;
+    let mut tls = Tls::default();
+    tls.version = text("TLSv1.3");
+    tls.cipher = text("TLS_AES_128_GCM_SHA256");
+    tls.group = text("X25519MLKEM768");
+    tls.alpn = text("h2");
+    tls.signature = text("ecdsa_secp256r1_sha256");
+    tls.signature_verified = Some(true);
+    tls.hello_retry = Some(false);
+    tls.client_cert_requested = Some(false);
+    tls.ocsp_stapled = Some(false);
+    record.tls = Some(Box::new(tls));
+    let read = serde_json::json!({ "bytes": 0, "end": "close_notify" });
+    record.read = Some(serde_json::from_value(read).unwrap());
+    record.sent = Some(1621);
+    record.received = Some(2986);
+    record.ms.connect = Some(10.482);
+    record.ms.handshake = Some(12.217);
+    record.ms.read = Some(10.338);
+    record.ms.total = 33.4;
+    record.attempts = Some(1);
+    record
 }

@@ -37,6 +37,7 @@ const BEGIN_PEM: &[u8] = b"-----BEGIN";
 /// What the lists say of the certificates of a path.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CrlStatus {
     /// Each certificate below the root is covered by a current list, and none is revoked.
     Good,
@@ -92,6 +93,7 @@ struct Scope {
 
 /// Why a file of revocation lists cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CrlError {
     /// There is no list in it.
     Empty,

@@ -26,6 +26,7 @@ use crate::limits::MAX_TIMESTAMPS;
     Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CrliteStatus {
     /// No filter covers it: it is newer than the filters, or has no timestamps of their logs, or no path
     /// leads to a root.
@@ -78,6 +79,7 @@ pub struct Crlite {
 
 /// Why a file is no filter.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct CrliteError(String);
 
 impl Crlite {

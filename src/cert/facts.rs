@@ -21,6 +21,7 @@ use crate::signature::{Key, Spki};
 /// The facts of one certificate. What could not be read is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Certificate {
     /// Whom it speaks for, by RFC 4514.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,6 +145,7 @@ impl Certificate {
     }
 
     /// Reads what can be read. `days_left` waits for [`Certificate::as_of`].
+    #[doc(hidden)]
     pub fn new(der: &[u8]) -> Self {
         Self::hashed(der, &sha256(der))
     }
@@ -157,7 +159,7 @@ impl Certificate {
 
     /// The same facts with the days that are left at this moment (seconds since 1970).
     #[must_use]
-    pub fn as_of(&self, now: i64) -> Self {
+    pub(crate) fn as_of(&self, now: i64) -> Self {
         let mut facts = self.clone();
         facts.days_left = self.expires.map(|expires| days_until(expires, now));
         facts

@@ -27,6 +27,7 @@ use crate::signature::{Checked, Spki};
 /// What the server stapled about its certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Ocsp {
     /// The status of the leaf.
     pub status: Status,
@@ -59,6 +60,7 @@ pub struct Ocsp {
 /// The status of a stapled response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Status {
     /// Not revoked.
     Good,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Problem {
     /// A genuine and current stapled OCSP response says that the leaf is revoked, or a revocation list
     /// that the user gave says so of a certificate of the path.

@@ -107,6 +107,7 @@ impl Terms {
 
 /// Why a file of roots cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RootsError {
     /// There is no certificate in it.
     Empty,

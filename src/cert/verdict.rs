@@ -19,6 +19,7 @@ use crate::signature::Proof;
 /// The verdict on a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Trust {
     /// `trusted`, or the gravest problem.
     pub verdict: Verdict,
@@ -51,6 +52,7 @@ pub struct Trust {
 /// What says that a certificate is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RevokedBy {
     /// The stapled OCSP response says so of the leaf.
     Staple,
@@ -74,6 +76,7 @@ impl RevokedBy {
 /// What the sources of revocations say that the user gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Revocation {
     /// What the lists of `--crl` say of the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +97,7 @@ impl Revocation {
 impl Trust {
     /// The same with one more problem.
     #[must_use]
-    pub fn with(mut self, problem: Problem) -> Self {
+    pub(crate) fn with(mut self, problem: Problem) -> Self {
         if let Err(place) = self.problems.binary_search(&problem) {
             self.problems.insert(place, problem);
         }

@@ -100,7 +100,7 @@ impl Resolver {
             settings.servers = conf.servers;
         }
         Self {
-            permits: Semaphore::new(settings.in_flight.get()),
+            permits: Semaphore::new(settings.in_flight.get().min(Semaphore::MAX_PERMITS)),
             hosts,
             families: settings.families.of_this_machine(),
             servers: NameServers::new(&settings),

@@ -86,6 +86,7 @@ impl Exclusions {
     ///
     /// # Errors
     /// `input/excluded`.
+    #[doc(hidden)]
     pub fn admit(&self, host: &Host) -> Result<(), Failure> {
         let is_excluded = match host {
             Host::Address(address) => self.covers_address(*address),

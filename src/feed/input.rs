@@ -44,6 +44,16 @@ pub struct BadLine {
 }
 
 impl Line {
+    /// The target `number` of a list, counted from 1: `host`, `host:port`, `scheme://host` or what else
+    /// the command takes as a line.
+    ///
+    /// A text that is no target is still a line. Its record says what is wrong with it.
+    pub fn new(number: u64, text: &str) -> Self {
+        let place = Place { line: number, number };
+        let text = text_of(text.as_bytes(), text.len() > LINE_LIMIT);
+        Self { place, text: text.map(str::to_owned) }
+    }
+
     /// Bytes of memory that it takes.
     pub(crate) fn bytes(&self) -> usize {
         let text = match &self.text {
@@ -248,17 +258,20 @@ impl Lines<'_> {
     /// Hands a line on; false when nobody wants any more.
     fn hand_on(&mut self, line: &[u8], is_long: bool) -> bool {
         self.number += 1;
-        let trimmed = line.trim_ascii();
-        let text = if is_long {
-            Err(format!("the line is longer than {LINE_LIMIT} bytes"))
-        } else {
-            std::str::from_utf8(trimmed).map_err(|error| {
-                format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1)
-            })
-        };
-        let text = text.map_err(|reason| BadLine { echo: echo(trimmed), reason });
-        self.consumer.take(self.number, text)
+        self.consumer.take(self.number, text_of(line, is_long))
     }
+}
+
+/// The text of a line without surrounding blanks, or why it cannot be a target.
+fn text_of(line: &[u8], is_long: bool) -> Result<&str, BadLine> {
+    let trimmed = line.trim_ascii();
+    let text = if is_long {
+        Err(format!("the line is longer than {LINE_LIMIT} bytes"))
+    } else {
+        std::str::from_utf8(trimmed)
+            .map_err(|error| format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1))
+    };
+    text.map_err(|reason| BadLine { echo: echo(trimmed), reason })
 }
 
 /// The first field of a line that is no target: escaped, at most [`ECHO_LIMIT`] characters.
@@ -321,6 +334,16 @@ mod tests {
         assert_eq!(lines[2].text.as_ref().unwrap_err().echo, "a\\xffb");
         assert_eq!(lines[3].text.as_deref(), Ok("\0"));
         assert_eq!(lines[4].text.as_deref(), Ok("good"));
+    }
+
+    #[test]
+    fn a_line_of_its_own_is_what_a_list_would_have() {
+        let long = "x".repeat(LINE_LIMIT + 1);
+        let input = format!("argument\n \tb \n{long}\n");
+        let of_list = &lines_of(input.clone().into_bytes().leak())[1..];
+        let own = (2..).zip(input.lines()).map(|(number, text)| Line::new(number, text));
+        assert_eq!(own.collect::<Vec<_>>(), of_list);
+        assert!(of_list[2].text.is_err());
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 
 /// ChangeCipherSpec.
-pub const CHANGE_CIPHER_SPEC: u8 = 20;
+pub(crate) const CHANGE_CIPHER_SPEC: u8 = 20;
 /// Alerts.
-pub const ALERT: u8 = 21;
+pub(crate) const ALERT: u8 = 21;
 /// Handshake messages.
-pub const HANDSHAKE: u8 = 22;
+pub(crate) const HANDSHAKE: u8 = 22;
 
 /// The content types that rustls knows: from ChangeCipherSpec to Heartbeat. A first byte outside of them
 /// is no TLS.
-pub const KNOWN: RangeInclusive<u8> = CHANGE_CIPHER_SPEC..=24;
+pub(crate) const KNOWN: RangeInclusive<u8> = CHANGE_CIPHER_SPEC..=24;

@@ -4,7 +4,7 @@ use super::{Suite, is_signal};
 
 /// The kinds of key exchange whose parameters a server sends in plain text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Exchange {
+pub(crate) enum Exchange {
     /// On an elliptic curve, with a key made for this connection.
     Ecdhe,
     /// Diffie-Hellman over a prime, with a key made for this connection.
@@ -28,7 +28,7 @@ impl Suite {
 
     /// How the keys are exchanged, if the server sends parameters for it. `None` as well for TLS
     /// 1.3, whose suites leave the key exchange open, and for a suite without a name.
-    pub fn exchange(self) -> Option<Exchange> {
+    pub(crate) fn exchange(self) -> Option<Exchange> {
         let name = self.name();
         let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
         if is(&["TLS_ECDHE_", "TLS_ECDH_anon_"]) {
@@ -43,18 +43,18 @@ impl Suite {
     }
 
     /// Whether both sides must know a key already.
-    pub fn has_pre_shared_key(self) -> bool {
+    pub(crate) fn has_pre_shared_key(self) -> bool {
         self.name().contains("_PSK_")
     }
 
     /// Whether the client needs a shared secret, a password or a ticket.
-    pub fn needs_credentials(self) -> bool {
+    pub(crate) fn needs_credentials(self) -> bool {
         let name = self.name();
         CREDENTIALS.iter().any(|word| name.contains(word))
     }
 
     /// Whether the parameters of the key exchange are signed with the certificate's key.
-    pub fn signs_exchange(self) -> bool {
+    pub(crate) fn signs_exchange(self) -> bool {
         self.exchange().is_some() && !self.has_pre_shared_key() && !self.name().contains("_anon_")
     }
 

@@ -138,7 +138,9 @@ impl PlaceLimit {
 
     fn semaphore(&self, place: IpNet) -> Arc<Semaphore> {
         let mut busy = lock(&self.busy);
-        Arc::clone(busy.entry(place).or_insert_with(|| Arc::new(Semaphore::new(self.most.get()))))
+        Arc::clone(busy.entry(place).or_insert_with(|| {
+            Arc::new(Semaphore::new(self.most.get().min(Semaphore::MAX_PERMITS)))
+        }))
     }
 
     /// Removes a place where nobody holds a slot and nobody waits for one.

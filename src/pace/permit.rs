@@ -41,9 +41,10 @@ impl Permits {
     /// With a concurrency of 1, no target ever overtakes another: the output keeps the order of the
     /// input.
     pub fn new(concurrency: NonZero<usize>) -> Self {
+        let dials = concurrency.get().min(Semaphore::MAX_PERMITS - ASIDE_LIMIT);
         Self(Arc::new(Semaphores {
-            targets: Semaphore::new(concurrency.get() + ASIDE_LIMIT),
-            dials: Semaphore::new(concurrency.get()),
+            targets: Semaphore::new(dials + ASIDE_LIMIT),
+            dials: Semaphore::new(dials),
             bulky: Semaphore::new(BULKY_LIMIT),
             beyond: Semaphore::new(1),
             in_order: concurrency == NonZero::<usize>::MIN,
@@ -78,14 +79,14 @@ impl Permit {
     ///
     /// A target that waits for something other than its peer must not hold up the others, and must
     /// not keep what it waits for the others to give back.
-    pub fn release_dial(&mut self) {
+    pub(crate) fn release_dial(&mut self) {
         if !self.permits.0.in_order {
             self.give_back_the_dial();
         }
     }
 
     /// Waits for permission to dial, unless it is held already.
-    pub async fn reacquire_dial(&mut self) {
+    pub(crate) async fn reacquire_dial(&mut self) {
         if !self.may_dial {
             take(&self.permits.0.dials).await;
             self.may_dial = true;
@@ -98,7 +99,7 @@ impl Permit {
     ///
     /// A target with several addresses keeps its records to the last. One such target at a time may
     /// go beyond the limit, for if each of them waited for the others, none would end.
-    pub async fn acquire_bulk(&mut self) {
+    pub(crate) async fn acquire_bulk(&mut self) {
         if self.may_be_bulky || self.is_beyond {
             return;
         }
@@ -111,7 +112,7 @@ impl Permit {
     }
 
     /// Begins the record of the target's next address.
-    pub fn begin_record(&mut self) {
+    pub(crate) fn begin_record(&mut self) {
         self.may_be_bulky = false;
     }
 
@@ -171,6 +172,11 @@ mod tests {
         assert_eq!(permits.0.targets.available_permits(), ASIDE_LIMIT);
         drop((first, third));
         assert_eq!(permits.0.dials.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn any_concurrency_makes_permits() {
+        assert!(permits(usize::MAX).try_acquire().is_some());
     }
 
     #[tokio::test]

@@ -156,7 +156,8 @@ impl Facts {
     }
 }
 
-/// Every flag that asks for follow-ups, in the order of the table.
+/// Every flag that asks for facts that need connections of their own, such as `enumerate`. Those
+/// that are wanted go into [`Config::follow_ups`](crate::config::Config::follow_ups).
 pub fn flags() -> impl Iterator<Item = &'static Flag> {
     let before = |place| ROWS.iter().take(place).map(|row| row.flag);
     let rows = ROWS.iter().enumerate();

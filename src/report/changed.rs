@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A field that is compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Field {
     /// `ok`, or stage and kind of the failure.
     Result,
@@ -27,6 +28,7 @@ pub enum Field {
 /// A field is compared only where both sweeps observed it. Empty: nothing has changed.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Changed {
     /// The earlier sweep has no record of this target; absent where it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +50,7 @@ pub struct Changed {
 /// Earlier values of `tls`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ChangedTls {
     /// The protocol version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +63,7 @@ pub struct ChangedTls {
 /// Earlier values of `cert`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ChangedCert {
     /// The SHA-256 of the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +79,7 @@ pub struct ChangedCert {
 /// Earlier values of `trust`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ChangedTrust {
     /// The verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +99,7 @@ impl Field {
     ];
 
     /// What the field is called in conditions, and in the record but for `result`.
+    #[doc(hidden)]
     pub fn name(self) -> &'static str {
         match self {
             Self::Result => "result",
@@ -109,11 +115,13 @@ impl Field {
 
 impl Changed {
     /// A target that the earlier sweep has no record of.
+    #[doc(hidden)]
     pub fn new_target() -> Self {
         Self { new: Some(true), ..Self::default() }
     }
 
     /// A target that has changed in these fields, which are given with their earlier values.
+    #[doc(hidden)]
     pub fn of(earlier: impl IntoIterator<Item = (Field, String)>) -> Self {
         let mut changed = Self::default();
         for (field, value) in earlier {
@@ -137,6 +145,7 @@ impl Changed {
     }
 
     /// The fields that have changed, with their earlier values.
+    #[doc(hidden)]
     pub fn fields(&self) -> impl Iterator<Item = (Field, &str)> {
         Field::ALL.into_iter().filter_map(|field| Some((field, self.earlier(field)?)))
     }
@@ -157,6 +166,7 @@ impl Changed {
     }
 
     /// Everything that has changed, in words; hashes without their values. Nothing when nothing has.
+    #[doc(hidden)]
     pub fn line(&self) -> Option<String> {
         if self.new == Some(true) {
             return Some("new".to_owned());

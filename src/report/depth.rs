@@ -12,6 +12,7 @@ use crate::tls::ssl2;
 /// The signature schemes that a server signs handshakes with.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SignatureSchemes {
     /// In TLS 1.2, by their IANA names, in the order in which they were chosen.
     pub tls12: Vec<String>,
@@ -26,6 +27,7 @@ pub struct SignatureSchemes {
 /// The application protocols that a server chooses.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Protocols {
     /// Their IANA names, in the order in which they were chosen.
     pub protocols: Vec<String>,
@@ -36,6 +38,7 @@ pub struct Protocols {
 /// What a server does with sessions that are offered again.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Resumption {
     /// TLS 1.2, by the id of the session.
     pub tls12_id: Support,
@@ -53,6 +56,7 @@ pub struct Resumption {
 /// SSL 2.0, which is prohibited (RFC 6176).
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Ssl2 {
     /// Whether the server speaks it.
     pub support: Support,
@@ -71,7 +75,7 @@ impl From<probe::Ssl2> for Ssl2 {
 
 impl SignatureSchemes {
     /// Those of both versions.
-    pub fn of(signing: probe::Signing) -> Self {
+    pub(crate) fn of(signing: probe::Signing) -> Self {
         let named = |numbers: &[u16]| {
             numbers.iter().map(|number| names::signature_scheme(*number).into_owned()).collect()
         };

@@ -13,6 +13,7 @@ use crate::tls::enumerate::{Findings, Support, Version};
 /// Everything that a server speaks.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Report {
     /// From SSL 3.0 to TLS 1.3.
     pub versions: Vec<Version>,
@@ -59,6 +60,7 @@ pub struct Report {
 /// A certificate of a server, and the handshake in which it was shown.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Shown {
     /// The scheme of the signature over the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +83,7 @@ pub struct Shown {
 
 impl Report {
     /// One line for people: versions with their numbers of suites, then groups.
+    #[doc(hidden)]
     pub fn line(&self) -> String {
         let mut words = Vec::new();
         for version in self.versions.iter().rev() {
@@ -102,7 +105,7 @@ impl Report {
     }
 
     /// What both kinds of hellos found out.
-    pub fn new(findings: Findings, found: Found) -> Self {
+    pub(crate) fn new(findings: Findings, found: Found) -> Self {
         Self {
             versions: findings.versions,
             curves: findings.curves.list,
@@ -126,6 +129,7 @@ impl Report {
 
 impl Shown {
     /// The kind of its key, its verdict and how long its path lasts, for people.
+    #[doc(hidden)]
     pub fn line(&self) -> String {
         let verdict = self.trust.as_ref().map(|trust| trust.verdict.as_str());
         let days = self.trust.as_ref().and_then(|trust| trust.days_left);

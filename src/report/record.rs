@@ -31,6 +31,7 @@ pub const VERSION: u32 = 1;
 /// What is known of one target.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Record {
     /// The version of this schema: 1.
     pub v: u32,
@@ -137,6 +138,7 @@ pub struct Presented<'a> {
 /// A TLS session, as far as it came.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Tls {
     /// The protocol version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,6 +199,7 @@ pub struct Tls {
 /// A plaintext dialogue before TLS.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Starttls {
     /// Its protocol.
     pub protocol: String,
@@ -208,6 +211,7 @@ pub struct Starttls {
 /// The chain as it was sent, leaf first.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Chain {
     /// Certificates that were sent.
     pub length: usize,
@@ -225,6 +229,7 @@ pub struct Chain {
 /// `total`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Milliseconds {
     /// From the name to its addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -247,12 +252,14 @@ pub struct Milliseconds {
 
 impl Record {
     /// The record of a line that is no target, or that nobody came to work on.
+    #[doc(hidden)]
     pub fn of_line(line: &Line, failure: Failure, time: SystemTime) -> Self {
         let target = escaped_lossy(line.first_field().as_bytes(), ECHO_LIMIT);
         Self { error: Some(failure), ..Self::begin(line.place, target, time) }
     }
 
     /// The record of a target on which work begins.
+    #[doc(hidden)]
     pub fn of_target(place: Place, target: &Target, port: u16, time: SystemTime) -> Self {
         Self {
             tag: target.tag.clone(),
@@ -275,6 +282,7 @@ impl Record {
     }
 
     /// The record of a line: what was found out, in the words of the output.
+    #[doc(hidden)]
     pub fn of_probe(line: &Line, probed: Probed) -> Self {
         let asked = match probed.target {
             Ok(asked) => asked,
@@ -336,6 +344,7 @@ impl Record {
     }
 
     /// Takes in what the chain came to.
+    #[doc(hidden)]
     pub fn set_examined(&mut self, examined: Examined) {
         self.cert = examined.cert.map(Box::new);
         self.chain = Some(Box::new(Chain {
@@ -456,6 +465,7 @@ fn unsupported(agreed: &Agreed, failure: &Failure) -> Failure {
 }
 
 /// Milliseconds, to the microsecond.
+#[doc(hidden)]
 pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }

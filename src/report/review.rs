@@ -15,6 +15,7 @@ pub struct Review {
 
 impl Review {
     /// Says what has changed since `baseline`, and which of `checks` a record meets.
+    #[doc(hidden)]
     pub fn new(checks: Checks, baseline: Option<Arc<Baseline>>) -> Self {
         Self { checks, baseline }
     }

@@ -16,6 +16,7 @@ use crate::tls::handshake::Session;
 /// What came after the handshake.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ReadEnd {
     /// Bytes of application data.
     pub bytes: u64,
@@ -50,6 +51,7 @@ impl ReadEnd {
 /// How the reading after the handshake ended.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum End {
     /// The peer said goodbye as well.
     CloseNotify,

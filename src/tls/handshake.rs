@@ -79,9 +79,8 @@ pub struct Offer {
 /// What is offered in the ALPN extension.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Alpn {
-    /// For each target, the names that IANA registered for its application protocol: see
-    /// [`Protocol::alpn`](crate::dial::starttls::Protocol::alpn) and
-    /// [`Target::alpn`](crate::feed::target::Target::alpn).
+    /// For each target, the names that IANA registered for its application protocol: that of its
+    /// STARTTLS ([`Protocol::alpn`](crate::dial::starttls::Protocol::alpn)) or of its URL.
     #[default]
     OfProtocol,
     /// The same list for every target, in order. No extension when it is empty.

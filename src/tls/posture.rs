@@ -8,6 +8,7 @@ use crate::names::{Group, Version};
 /// The post-quantum posture of a key exchange.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Posture {
     /// ML-KEM together with a classical group (RFC 10024).
     Hybrid,
@@ -22,7 +23,7 @@ pub enum Posture {
 impl Posture {
     /// The posture of a session: of its group or, without one, of its version. `None`: neither
     /// tells, or IANA does not know the group.
-    pub fn new(version: Option<Version>, group: Option<Group>) -> Option<Self> {
+    pub(crate) fn new(version: Option<Version>, group: Option<Group>) -> Option<Self> {
         match group {
             Some(group) => Self::of_group(group),
             // TLS 1.3 is the first version with a post-quantum key exchange.
@@ -31,7 +32,7 @@ impl Posture {
     }
 
     /// The posture of a group; `None` for a number without a name at IANA.
-    pub fn of_group(group: Group) -> Option<Self> {
+    pub(crate) fn of_group(group: Group) -> Option<Self> {
         match group.0 {
             512..=514 => Some(Self::PostQuantum),
             4587..=4590 => Some(Self::Hybrid),

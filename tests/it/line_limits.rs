@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::SystemTime;
 
 use rustls_pki_types::{CertificateDer, ServerName};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tlsweep::cert::{Judge, Presented, Roots, Wanted};
 use tlsweep::escape::cut;
 use tlsweep::failure::{Failure, Kind, Reason, Stage, evidence};
@@ -15,14 +17,11 @@ use tlsweep::limits::{
     PEM_LINE_LIMIT, QUIC_VERSIONS_LIMIT, TEXT_LIMIT,
 };
 use tlsweep::names::{self, AlertDescription, Group, Suite};
-use tlsweep::probe::{
-    Ech, EchConfigOf, EchRetryConfig, EchStatus, Https, HttpsRecord, HttpsStatus, Quic, QuicStatus,
-};
-use tlsweep::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
-use tlsweep::report::enumeration::{Report, Shown};
+use tlsweep::probe::{Ech, EchConfigOf, EchStatus, Https, HttpsStatus};
+use tlsweep::report::enumeration::Report;
 use tlsweep::report::output::{FORMATS, Layout};
-use tlsweep::report::record::{Record, Starttls, Tls};
-use tlsweep::tls::enumerate::{Accepted, Order, Support, Version};
+use tlsweep::report::record::Record;
+use tlsweep::tls::enumerate::{Order, Support};
 use tlsweep::tls::handshake::Versions;
 use tlsweep::tls::schemes::SchemeSet;
 use tlsweep::tls::ssl2::CIPHER_KINDS;
@@ -166,27 +165,27 @@ fn record(chain: &[CertificateDer<'_>], filler: &'static str, wanted: Wanted) ->
         SystemTime::now(),
     );
     record.set_examined(examined);
-    let reason = Reason {
-        stage: Stage::Handshake,
-        kind: Kind::Protocol,
-        alert: Some(AlertDescription(43)),
-        detail: filler.repeat(10_000),
-        evidence: Some(evidence(&[0; 100])),
-    };
-    Record {
-        error: Some(Failure::from(reason)),
-        sni: Some("s".repeat(253)),
-        addr: Some([0xffff; 8].into()),
-        tls: Some(Box::new(Tls {
-            alpn: Some([0; 255].escape_ascii().to_string()),
-            ..Tls::default()
-        })),
-        starttls: Some(Box::new(Starttls {
-            protocol: "postgres".to_owned(),
-            banner: Some(tlsweep::escape::escaped_lossy(&[0x85; 9_000], BANNER_LIMIT)),
-        })),
-        ..record
-    }
+    let error = json!({
+        "stage": Stage::Handshake,
+        "kind": Kind::Protocol,
+        "alert": AlertDescription(43),
+        "detail": filler.repeat(10_000),
+        "evidence": evidence(&[0; 100]),
+    });
+    record.error = Some(Failure::from(read_as::<Reason>(error)));
+    record.sni = Some("s".repeat(253));
+    record.addr = Some([0xffff; 8].into());
+    record.tls = Some(Box::default());
+    record.tls.as_mut().unwrap().alpn = Some([0; 255].escape_ascii().to_string());
+    let banner = tlsweep::escape::escaped_lossy(&[0x85; 9_000], BANNER_LIMIT);
+    record.starttls = Some(read_as(json!({ "protocol": "postgres", "banner": banner })));
+    record
+}
+
+/// The value that serde reads from this JSON. There is no other way to one of a struct to which fields
+/// may be added.
+fn read_as<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
 }
 
 impl Maker {
@@ -239,19 +238,16 @@ fn enumeration(filler: &'static str) -> Report {
         .filter(|group| group.name().chars().any(char::is_alphabetic))
         .collect();
     let longest = *every_group.iter().max_by_key(|group| group.name().len()).unwrap();
-    let accepted = Suite::all().map(|suite| Accepted {
-        suite,
-        group: Some(longest),
-        dh_bits: None,
-        rsa_bits: None,
-    });
-    let suites: Vec<_> = accepted.collect();
-    let versions = (0x0300..=0x0304).map(|number| Version {
-        version: names::Version(number),
-        support: Support::NotSupported,
-        suites: suites.clone(),
-        order: Some(Order::Client),
-        complete: false,
+    let suites: Vec<_> =
+        Suite::all().map(|suite| json!({ "suite": suite, "group": longest })).collect();
+    let versions = (0x0300..=0x0304).map(|number| {
+        json!({
+            "version": names::Version(number),
+            "support": Support::NotSupported,
+            "suites": suites,
+            "order": Order::Client,
+            "complete": false,
+        })
     });
     // A line with PEM has room for the certificate, which follow-ups show without.
     let wanted = Wanted { chain: true, pem: true, ..Wanted::default() };
@@ -259,14 +255,13 @@ fn enumeration(filler: &'static str) -> Report {
     let facts = record(chain, filler, wanted);
     let mut cert = facts.chain.unwrap().certificates.unwrap().remove(0);
     cert.pem = None;
-    let shown = Shown {
-        signature: Some("ecdsa_brainpoolP256r1tls13_sha256".to_owned()),
-        signature_verified: None,
-        signature_unchecked: Some("x".repeat(100)),
-        cert,
-        chain_length: chain.len(),
-        trust: facts.trust.map(|trust| *trust),
-    };
+    let shown = json!({
+        "signature": "ecdsa_brainpoolP256r1tls13_sha256",
+        "signature_unchecked": "x".repeat(100),
+        "cert": cert,
+        "chain_length": chain.len(),
+        "trust": facts.trust,
+    });
     // A server that chooses a scheme is not offered that of the same key again; the last answer may be
     // one more.
     let mut left = SchemeSet::usable(Versions::Both);
@@ -277,81 +272,78 @@ fn enumeration(filler: &'static str) -> Report {
     }
     let schemes = (0..=u16::MAX).map(|number| names::signature_scheme(number).into_owned());
     let schemes: Vec<_> = schemes.filter(|name| !name.starts_with("0x")).collect();
-    Report {
-        versions: versions.collect(),
-        curves: every_group.clone(),
-        curves_complete: false,
-        groups: every_group,
-        groups_complete: false,
-        compression: Support::NotSupported,
-        fallback_scsv: Support::NotSupported,
-        secure_renegotiation: Support::NotSupported,
-        extended_master_secret: Support::NotSupported,
-        certificates,
-        certificates_complete: false,
-        signature_schemes: Some(SignatureSchemes {
-            tls12: schemes.clone(),
-            tls12_complete: false,
-            tls13: schemes,
-            tls13_complete: false,
-        }),
-        alpn: Some(Protocols {
-            protocols: names::application_protocols().map(str::to_owned).collect(),
-            complete: false,
-        }),
-        resumption: Some(Resumption {
-            tls12_id: Support::NotSupported,
-            tls12_ticket: Support::NotSupported,
-            tls13_psk: Support::NotSupported,
-            early_data: Support::Supported,
-            early_data_size: Some(u32::MAX),
-        }),
-        client_renegotiation: Support::NotSupported,
-        ssl2: Ssl2 {
-            support: Support::NotSupported,
-            suites: CIPHER_KINDS.iter().map(|(_, name)| (*name).to_owned()).collect(),
+    let protocols: Vec<_> = names::application_protocols().collect();
+    let kinds: Vec<_> = CIPHER_KINDS.iter().map(|(_, name)| *name).collect();
+    let no = Support::NotSupported;
+    read_as(json!({
+        "versions": versions.collect::<Vec<_>>(),
+        "curves": every_group,
+        "curves_complete": false,
+        "groups": every_group,
+        "groups_complete": false,
+        "compression": no,
+        "fallback_scsv": no,
+        "secure_renegotiation": no,
+        "extended_master_secret": no,
+        "certificates": certificates,
+        "certificates_complete": false,
+        "signature_schemes": {
+            "tls12": schemes,
+            "tls12_complete": false,
+            "tls13": schemes,
+            "tls13_complete": false,
         },
-    }
+        "alpn": { "protocols": protocols, "complete": false },
+        "resumption": {
+            "tls12_id": no,
+            "tls12_ticket": no,
+            "tls13_psk": no,
+            "early_data": Support::Supported,
+            "early_data_size": u32::MAX,
+        },
+        "client_renegotiation": no,
+        "ssl2": { "support": no, "suites": kinds },
+    }))
 }
 
 /// As many records as are kept, each with as much as is kept of it.
 fn https(filler: &str) -> Https {
     let name = || cut(filler.repeat(1000), NAME_LIMIT);
     let text = || cut(filler.repeat(1000), TEXT_LIMIT);
-    let record = HttpsRecord {
-        owner: Some(name()),
-        priority: u16::MAX,
-        target: name(),
-        mandatory: vec!["key65535".to_owned(); HTTPS_VALUES_LIMIT],
-        alpn: vec![text(); HTTPS_VALUES_LIMIT],
-        no_default_alpn: Some(true),
-        port: Some(u16::MAX),
-        ipv4hint: vec![Ipv4Addr::BROADCAST; HTTPS_VALUES_LIMIT],
-        ipv6hint: vec![Ipv6Addr::from_bits(u128::MAX); HTTPS_VALUES_LIMIT],
-        ech_public_names: Some(vec![name(); HTTPS_VALUES_LIMIT]),
-        ignored: Some("key65535 is mandatory and not known".to_owned()),
-    };
-    Https {
-        status: HttpsStatus::Unknown,
-        name: name(),
-        records: vec![record; HTTPS_RECORDS_LIMIT],
-        records_count: Some(usize::MAX),
-        error: Some(cut(filler.repeat(1000), DETAIL_LIMIT)),
-    }
+    let record = json!({
+        "owner": Some(name()),
+        "priority": u16::MAX,
+        "target": name(),
+        "mandatory": vec!["key65535".to_owned(); HTTPS_VALUES_LIMIT],
+        "alpn": vec![text(); HTTPS_VALUES_LIMIT],
+        "no_default_alpn": Some(true),
+        "port": Some(u16::MAX),
+        "ipv4hint": vec![Ipv4Addr::BROADCAST; HTTPS_VALUES_LIMIT],
+        "ipv6hint": vec![Ipv6Addr::from_bits(u128::MAX); HTTPS_VALUES_LIMIT],
+        "ech_public_names": Some(vec![name(); HTTPS_VALUES_LIMIT]),
+        "ignored": Some("key65535 is mandatory and not known".to_owned()),
+    });
+    read_as(json!({
+        "status": HttpsStatus::Unknown,
+        "name": name(),
+        "records": vec![record; HTTPS_RECORDS_LIMIT],
+        "records_count": Some(usize::MAX),
+        "error": Some(cut(filler.repeat(1000), DETAIL_LIMIT)),
+    }))
 }
 
 fn ech(filler: &str) -> Ech {
     let name = || cut(filler.repeat(1000), NAME_LIMIT);
     let version = Some("0xffff".to_owned());
-    let offered = EchRetryConfig { config_id: Some(u8::MAX), public_name: Some(name()), version };
-    Ech {
-        status: EchStatus::RejectedWithRetry,
-        config: EchConfigOf::HttpsRecord,
-        public_name: name(),
-        retry_configs: vec![offered; ECH_CONFIGS_LIMIT],
-        retry_configs_count: Some(usize::MAX),
-        error: Some(cut(filler.repeat(1000), DETAIL_LIMIT)),
-    }
+    let offered = json!({ "config_id": u8::MAX, "public_name": name(), "version": version });
+    read_as(json!({
+        "status": EchStatus::RejectedWithRetry,
+        "config": EchConfigOf::HttpsRecord,
+        "public_name": name(),
+        "retry_configs": vec![offered; ECH_CONFIGS_LIMIT],
+        "retry_configs_count": Some(usize::MAX),
+        "error": Some(cut(filler.repeat(1000), DETAIL_LIMIT)),
+    }))
 }
 
 #[test]
@@ -363,14 +355,12 @@ fn what_further_connections_find_has_a_limit_too() {
             let wanted = Wanted { chain: true, pem: true, ..Wanted::default() };
             let without = record(&chain, filler, wanted);
             let versions = vec!["0xffffffff".to_owned(); QUIC_VERSIONS_LIMIT];
-            let with = Record {
-                enumeration: enumeration.clone(),
-                jarm: Some("f".repeat(62)),
-                quic: Some(Quic { status: QuicStatus::Shown, versions }),
-                https: Some(Box::new(https(filler))),
-                ech: Some(Box::new(ech(filler))),
-                ..without.clone()
-            };
+            let mut with = without.clone();
+            with.enumeration.clone_from(&enumeration);
+            with.jarm = Some("f".repeat(62));
+            with.quic = Some(read_as(json!({ "status": "shown", "versions": versions })));
+            with.https = Some(Box::new(https(filler)));
+            with.ech = Some(Box::new(ech(filler)));
             for (name, make) in FORMATS {
                 let format = make(&Layout { no_header: true, ..Layout::default() });
                 let length = |record: &Record| {

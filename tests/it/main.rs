@@ -75,6 +75,7 @@ mod sslyze;
 mod starttls;
 mod starttls_real;
 mod stops;
+mod surface;
 mod target_names;
 mod terminal;
 mod version;

@@ -31,6 +31,7 @@ pub(super) const ROW: Row = Row {
 /// What a server does with an encrypted ClientHello.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Ech {
     /// How it answered.
     pub status: EchStatus,
@@ -52,6 +53,7 @@ pub struct Ech {
 /// How a server answers an encrypted ClientHello.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum EchStatus {
     /// It read the encrypted hello and completed the handshake that this asks for.
     Accepted,
@@ -70,6 +72,7 @@ pub enum EchStatus {
 /// Where a configuration of ECH came from.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum EchConfigOf {
     /// An HTTPS record of the server.
     HttpsRecord,
@@ -80,6 +83,7 @@ pub enum EchConfigOf {
 /// A configuration that a server offers.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct EchRetryConfig {
     /// By which number the server knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +98,7 @@ pub struct EchRetryConfig {
 
 impl Ech {
     /// One line for people.
+    #[doc(hidden)]
     pub fn line(&self) -> String {
         let whose = match self.config {
             EchConfigOf::HttpsRecord => "the configuration of the HTTPS record",

@@ -13,6 +13,7 @@ use crate::tls::ech::Configurations;
 /// What the DNS says of a server in HTTPS records (RFC 9460).
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Https {
     /// Whether there are such records.
     pub status: HttpsStatus,
@@ -33,6 +34,7 @@ pub struct Https {
 /// Whether a name has HTTPS records.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum HttpsStatus {
     /// It has.
     Found,
@@ -47,6 +49,7 @@ pub enum HttpsStatus {
 /// One HTTPS record.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct HttpsRecord {
     /// The name that has it, when it is not the one that was asked for: an alias leads there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +87,7 @@ pub struct HttpsRecord {
 
 impl Https {
     /// One line for people.
+    #[doc(hidden)]
     pub fn line(&self) -> String {
         match (self.status, &self.error) {
             (HttpsStatus::Found, _) => {

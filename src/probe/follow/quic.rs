@@ -26,6 +26,7 @@ pub(super) const ROW: Row = Row {
 /// What a server shows of QUIC.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Quic {
     /// Whether it answered.
     pub status: QuicStatus,
@@ -37,6 +38,7 @@ pub struct Quic {
 /// Whether a server answered the question about QUIC.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum QuicStatus {
     /// It answered with its versions.
     Shown,
@@ -48,6 +50,7 @@ pub enum QuicStatus {
 
 impl Quic {
     /// One line for people.
+    #[doc(hidden)]
     pub fn line(&self) -> String {
         match self.status {
             QuicStatus::Shown => self.versions.join(", "),

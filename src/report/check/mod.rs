@@ -131,6 +131,7 @@ impl Checks {
     }
 
     /// The first condition that nothing can meet without a baseline.
+    #[doc(hidden)]
     pub fn on_changes(&self) -> Option<&str> {
         let mut names = self.0.iter().map(|(name, _)| name.as_str());
         names.find(|name| name.split('=').next() == Some(changed::ROW.name))

@@ -81,6 +81,7 @@ impl<'a> Said<'a> {
 /// What a server does with one protocol version.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Version {
     /// Its IANA name.
     pub version: names::Version,
@@ -99,6 +100,7 @@ pub struct Version {
 /// A suite that the server chose, with the parameters of its key exchange where they are public.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Accepted {
     /// Its IANA name.
     pub suite: Suite,

@@ -7,22 +7,26 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tlsweep::cert::{
-    Certificate, Ocsp, Problem, Revocation, Signature, Status, Trust, Trusted, Verdict,
+    Certificate, CrlStatus, CrliteStatus, Ocsp, Problem, Revocation, RevokedBy, Signature, Status, Trust,
+    Trusted, Verdict,
 };
-use tlsweep::failure::{Failure, Kind, Reason, Stage};
+use tlsweep::failure::{Failure, Kind, Stage};
 use tlsweep::feed::input::{Line, Place};
 use tlsweep::names::{self, AlertDescription, Group, Suite};
 use tlsweep::report::changed::{Changed, Field};
 use tlsweep::report::check::Checks;
-use tlsweep::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Format, Layout};
-use tlsweep::probe::{Ech, EchRetryConfig, Https, HttpsRecord, Quic};
+use tlsweep::probe::{
+    Ech, EchConfigOf, EchStatus, Https, HttpsStatus, Quic, QuicStatus,
+};
 use tlsweep::report::record::{Chain, Record, Starttls, Tls, milliseconds};
 use tlsweep::report::schema::{Fields, leaves};
 use tlsweep::tls::drain::{End, ReadEnd};
-use tlsweep::tls::enumerate::{Accepted, Support, Version};
+use tlsweep::tls::enumerate::{Order, Support};
 use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::text::assert_harmless;
 
@@ -198,23 +202,27 @@ fn address(script: &mut Script<'_>) -> IpAddr {
     }
 }
 
+/// The value that serde reads from this JSON. There is no other way to one of a struct to which fields
+/// may be added.
+fn read_as<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
 /// The value that serde reads from one of these words.
-fn word<T: serde::de::DeserializeOwned>(script: &mut Script<'_>, words: &[&str]) -> T {
-    let word = words[script.below(words.len())];
-    serde_json::from_value(word.into()).unwrap()
+fn word<T: DeserializeOwned>(script: &mut Script<'_>, words: &[&str]) -> T {
+    read_as(words[script.below(words.len())].into())
 }
 
 fn failure(script: &mut Script<'_>) -> Failure {
     let stage: Stage = word(script, &["input", "resolve", "connect", "handshake", "local"]);
     let kind: Kind = word(script, &["alert", "eof", "not_tls", "timeout", "interrupted"]);
-    let reason = Reason {
-        stage,
-        kind,
-        alert: script.option(|script| AlertDescription(script.byte())),
-        detail: script.text(),
-        evidence: script.option(Script::text),
-    };
-    reason.into()
+    read_as(json!({
+        "stage": stage,
+        "kind": kind,
+        "alert": script.option(|script| AlertDescription(script.byte())),
+        "detail": script.text(),
+        "evidence": script.option(Script::text),
+    }))
 }
 
 fn tls(script: &mut Script<'_>) -> Tls {
@@ -251,103 +259,111 @@ fn certificate(script: &mut Script<'_>) -> Certificate {
 }
 
 fn chain(script: &mut Script<'_>) -> Chain {
-    Chain {
-        length: script.u16().into(),
-        considered: script.option(|script| script.u16().into()),
-        sha256: texts(script),
-        certificates: script.option(|script| script.list(certificate)),
-    }
+    read_as(json!({
+        "length": script.u16(),
+        "considered": script.option(Script::u16),
+        "sha256": texts(script),
+        "certificates": script.option(|script| script.list(certificate)),
+    }))
 }
 
 fn trust(script: &mut Script<'_>) -> Trust {
     let problem = |script: &mut Script<'_>| Problem::ALL[script.below(Problem::ALL.len())];
     let problems = script.list(problem);
-    Trust {
-        verdict: problems
-            .first()
-            .map_or(Verdict::Trusted(Trusted::Trusted), |&gravest| Verdict::Untrusted(gravest)),
-        problems,
-        name_ok: script.option(Script::flag),
-        anchor: script.option(Script::text),
-        not_after: script.option(Script::text),
-        days_left: script.option(|script| script.u16().into()),
-        not_evaluated: texts(script),
-        revoked_by: script.option(|script| word(script, &["staple", "crl", "crlite"])),
-    }
+    let verdict = problems
+        .first()
+        .map_or(Verdict::Trusted(Trusted::Trusted), |&gravest| Verdict::Untrusted(gravest));
+    read_as(json!({
+        "verdict": verdict,
+        "problems": problems,
+        "name_ok": script.option(Script::flag),
+        "anchor": script.option(Script::text),
+        "not_after": script.option(Script::text),
+        "days_left": script.option(Script::u16),
+        "not_evaluated": texts(script),
+        "revoked_by": script.option(|script| word::<RevokedBy>(script, &["staple", "crl", "crlite"])),
+    }))
 }
 
 fn revocation(script: &mut Script<'_>) -> Revocation {
     let words = &["good", "revoked", "not_covered"];
     let of_filters = &["good", "revoked", "not_covered", "not_enrolled"];
-    Revocation {
-        crl: script.option(|script| word(script, words)),
-        crlite: script.option(|script| word(script, of_filters)),
-    }
+    read_as(json!({
+        "crl": script.option(|script| word::<CrlStatus>(script, words)),
+        "crlite": script.option(|script| word::<CrliteStatus>(script, of_filters)),
+    }))
 }
 
 fn quic(script: &mut Script<'_>) -> Quic {
-    Quic { status: word(script, &["shown", "not_shown", "refused"]), versions: texts(script) }
+    let status: QuicStatus = word(script, &["shown", "not_shown", "refused"]);
+    read_as(json!({ "status": status, "versions": texts(script) }))
 }
 
 fn https(script: &mut Script<'_>) -> Https {
-    let record = |script: &mut Script<'_>| HttpsRecord {
-        owner: script.option(Script::text),
-        priority: script.u16(),
-        target: script.text(),
-        mandatory: texts(script),
-        alpn: texts(script),
-        no_default_alpn: script.option(Script::flag),
-        port: script.option(Script::u16),
-        ipv4hint: Vec::new(),
-        ipv6hint: vec![Ipv6Addr::LOCALHOST],
-        ech_public_names: script.option(texts),
-        ignored: script.option(Script::text),
+    let record = |script: &mut Script<'_>| {
+        json!({
+            "owner": script.option(Script::text),
+            "priority": script.u16(),
+            "target": script.text(),
+            "mandatory": texts(script),
+            "alpn": texts(script),
+            "no_default_alpn": script.option(Script::flag),
+            "port": script.option(Script::u16),
+            "ipv6hint": [Ipv6Addr::LOCALHOST],
+            "ech_public_names": script.option(texts),
+            "ignored": script.option(Script::text),
+        })
     };
-    Https {
-        status: word(script, &["found", "none", "malformed", "unknown"]),
-        name: script.text(),
-        records: script.list(record),
-        records_count: script.option(|script| script.u16().into()),
-        error: script.option(Script::text),
-    }
+    let status: HttpsStatus = word(script, &["found", "none", "malformed", "unknown"]);
+    read_as(json!({
+        "status": status,
+        "name": script.text(),
+        "records": script.list(record),
+        "records_count": script.option(Script::u16),
+        "error": script.option(Script::text),
+    }))
 }
 
 fn ech(script: &mut Script<'_>) -> Ech {
-    let offered = |script: &mut Script<'_>| EchRetryConfig {
-        config_id: script.option(Script::byte),
-        public_name: script.option(Script::text),
-        version: script.option(Script::text),
+    let offered = |script: &mut Script<'_>| {
+        json!({
+            "config_id": script.option(Script::byte),
+            "public_name": script.option(Script::text),
+            "version": script.option(Script::text),
+        })
     };
     let words = &["accepted", "rejected_with_retry", "rejected", "not_shown", "unknown"];
-    Ech {
-        status: word(script, words),
-        config: word(script, &["https_record", "made_up"]),
-        public_name: script.text(),
-        retry_configs: script.list(offered),
-        retry_configs_count: script.option(|script| script.u16().into()),
-        error: script.option(Script::text),
-    }
+    let status: EchStatus = word(script, words);
+    let config: EchConfigOf = word(script, &["https_record", "made_up"]);
+    read_as(json!({
+        "status": status,
+        "config": config,
+        "public_name": script.text(),
+        "retry_configs": script.list(offered),
+        "retry_configs_count": script.option(Script::u16),
+        "error": script.option(Script::text),
+    }))
 }
 
 fn ocsp(script: &mut Script<'_>) -> Ocsp {
     let status: Status = word(script, &["good", "revoked", "malformed", "try_later"]);
     let signature =
         |script: &mut Script<'_>| -> Signature { word(script, &["valid", "invalid", "unchecked"]) };
-    Ocsp {
-        status,
-        produced_at: script.option(Script::text),
-        this_update: script.option(Script::text),
-        next_update: script.option(Script::text),
-        revoked_at: script.option(Script::text),
-        responder: script.option(Script::text),
-        current: script.option(Script::flag),
-        signature: script.option(signature),
-        responses_count: script.option(|script| script.u16().into()),
-    }
+    read_as(json!({
+        "status": status,
+        "produced_at": script.option(Script::text),
+        "this_update": script.option(Script::text),
+        "next_update": script.option(Script::text),
+        "revoked_at": script.option(Script::text),
+        "responder": script.option(Script::text),
+        "current": script.option(Script::flag),
+        "signature": script.option(signature),
+        "responses_count": script.option(Script::u16),
+    }))
 }
 
 fn starttls(script: &mut Script<'_>) -> Starttls {
-    Starttls { protocol: script.text(), banner: script.option(Script::text) }
+    read_as(json!({ "protocol": script.text(), "banner": script.option(Script::text) }))
 }
 
 fn enumeration(script: &mut Script<'_>) -> Report {
@@ -355,69 +371,77 @@ fn enumeration(script: &mut Script<'_>) -> Report {
         word(script, &["supported", "not_supported", "unknown"])
     };
     let group = |script: &mut Script<'_>| Group(script.u16());
-    let accepted = |script: &mut Script<'_>| Accepted {
-        suite: Suite(script.u16()),
-        group: script.option(group),
-        dh_bits: script.option(|script| script.u16().into()),
-        rsa_bits: None,
+    let accepted = |script: &mut Script<'_>| {
+        json!({
+            "suite": Suite(script.u16()),
+            "group": script.option(group),
+            "dh_bits": script.option(Script::u16),
+        })
     };
-    let version = |script: &mut Script<'_>| Version {
-        version: names::Version(script.u16()),
-        support: support(script),
-        suites: script.list(accepted),
-        order: script.option(|script| word(script, &["client", "server"])),
-        complete: script.flag(),
+    let version = |script: &mut Script<'_>| {
+        json!({
+            "version": names::Version(script.u16()),
+            "support": support(script),
+            "suites": script.list(accepted),
+            "order": script.option(|script| word::<Order>(script, &["client", "server"])),
+            "complete": script.flag(),
+        })
     };
-    Report {
-        versions: script.list(version),
-        curves: script.list(group),
-        curves_complete: script.flag(),
-        groups: script.list(group),
-        groups_complete: script.flag(),
-        compression: support(script),
-        fallback_scsv: support(script),
-        secure_renegotiation: support(script),
-        extended_master_secret: support(script),
-        certificates: script.list(shown),
-        certificates_complete: script.flag(),
-        signature_schemes: script.option(|script| SignatureSchemes {
-            tls12: script.list(Script::text),
-            tls12_complete: script.flag(),
-            tls13: script.list(Script::text),
-            tls13_complete: script.flag(),
-        }),
-        alpn: script.option(|script| Protocols {
-            protocols: script.list(Script::text),
-            complete: script.flag(),
-        }),
-        resumption: script.option(|script| Resumption {
-            tls12_id: support(script),
-            tls12_ticket: support(script),
-            tls13_psk: support(script),
-            early_data: support(script),
-            early_data_size: script.option(|script| script.u16().into()),
-        }),
-        client_renegotiation: support(script),
-        ssl2: Ssl2 { support: support(script), suites: script.list(Script::text) },
-    }
+    let schemes = |script: &mut Script<'_>| {
+        json!({
+            "tls12": texts(script),
+            "tls12_complete": script.flag(),
+            "tls13": texts(script),
+            "tls13_complete": script.flag(),
+        })
+    };
+    let resumption = |script: &mut Script<'_>| {
+        json!({
+            "tls12_id": support(script),
+            "tls12_ticket": support(script),
+            "tls13_psk": support(script),
+            "early_data": support(script),
+            "early_data_size": script.option(Script::u16),
+        })
+    };
+    let protocols =
+        |script: &mut Script<'_>| json!({ "protocols": texts(script), "complete": script.flag() });
+    read_as(json!({
+        "versions": script.list(version),
+        "curves": script.list(group),
+        "curves_complete": script.flag(),
+        "groups": script.list(group),
+        "groups_complete": script.flag(),
+        "compression": support(script),
+        "fallback_scsv": support(script),
+        "secure_renegotiation": support(script),
+        "extended_master_secret": support(script),
+        "certificates": script.list(shown),
+        "certificates_complete": script.flag(),
+        "signature_schemes": script.option(schemes),
+        "alpn": script.option(protocols),
+        "resumption": script.option(resumption),
+        "client_renegotiation": support(script),
+        "ssl2": { "support": support(script), "suites": texts(script) },
+    }))
 }
 
 fn shown(script: &mut Script<'_>) -> Shown {
-    Shown {
-        signature: script.option(Script::text),
-        signature_verified: script.option(Script::flag),
-        signature_unchecked: script.option(Script::text),
-        cert: certificate(script),
-        chain_length: script.u16().into(),
-        trust: script.option(trust),
-    }
+    read_as(json!({
+        "signature": script.option(Script::text),
+        "signature_verified": script.option(Script::flag),
+        "signature_unchecked": script.option(Script::text),
+        "cert": certificate(script),
+        "chain_length": script.u16(),
+        "trust": script.option(trust),
+    }))
 }
 
 fn read(script: &mut Script<'_>) -> ReadEnd {
     let end: End = word(script, &["close_notify", "eof", "alert", "timeout", "limit"]);
-    ReadEnd {
-        bytes: script.u64(),
-        end,
-        alert: script.option(|script| AlertDescription(script.byte())),
-    }
+    read_as(json!({
+        "bytes": script.u64(),
+        "end": end,
+        "alert": script.option(|script| AlertDescription(script.byte())),
+    }))
 }
