@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use self::answer::{Answer, Found, MOST_ALIASES};
 use self::cache::{Answers, Key};
-use self::conf::Conf;
+use self::conf::{Conf, Options};
 use self::hosts::Hosts;
 use self::servers::NameServers;
 use crate::deadline::{Deadline, SHORTAGE_PAUSE, Wait};
@@ -48,6 +48,8 @@ pub struct Resolver {
     /// Those of the settings that this machine can reach.
     families: Families,
     servers: NameServers,
+    /// Whether the system's configuration says not to ask for IPv6 addresses.
+    no_aaaa: bool,
     answers: Answers,
 }
 
@@ -94,16 +96,18 @@ impl Resolver {
                 "{HOSTS} is larger than what is kept of it: its last names are not used"
             );
         }
+        let mut options = Options::default();
         if settings.servers.is_empty() {
             let conf = Conf::open(Path::new(RESOLV_CONF));
             conf.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
-            settings.servers = conf.servers;
+            (settings.servers, options) = (conf.servers, conf.options);
         }
         Self {
             permits: Semaphore::new(settings.in_flight.get().min(Semaphore::MAX_PERMITS)),
             hosts,
             families: settings.families.of_this_machine(),
-            servers: NameServers::new(&settings),
+            servers: NameServers::new(&settings, options.tcp_only),
+            no_aaaa: options.no_aaaa,
             answers: Answers::new(),
             settings,
         }
@@ -190,6 +194,7 @@ impl Resolver {
     async fn ask(&self, name: &Name) -> Result<Found, Unresolved> {
         match self.families {
             Families::V4 => self.records(name, RecordType::A).await,
+            Families::Both if self.no_aaaa => self.records(name, RecordType::A).await,
             Families::V6 => self.records(name, RecordType::AAAA).await,
             Families::Both => self.ask_for_both(name).await,
         }

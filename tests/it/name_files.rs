@@ -200,6 +200,40 @@ fn odd_resolver_configurations_are_read_as_by_glibc() {
 }
 
 #[test]
+fn options_of_the_resolver_are_followed_as_by_glibc() {
+    let test = "name_files::options_of_the_resolver_are_followed_as_by_glibc";
+    in_network_namespace(test, BOTH_FAMILIES, || {
+        let (Some(getent), Some(etc)) = (Program::find("getent"), Etc::new()) else { return };
+        etc.write("nsswitch.conf", b"hosts: dns\n");
+        etc.write("hosts", b"");
+        let server = NameServer::always_at(([127, 0, 0, 1], 53).into(), "dual");
+        let refusing = Spec::refusing().start();
+        for (number, options) in [
+            "",
+            "options use-vc",
+            "options no-aaaa",
+            "options no-aaaa use-vc",
+            "options rotate\tuse-vc,no-aaaa",
+            "options use-vc-not no-aaaa:1",
+            " options use-vc no-aaaa",
+            "options timeout:0 attempts:1 ndots:15 no-reload edns0 inet6",
+            "nameserver ::1\nnameserver ::1\nnameserver ::1\noptions use-vc no-aaaa",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            etc.write("resolv.conf", format!("nameserver 127.0.0.1\n{options}\n").as_bytes());
+            let [by_glibc, by_us] = ["glibc", "us"].map(|who| format!("{who}.n{number}.example"));
+            etc.run(&[getent.path(), "ahosts", &format!("{by_glibc}.")]);
+            let target = format!("{by_us}:{}", refusing.addr.port());
+            let outcome = etc.tlsweep().args(["--all-addresses"]).sweep([target]);
+            assert!(!addresses(&outcome).is_empty(), "{options}: {}", outcome.stderr);
+            assert_eq!(server.asked_how(&by_us), server.asked_how(&by_glibc), "{options}");
+        }
+    });
+}
+
+#[test]
 fn what_cannot_be_used_of_a_resolver_configuration_is_said() {
     let test = "name_files::what_cannot_be_used_of_a_resolver_configuration_is_said";
     in_network_namespace(test, BOTH_FAMILIES, || {

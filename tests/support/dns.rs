@@ -3,7 +3,7 @@
 pub(crate) mod https;
 mod record;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,7 @@ pub(crate) struct NameServer {
 /// What a name server remembers.
 #[derive(Default)]
 struct Book {
-    asked: Vec<Asked>,
+    asked: Vec<(Transport, Asked)>,
     /// How often each of them was asked: a server that counts them anew for each question gets slower
     /// with every name, until it loses questions.
     counts: HashMap<Asked, usize>,
@@ -111,13 +111,19 @@ impl NameServer {
 
     /// The names that it was asked for so far.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.book.lock().unwrap().asked.iter().map(|asked| asked.name.clone()).collect()
+        self.book.lock().unwrap().asked.iter().map(|(_, asked)| asked.name.clone()).collect()
+    }
+
+    /// How questions for this name came, and the numbers of the record types that were asked for.
+    pub(crate) fn asked_how(&self, name: &str) -> BTreeSet<(Transport, u16)> {
+        let how = |(how, it): &(Transport, Asked)| (it.name == name).then_some((*how, it.kind));
+        self.book.lock().unwrap().asked.iter().filter_map(how).collect()
     }
 
     /// How often it was asked for IPv4 and for IPv6 addresses so far.
     pub(crate) fn asked_for_v4_and_v6(&self) -> (usize, usize) {
         let book = self.book.lock().unwrap();
-        let count = |kind| book.asked.iter().filter(|asked| asked.kind == kind).count();
+        let count = |kind| book.asked.iter().filter(|(_, asked)| asked.kind == kind).count();
         (count(A), count(AAAA))
     }
 
@@ -138,10 +144,10 @@ struct Manner {
 
 impl Manner {
     /// Writes a question down; how often it has come by now.
-    fn note(&self, query: &Query) -> usize {
+    fn note(&self, query: &Query, transport: Transport) -> usize {
         let asked = Asked { name: query.name.clone(), kind: query.kind };
         let mut book = self.book.lock().unwrap();
-        book.asked.push(asked.clone());
+        book.asked.push((transport, asked.clone()));
         let count = book.counts.entry(asked).or_default();
         *count += 1;
         *count
@@ -192,7 +198,7 @@ async fn serve_udp(socket: Arc<UdpSocket>, manner: Manner) {
         let Some(mut query) = Query::parse(&buffer[..length]) else {
             continue;
         };
-        query.nth = manner.note(&query);
+        query.nth = manner.note(&query, Transport::Udp);
         let (socket, manner) = (socket.clone(), manner.clone());
         answers.spawn(async move {
             if manner.label(&query) == "forged" {
@@ -230,7 +236,7 @@ async fn answer_over_tcp(mut stream: TcpStream, manner: &Manner) -> io::Result<(
         let mut message = vec![0; length.into()];
         stream.read_exact(&mut message).await?;
         let query = Query::parse(&message).ok_or(io::ErrorKind::InvalidData)?;
-        manner.note(&query);
+        manner.note(&query, Transport::Tcp);
         if let Some(answer) = answer(manner, &query, Transport::Tcp).await {
             stream.write_u16(answer.len().try_into().unwrap()).await?;
             stream.write_all(&answer).await?;
@@ -238,8 +244,9 @@ async fn answer_over_tcp(mut stream: TcpStream, manner: &Manner) -> io::Result<(
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Transport {
+/// What a question came over.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Transport {
     Udp,
     Tcp,
 }

@@ -1,4 +1,4 @@
-//! The `nameserver` lines of `/etc/resolv.conf`, read as the C library reads them.
+//! The name servers in `/etc/resolv.conf` and how to ask them, read as the C library reads them.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
@@ -31,8 +31,20 @@ const MOST_NOTICES: usize = 8;
 pub(super) struct Conf {
     /// At least one.
     pub(super) servers: Vec<SocketAddr>,
+    /// How they are to be asked.
+    pub(super) options: Options,
     /// What of the file cannot be used, a sentence each.
     pub(super) notices: Vec<String>,
+}
+
+/// Those of the `options` that change what a lookup comes to. All others are about search domains,
+/// which are not used, or about times and the order of servers, which have rules of their own here.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Options {
+    /// `use-vc`: every question goes over TCP.
+    pub(super) tcp_only: bool,
+    /// `no-aaaa`: no IPv6 addresses are asked for, unless nothing else is wanted.
+    pub(super) no_aaaa: bool,
 }
 
 impl Conf {
@@ -45,10 +57,10 @@ impl Conf {
             Ok(conf) => conf,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::info!("there is no {file}; the name server {LOCAL} is asked");
-                return Self { servers: vec![LOCAL], notices: Vec::new() };
+                return Self { servers: vec![LOCAL], ..Self::default() };
             }
             Err(error) => {
-                Self { servers: Vec::new(), notices: vec![format!("cannot read {file}: {error}")] }
+                Self { notices: vec![format!("cannot read {file}: {error}")], ..Self::default() }
             }
         };
         if conf.servers.is_empty() {
@@ -58,8 +70,7 @@ impl Conf {
         conf
     }
 
-    /// Reads up to the last name server that is used. Lines that are not about name servers do not
-    /// matter: search domains are not used here.
+    /// Lines about anything but name servers and options do not matter.
     fn read(mut file: impl BufRead, name: &str) -> io::Result<Self> {
         let mut conf = Self::default();
         let (mut line, mut unused) = (Vec::new(), 0_u64);
@@ -74,16 +85,18 @@ impl Conf {
                 file.skip_until(b'\n')?;
             }
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            let Some(word) = server_of(line) else { continue };
+            if let Some(options) = after(b"options", line) {
+                conf.options.read(options);
+            }
+            let Some(word) = after(b"nameserver", line).and_then(|rest| words(rest).next()) else {
+                continue;
+            };
             match str::from_utf8(word).ok().and_then(address) {
                 Some(address) if conf.servers.len() < MOST_SERVERS => conf.servers.push(address),
                 // As the C library does, silently: such files are common.
-                Some(address) => {
-                    tracing::info!(
-                        "{name}, line {number}: {address} is not asked; {MOST_SERVERS} name servers are used"
-                    );
-                    break;
-                }
+                Some(address) => tracing::info!(
+                    "{name}, line {number}: {address} is not asked; {MOST_SERVERS} name servers are used"
+                ),
                 None if conf.notices.len() < MOST_NOTICES => conf.notices.push(format!(
                     "{name}, line {number}: {} is not the address of a name server",
                     escaped_lossy(word, ECHO_LIMIT)
@@ -99,17 +112,33 @@ impl Conf {
     }
 }
 
-/// The word after `nameserver`, which must be the first on the line; what follows does not matter.
-fn server_of(line: &[u8]) -> Option<&[u8]> {
+impl Options {
+    /// Reads the words of an `options` line. As for the C library, what follows the name of an option
+    /// does not matter.
+    fn read(&mut self, line: &[u8]) {
+        for word in words(line) {
+            self.tcp_only |= word.starts_with(b"use-vc");
+            self.no_aaaa |= word.starts_with(b"no-aaaa");
+        }
+    }
+}
+
+/// What follows `keyword`, which must be the first word of the line.
+fn after<'a>(keyword: &[u8], line: &'a [u8]) -> Option<&'a [u8]> {
     // For the C library, a NUL ends the line.
     let line = line.split(|byte| *byte == 0).next()?;
-    let rest = line.strip_prefix(b"nameserver")?;
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    if !rest.first().is_some_and(is_blank) {
-        return None;
-    }
+    line.strip_prefix(keyword).filter(|rest| rest.first().is_some_and(is_blank))
+}
+
+/// What lies between blanks. After a keyword with nothing but blanks behind it, there is one empty
+/// word.
+fn words(rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     let start = rest.iter().position(|byte| !is_blank(byte)).unwrap_or(rest.len());
-    rest.get(start..)?.split(is_blank).next()
+    rest.get(start..).into_iter().flat_map(|rest| rest.split(is_blank))
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 fn address(word: &str) -> Option<SocketAddr> {
@@ -187,6 +216,25 @@ mod tests {
     }
 
     #[test]
+    fn options_are_read_as_by_the_c_library() {
+        for (text, tcp_only, no_aaaa) in [
+            ("options use-vc", true, false),
+            ("options\trotate\t use-vc  edns0 no-aaaa", true, true),
+            ("options use-vcx", true, false),
+            ("options use_vc\noptions  no-aaa\noption no-aaaa\n options use-vc", false, false),
+            ("options\nuse-vc\noptionsuse-vc\n#options use-vc\noptions x\0 use-vc", false, false),
+            (
+                "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\noptions no-aaaa",
+                false,
+                true,
+            ),
+        ] {
+            let conf = Conf::read(text.as_bytes(), "resolv.conf").unwrap();
+            assert_eq!(conf.options, Options { tcp_only, no_aaaa }, "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_said_with_its_line() {
         let text = "nameserver dns.example\nnameserver \nnameserver 192.0.2.1\r\nnameserver 192.0.2.256\n\
             nameserver 192.0.2.1;192.0.2.2\nnameserver 192.0.2.7\n";
@@ -253,7 +301,7 @@ mod tests {
     fn this_machine_is_asked_where_no_name_server_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let conf = Conf::open(&dir.path().join("none"));
-        assert_eq!(conf, Conf { servers: vec![LOCAL], notices: Vec::new() });
+        assert_eq!(conf, Conf { servers: vec![LOCAL], ..Conf::default() });
 
         let file = dir.path().join("resolv.conf");
         std::fs::write(&file, "search example\n").unwrap();

@@ -37,11 +37,17 @@ const SILENCES: u32 = 3;
 /// anywhere, and such names may follow each other in a list.
 const SILENCES_LATER: u32 = 100;
 
+/// A server that cannot be reached but has answered less than this long ago may be restarting, so it is
+/// asked again. It is given up after that: each lookup would wait in vain.
+const RESTART: Duration = Duration::from_secs(10);
+
 /// The name servers of a sweep, in the order in which they are to be asked.
 pub(super) struct NameServers {
     servers: Vec<NameServer>,
     /// How long a server is given to answer.
     limit: Duration,
+    /// Whether every question goes over TCP.
+    tcp_only: bool,
     /// Places for answers over TCP.
     tcp: Semaphore,
 }
@@ -55,12 +61,14 @@ struct NameServer {
     silences: AtomicU32,
     /// Lookups that asked it in vain.
     lost: AtomicU64,
-    has_answered: AtomicBool,
+    begun: Instant,
+    /// When it answered last, in milliseconds after `begun`. 0: it has never answered.
+    answered: AtomicU64,
     is_said: AtomicBool,
 }
 
 impl NameServers {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, tcp_only: bool) -> Self {
         let count = settings.servers.len();
         // Each lookup in flight has one descriptor in the budget. At most half of them are for UDP
         // sockets. All others are for TCP: a lookup has two questions, so that even if all answers come
@@ -72,6 +80,7 @@ impl NameServers {
         Self {
             servers: settings.servers.iter().map(|at| NameServer::new(*at, sockets)).collect(),
             limit: (settings.limit / tries).max(SHORTEST_TRY),
+            tcp_only,
             tcp: Semaphore::new(tcp),
         }
     }
@@ -81,7 +90,8 @@ impl NameServers {
     /// Servers that have been silent of late are asked last, and twice only when all were silent. The
     /// second question has no EDNS: some servers, and some firewalls, drop a question that has it.
     /// A question whose try is over stays open, and its answer counts whenever it comes: the server
-    /// may be slow, and the limit is that of the whole lookup.
+    /// may be slow, and the limit is that of the whole lookup. A server that may be restarting counts as
+    /// silent, and is not asked again before its try is over.
     pub(super) async fn ask(
         &self,
         name: &Name,
@@ -96,22 +106,29 @@ impl NameServers {
         // A and AAAA are asked at once. Together they count as one name.
         let mut is_first = settings.families == Families::V6 || record_type == RecordType::A;
         let mut is_again = false;
+        let mut back_at = None;
         while !servers.is_empty() {
+            if let Some(back_at) = back_at.take().filter(|_| tries_left > 0) {
+                tokio::time::sleep_until(back_at).await;
+            }
             let mut silent = Vec::new();
             for server in servers {
                 let Some(left) = tries_left.checked_sub(1) else { break };
                 tries_left = left;
-                let edns = !is_again && server.knows_edns.load(Ordering::Relaxed);
+                let knows_edns = server.knows_edns.load(Ordering::Relaxed);
+                let edns = !is_again && !self.tcp_only && knows_edns;
                 let question = Question::new(name, record_type, edns)?;
-                open.push(server.ask(question));
+                let mut over_tcp = None;
+                if self.tcp_only {
+                    over_tcp = Some(self.ask_over_tcp(server, &question, settings).await);
+                } else {
+                    open.push(server.ask(question));
+                }
                 let until = Instant::now() + self.limit;
                 loop {
-                    let left = until.saturating_duration_since(Instant::now());
-                    let (asked, answer) = match answered_within(left, open.next()).await.flatten() {
-                        Some((asked, question, reply)) => {
-                            (asked, self.answer(asked, &question, reply, settings).await)
-                        }
-                        None => (server, Err(server.silence())),
+                    let (asked, answer) = match over_tcp.take() {
+                        Some(answer) => (server, answer),
+                        None => self.next_answer(server, &mut open, until, settings).await,
                     };
                     asked.note(answer.as_ref().err().map(|it| it.cause), is_first);
                     let unresolved = match answer {
@@ -119,12 +136,16 @@ impl NameServers {
                         Err(unresolved) => unresolved,
                     };
                     let is_silent = unresolved.cause == Cause::Silence;
+                    let is_away = unresolved.cause == Cause::Closed && asked.may_be_restarting();
                     // Of several failures, the most informative one is kept.
                     failed = failed.into_iter().chain([unresolved]).max_by_key(|it| it.cause);
                     // A late failure of another server does not end this one's try.
                     if std::ptr::eq(asked, server) {
-                        if is_silent {
+                        if is_silent || is_away {
                             silent.push(server);
+                        }
+                        if is_away {
+                            back_at = Some(until);
                         }
                         break;
                     }
@@ -134,7 +155,7 @@ impl NameServers {
             servers = if says_something { Vec::new() } else { silent };
             // One lost packet is no reason to go back to a server that never answers.
             servers.sort_by_cached_key(|server| {
-                let is_unknown = !server.has_answered.load(Ordering::Relaxed);
+                let is_unknown = !server.has_answered();
                 (is_unknown, server.silences.load(Ordering::Relaxed))
             });
             is_first = false;
@@ -144,6 +165,25 @@ impl NameServers {
             let detail = "there is no name server to ask";
             Unresolved::answered(Failure::new(Stage::Resolve, Kind::Timeout, detail))
         }))
+    }
+
+    /// The next answer over UDP, of whichever server; at `until`, the silence of this one.
+    async fn next_answer<'a>(
+        &'a self,
+        server: &'a NameServer,
+        open: &mut FuturesUnordered<
+            impl Future<Output = (&'a NameServer, Question, io::Result<Reply>)>,
+        >,
+        until: Instant,
+        settings: &Settings,
+    ) -> (&'a NameServer, Result<Answer, Unresolved>) {
+        let left = until.saturating_duration_since(Instant::now());
+        match answered_within(left, open.next()).await.flatten() {
+            Some((asked, question, reply)) => {
+                (asked, self.answer(asked, &question, reply, settings).await)
+            }
+            None => (server, Err(server.silence())),
+        }
     }
 
     /// What a reply over UDP comes to, which may take another question.
@@ -181,7 +221,7 @@ impl NameServers {
                 Box::pin(self.answer(server, &question, reply, settings)).await
             }
             answer => {
-                if !question.has_edns && !server.has_answered.load(Ordering::Relaxed) {
+                if !question.has_edns && !server.has_answered() {
                     // It answers the first question without EDNS after those with it were lost.
                     server.knows_edns.store(false, Ordering::Relaxed);
                 }
@@ -226,9 +266,19 @@ impl NameServer {
             knows_edns: true.into(),
             silences: 0.into(),
             lost: 0.into(),
-            has_answered: false.into(),
+            begun: Instant::now(),
+            answered: 0.into(),
             is_said: false.into(),
         }
+    }
+
+    fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed) > 0
+    }
+
+    fn may_be_restarting(&self) -> bool {
+        let answered = Duration::from_millis(self.answered.load(Ordering::Relaxed));
+        self.has_answered() && self.begun.elapsed().saturating_sub(answered) < RESTART
     }
 
     fn silence(&self) -> Unresolved {
@@ -257,7 +307,8 @@ impl NameServer {
             Some(Cause::OwnMachine) => return,
             Some(Cause::Answered) | None => {
                 self.silences.store(0, Ordering::Relaxed);
-                self.has_answered.store(true, Ordering::Relaxed);
+                let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.answered.store(now.max(1), Ordering::Relaxed);
                 return;
             }
             Some(Cause::Closed) => true,
@@ -266,13 +317,15 @@ impl NameServer {
         let silences = self.silences.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let one = u64::from(is_first);
         let lost = self.lost.fetch_add(one, Ordering::Relaxed) + one;
-        let most = match self.has_answered.load(Ordering::Relaxed) {
+        let most = match self.has_answered() {
             true => SILENCES_LATER,
             false => SILENCES,
         };
         let is_dead = is_closed || silences >= most;
         if is_dead && !self.is_said.swap(true, Ordering::Relaxed) {
             let what = if is_closed { "cannot be reached" } else { "does not answer" };
+            // The first to know may be the second question of a name, which does not count.
+            let lost = lost.max(1);
             let names = if lost == 1 { "name has" } else { "names have" };
             tracing::warn!(
                 "the name server {} {what}: {lost} {names} asked it in vain so far",
@@ -312,4 +365,54 @@ fn understood(answer: Option<Answer>) -> Result<Answer, Unresolved> {
     };
     let failure = Failure::new(Stage::Resolve, Kind::ServerFailure, detail);
     Err(Unresolved::answered(failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use tokio::net::UdpSocket;
+
+    use super::*;
+    use crate::feed::exclude::Exclusions;
+
+    /// Answers one question for `name.test.`, whose wire form has 11 bytes.
+    async fn answer_one(socket: &UdpSocket) {
+        let mut question = [0; 512];
+        let (_length, client) = socket.recv_from(&mut question).await.unwrap();
+        let header = [&question[..2], &[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]].concat();
+        let address = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1];
+        let answer = [&header[..], &question[HEADER..HEADER + 11 + 4], &address].concat();
+        socket.send_to(&answer, client).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_restarts_is_asked_again() {
+        let socket = UdpSocket::bind("127.77.3.5:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let settings = Settings {
+            servers: vec![address],
+            in_flight: NonZero::new(8).unwrap(),
+            limit: Duration::from_secs(3),
+            families: Families::V4,
+            addresses: NonZero::new(8).unwrap(),
+            exclude: Exclusions::default(),
+        };
+        let servers = NameServers::new(&settings, false);
+        let name: Name = "name.test.".parse().unwrap();
+        let (answer, ()) =
+            tokio::join!(servers.ask(&name, RecordType::A, &settings), answer_one(&socket));
+        assert!(answer.is_ok());
+
+        drop(socket);
+        let restart = async {
+            while servers.servers[0].silences.load(Ordering::Relaxed) == 0 {
+                tokio::task::yield_now().await;
+            }
+            let socket = UdpSocket::bind(address).await.unwrap();
+            answer_one(&socket).await;
+        };
+        let (answer, ()) = tokio::join!(servers.ask(&name, RecordType::A, &settings), restart);
+        assert!(answer.is_ok());
+    }
 }
