@@ -236,28 +236,59 @@ fn late(now: Instant, until: Instant) -> Option<Duration> {
 }
 
 /// The time of day, read once and moved on by the monotonic clock: steps of the system's clock
-/// change neither the order of records nor a verdict.
+/// change neither the order of records nor a verdict. The monotonic clock stands still while this
+/// machine is suspended, so that time is added: a certificate may end meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     time: SystemTime,
     start: Instant,
+    suspended: fn() -> Duration,
+    /// What `suspended` said at the start.
+    suspended_before: Duration,
 }
+
+/// No suspension is shorter. What seems to be shorter is the time between the readings of two clocks.
+const SHORTEST_SUSPENSION: Duration = Duration::from_secs(1);
 
 impl Clock {
     /// A clock that shows `time` now.
     pub fn start(time: SystemTime) -> Self {
-        Self { time, start: Instant::now() }
+        Self::start_with(time, suspended)
+    }
+
+    fn start_with(time: SystemTime, suspended: fn() -> Duration) -> Self {
+        Self { time, start: Instant::now(), suspended, suspended_before: suspended() }
     }
 
     /// The time of day.
     pub fn now(&self) -> SystemTime {
-        self.time + self.start.elapsed()
+        let suspended = (self.suspended)().saturating_sub(self.suspended_before);
+        let is_real = suspended >= SHORTEST_SUSPENSION;
+        self.time + self.start.elapsed() + if is_real { suspended } else { Duration::ZERO }
     }
 
-    /// How long it has been running.
+    /// How long it has been running, without the time in which this machine was suspended.
     pub fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
+}
+
+/// How long this machine has been suspended since it was booted.
+#[cfg(target_os = "linux")]
+fn suspended() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let since_boot = |clock| {
+        // Neither clock is ever before the boot.
+        Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+    };
+    let with_suspension = since_boot(ClockId::Boottime);
+    with_suspension.saturating_sub(since_boot(ClockId::Monotonic))
+}
+
+/// Elsewhere there is no such pair of clocks.
+#[cfg(not(target_os = "linux"))]
+fn suspended() -> Duration {
+    Duration::ZERO
 }
 
 impl Wait {
@@ -299,6 +330,8 @@ impl fmt::Display for Expired {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::*;
 
     const LIMITS: Limits = Limits {
@@ -368,5 +401,32 @@ mod tests {
         let deadline = Deadline::start(&LIMITS);
         assert!(!deadline.pause(LIMITS.total).await);
         assert_eq!(deadline.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_suspension_moves_the_time_of_day_and_ends_no_wait() {
+        static SUSPENDED: AtomicU64 = AtomicU64::new(5_000_000);
+        let suspended = || Duration::from_millis(SUSPENDED.load(Ordering::Relaxed));
+        let clock = Clock::start_with(SystemTime::UNIX_EPOCH, suspended);
+        let deadline = Deadline::start(&LIMITS);
+        let time = || clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+
+        tokio::time::advance(Duration::from_secs(3)).await;
+        // Two clocks cannot be read at the same moment.
+        SUSPENDED.fetch_add(20, Ordering::Relaxed);
+        assert_eq!(time(), Duration::from_secs(3));
+        SUSPENDED.store(5_000_000 + 8 * 3_600_000, Ordering::Relaxed);
+        assert_eq!(time(), Duration::from_secs(3 + 8 * 3600));
+        assert_eq!(
+            (clock.elapsed(), deadline.elapsed()),
+            (Duration::from_secs(3), Duration::from_secs(3))
+        );
+        assert!(!deadline.is_over());
+    }
+
+    #[test]
+    fn what_this_machine_says_of_suspensions_stands_still() {
+        let (one, other) = (suspended(), suspended());
+        assert!(one.abs_diff(other) < SHORTEST_SUSPENSION, "{one:?} {other:?}");
     }
 }
