@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use crate::escape::cut;
 use crate::limits::{TARGET_LABEL_LIMIT, WATCHED_TARGETS};
@@ -89,14 +89,31 @@ impl Seen {
         let leaf = || record.cert.as_deref().and_then(|cert| cert.not_after.as_deref());
         Self {
             is_up: (!is_ours).then_some(record.ok),
-            not_after: path.or_else(leaf).and_then(seconds),
+            not_after: path.or_else(leaf).map(seconds),
             verdict: record.trust.as_deref().map(|trust| trust.verdict.as_str()),
         }
     }
 }
 
-/// Seconds since 1970; nothing of what is not a time after that.
-fn seconds(time: &str) -> Option<u64> {
-    let time: SystemTime = humantime::parse_rfc3339(time).ok()?;
-    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+/// Seconds since 1970. A time before that, which humantime does not read, is 0: an alert that compares
+/// it should see that it is over.
+fn seconds(time: &str) -> u64 {
+    let time = humantime::parse_rfc3339(time).unwrap_or(UNIX_EPOCH);
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_ended_before_1970_has_ended() {
+        for (time, expected) in [
+            ("1970-01-02T00:00:00Z", 86_400),
+            ("1969-12-31T23:59:59Z", 0),
+            ("1950-01-01T00:00:00Z", 0),
+        ] {
+            assert_eq!(seconds(time), expected, "{time}");
+        }
+    }
 }

@@ -18,8 +18,10 @@ pub(super) const ROW: Row = Row {
                     Within::Time(span) => Some(span),
                     Within::Share(share) => lifetime(presented).map(|time| time.mul_f64(share)),
                 };
-                let soon = span.and_then(|span| now.checked_add(span));
-                end(presented).zip(soon).is_some_and(|(end, soon)| end < soon)
+                end(presented).is_some_and(|end| match end.duration_since(now) {
+                    Ok(left) => span.is_some_and(|span| left < span),
+                    Err(_has_ended) => true,
+                })
             })
         }))
     },
@@ -55,19 +57,21 @@ impl Within {
 fn end(presented: Presented<'_>) -> Option<SystemTime> {
     let path = presented.trust.and_then(|trust| trust.not_after.as_deref());
     let leaf = presented.cert.and_then(|cert| cert.not_after.as_deref());
-    path.or(leaf).and_then(moment)
+    // What cannot be read is before 1970, and ended as surely as in 1970.
+    path.or(leaf).map(|text| moment(text).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
 fn lifetime(presented: Presented<'_>) -> Option<Duration> {
     let cert = presented.cert?;
     let [from, until] = [&cert.not_before, &cert.not_after].map(|text| text.as_deref());
     match moment(from?) {
+        // A certificate that ends before it begins, or before 1970, has no lifetime.
         Some(from) => moment(until?)?.duration_since(from).ok(),
-        // humantime reads nothing before 1970.
         None => Some(Duration::from_secs(86_400 * u64::try_from(cert.lifetime_days?).ok()?)),
     }
 }
 
+/// `None` before 1970: humantime reads nothing of that.
 fn moment(text: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(text).ok()
 }

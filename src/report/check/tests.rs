@@ -129,6 +129,29 @@ fn without_a_verdict_the_leaf_counts() {
 }
 
 #[test]
+fn what_has_ended_expires_in_any_time_however_odd_its_dates() {
+    for (from, until) in [
+        ("1950-01-01T00:00:00Z", "1969-12-31T23:59:59Z"),
+        ("1970-01-01T00:00:00Z", "1960-01-01T00:00:00Z"),
+        ("2026-01-01T00:00:00Z", "1970-01-05T00:00:00Z"),
+    ] {
+        let mut record = record();
+        record.trust = None;
+        record.time = (SystemTime::UNIX_EPOCH + Duration::from_secs(20 * 86_400)).into();
+        let cert = record.cert.as_mut().unwrap();
+        (cert.not_before, cert.not_after) = (Some(from.to_owned()), Some(until.to_owned()));
+        let all = "expires-in=1s,expires-in=30%";
+        assert_eq!(met(all, &record).join(","), all, "{from} {until}");
+    }
+}
+
+#[test]
+fn a_time_longer_than_the_clock_counts_is_met() {
+    let all = "expires-in=18446744073709551615s";
+    assert_eq!(met(all, &record()), [all]);
+}
+
+#[test]
 fn a_share_of_an_unknown_lifetime_is_not_met() {
     let mut record = record();
     record.cert.as_mut().unwrap().not_before = None;
