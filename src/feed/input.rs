@@ -209,7 +209,6 @@ fn read_lines(
 ) -> io::Result<bool> {
     let mut reader = BufReader::with_capacity(64 * 1024, reader);
     let mut kept = Vec::new();
-    let mut mark: &[u8] = b"\xef\xbb\xbf";
     loop {
         kept.clear();
         // The longest line, its newline and a byte more.
@@ -230,12 +229,21 @@ fn read_lines(
         if line.len() as u64 == most {
             length += reader.skip_until(b'\n')?;
         }
-        let line = line.strip_prefix(std::mem::take(&mut mark)).unwrap_or(line);
+        let line = without_marks(line);
         if !lines.add(line, is_long) {
             return Ok(false);
         }
         position.fetch_add(length as u64, Ordering::Relaxed);
     }
+}
+
+/// Byte order marks are taken off every line, because lists are joined with `cat`. No target begins
+/// with one.
+fn without_marks(mut line: &[u8]) -> &[u8] {
+    while let Some(rest) = line.strip_prefix(b"\xef\xbb\xbf") {
+        line = rest;
+    }
+    line
 }
 
 /// The lines that were read, numbered as they come.
@@ -322,6 +330,17 @@ mod tests {
             lines.into_iter().map(|line| (line.place.line, line.text.unwrap())).collect();
         let expected = [(1, "argument"), (2, "a"), (5, "b"), (7, "d")];
         assert_eq!(lines, expected.map(|(number, text)| (number, text.to_owned())));
+    }
+
+    #[test]
+    fn lists_that_were_joined_may_have_marks_in_the_middle() {
+        let mark = "\u{feff}";
+        let input = format!("{mark}{mark}a\nb\n{mark}c\n{mark}# no\n{mark}\r\nd{mark}\n");
+        let lines = lines_of(input.leak().as_bytes());
+        let lines: Vec<_> =
+            lines.iter().map(|line| (line.place.line, line.text.as_deref().unwrap())).collect();
+        let kept = format!("d{mark}");
+        assert_eq!(lines, [(1, "argument"), (2, "a"), (3, "b"), (4, "c"), (7, kept.as_str())]);
     }
 
     #[test]
