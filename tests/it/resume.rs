@@ -234,6 +234,31 @@ fn a_longer_list_is_gone_on_with() {
 }
 
 #[test]
+fn records_of_another_version_are_not_mixed_with_ours() {
+    for (output, ours, other) in [
+        ("out.jsonl", "\n{\"v\":1,", "\n{\"v\":2,"),
+        ("out.csv", "\n1,", "\n2,"),
+        ("out.csv", "\n1,", "\nx,"),
+    ] {
+        let mut sweep = Sweep::of(20, output);
+        let whole = std::mem::take(&mut sweep.input);
+        sweep.write_list(&whole[..10].to_vec().concat_lines());
+        sweep.resume().run("").assert_complete();
+        let text = String::from_utf8(sweep.bytes()).unwrap();
+        let (before, last) = text.trim_end().rsplit_once('\n').unwrap();
+        let changed = format!("{before}\n{last}\n").replacen(ours, other, 100);
+        assert_ne!(changed, text);
+        fs::write(&sweep.output, &changed).unwrap();
+        sweep.write_list(&whole.concat_lines());
+        let outcome = sweep.resume().run("");
+        assert_eq!(outcome.code, Some(2), "{output} {other:?}: {}", outcome.stderr);
+        let said = if other.contains('2') { "it has version 2 of the schema" } else { "columns" };
+        assert!(outcome.stderr.contains(said), "{output}: {}", outcome.stderr);
+        assert_eq!(sweep.bytes(), changed.as_bytes(), "{output}");
+    }
+}
+
+#[test]
 fn csv_has_one_header_or_none() {
     let sweep = Sweep::of(30, "out.csv");
     for flags in [&["--no-header", "--fields", "target,ms.total,number"][..], &[]] {

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::escape::{escaped, without_formula};
 use crate::report::output::pick::{Taker, Tree, pick};
-use crate::report::output::{Format, Layout, Reader, json};
-use crate::report::record::Record;
+use crate::report::output::{Format, Layout, Reader, json, other_version};
+use crate::report::record::{Record, VERSION};
 use crate::report::schema::Fields;
 
 struct Csv {
@@ -63,6 +63,7 @@ impl Format for Csv {
         Some(Box::new(CsvReader {
             number: place("number")?,
             target: place("target")?,
+            version: place("v"),
             header: header(&self.fields),
             columns: names.len(),
             parser: csv_core::Reader::new(),
@@ -80,6 +81,8 @@ fn header(fields: &Fields) -> String {
 struct CsvReader {
     number: usize,
     target: usize,
+    /// None where `--fields` left it out.
+    version: Option<usize>,
     header: String,
     columns: usize,
     parser: csv_core::Reader,
@@ -115,7 +118,13 @@ impl Reader for CsvReader {
             return Ok(None);
         }
         let cells = self.parse(line);
-        let finished = self.finished().filter(|_| cells == self.columns);
+        let is_whole = cells == self.columns;
+        let version = self.version.filter(|_| is_whole).and_then(|place| self.cell(place));
+        let version = version.map_or(Ok(VERSION), str::parse);
+        if let Some(other) = version.as_ref().ok().filter(|version| **version != VERSION) {
+            return Err(other_version(*other));
+        }
+        let finished = self.finished().filter(|_| is_whole && version.is_ok());
         finished.map(Some).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, "neither these columns nor their header")
         })

@@ -9,8 +9,8 @@ use serde_json::ser::Formatter;
 
 use crate::escape::{is_plain, is_printable_ascii};
 use crate::report::output::pick::{Taker, Tree, pick};
-use crate::report::output::{Format, Layout, Reader};
-use crate::report::record::Record;
+use crate::report::output::{Format, Layout, Reader, other_version};
+use crate::report::record::{Record, VERSION};
 use crate::report::schema::Fields;
 
 struct Json {
@@ -54,6 +54,8 @@ struct JsonReader {
 /// The fields of a line that resuming needs; all others are skipped.
 #[derive(Deserialize)]
 struct Finished<'a> {
+    /// None where `--fields` left it out.
+    v: Option<u32>,
     number: u64,
     #[serde(borrow)]
     target: Cow<'a, str>,
@@ -61,8 +63,11 @@ struct Finished<'a> {
 
 impl Reader for JsonReader {
     fn read<'a>(&'a mut self, line: &'a [u8]) -> io::Result<Option<(u64, Cow<'a, str>)>> {
-        let Finished { number, target } = serde_json::from_slice(line)?;
-        Ok(Some((number, target)))
+        let Finished { v, number, target } = serde_json::from_slice(line)?;
+        match v.filter(|version| *version != VERSION) {
+            Some(other) => Err(other_version(other)),
+            None => Ok(Some((number, target))),
+        }
     }
 
     fn is_beginning(&mut self, torn: &[u8]) -> bool {

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use self::queue::RecordReceiver;
 use crate::limits::SHARD_BYTES;
 use crate::pace::gather::Gathering;
-use crate::report::record::Record;
+use crate::report::record::{Record, VERSION};
 use crate::report::schema::Fields;
 use crate::report::status::Status;
 use crate::report::summary::Tally;
@@ -328,4 +328,11 @@ impl Writing<'_> {
         }
         result
     }
+}
+
+/// Why records of another version of the schema are not gone on with.
+fn other_version(version: u32) -> io::Error {
+    io::Error::other(format!(
+        "it has version {version} of the schema, and this tlsweep writes version {VERSION}"
+    ))
 }
