@@ -1,14 +1,15 @@
 //! Files that are written: none is another one that the command line names, and reports are safe.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::support::cmd::{Outcome, Tlsweep};
+use crate::support::cmd::{BINARY, Outcome, Tlsweep};
 use crate::support::peer::Spec;
 use crate::support::pki::CA;
+use crate::support::programs::{Program, shown, skip};
 
 /// Every flag that names a file, and whether the file is written.
 const FLAGS: [(&str, bool); 10] = [
@@ -144,6 +145,72 @@ fn what_stdin_and_stdout_are_counts_as_well() {
             assert_refused(&run.run(""), ["stdout", flag], &format!("{flag} {name}"));
             assert_eq!(place.content().as_deref(), Some(""));
         }
+    }
+    assert_eq!(peer.accepted(), 0);
+}
+
+/// A web server or node_exporter may read the report as one of its group.
+#[test]
+fn a_report_of_another_user_keeps_the_group_of_the_file_that_it_replaces() {
+    let Some(setpriv) = Program::find("setpriv") else { return };
+    const USER: [&str; 3] = ["--reuid=65534", "--regid=65534", "--groups=12345"];
+    let trial = setpriv.run([&USER[..], &["true"]].concat());
+    if !trial.status.success() {
+        return skip(&format!("no right to be another user: {}", shown(&trial)));
+    }
+    let dir = TempDir::new().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    // Another user may not be allowed to look into the folder where the binary was built.
+    let binary = dir.path().join("tlsweep");
+    fs::copy(BINARY, &binary).unwrap();
+    let path = dir.path().join("summary");
+    fs::write(&path, "old").unwrap();
+    chown(&path, Some(54321), Some(12345)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let run = Tlsweep::under(setpriv.path(), USER, &binary).args([Path::new("--summary"), &path]);
+    let outcome = run.run("");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let found = path.metadata().unwrap();
+    assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (65534, 12345, 0o640));
+    assert_ne!(fs::read_to_string(&path).unwrap(), "old");
+}
+
+/// Two writers would tear each other's lines.
+#[test]
+fn a_pipe_has_one_writer() {
+    let peer = Spec::good().start();
+    for (args, names) in [
+        (&["--status-file", "/dev/stdout"][..], ["stdout", "--status-file"]),
+        (&["-o", "/dev/fd/1", "--status-file", "/dev/stdout"], ["--output", "--status-file"]),
+    ] {
+        let outcome = Tlsweep::new().args([&peer.target()]).args(args).run("");
+        assert_refused(&outcome, names, &format!("{args:?}"));
+        assert!(outcome.stdout.is_empty(), "{args:?}");
+    }
+    assert_eq!(peer.accepted(), 0);
+    let dir = TempDir::new().unwrap();
+    let output = dir.path().join("out.jsonl");
+    let run = Tlsweep::new().args([&peer.target()]).args(["--status-file", "/dev/stdout", "-o"]);
+    let outcome = run.args([output]).run("");
+    assert_eq!((outcome.code, outcome.text().lines().count()), (Some(0), 1), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_directory_and_a_link_to_itself_are_no_output_and_called_what_they_are() {
+    let peer = Spec::good().start();
+    let dir = TempDir::new().unwrap();
+    let [itself, to_dir] = ["itself", "to_dir"].map(|name| dir.path().join(name));
+    symlink("itself", &itself).unwrap();
+    symlink(".", &to_dir).unwrap();
+    for (path, said) in [
+        (dir.path(), "is a directory; name a file in it"),
+        (&to_dir, "is a directory; name a file in it"),
+        (&itself, "Too many levels of symbolic links"),
+    ] {
+        let outcome = Tlsweep::new().args([&peer.target()]).args(["-o".as_ref(), path]).run("");
+        assert_eq!(outcome.code, Some(2), "{path:?}: {}", outcome.stderr);
+        let is_named = outcome.stderr.contains(path.to_str().unwrap());
+        assert!(is_named && outcome.stderr.contains(said), "{path:?}: {}", outcome.stderr);
     }
     assert_eq!(peer.accepted(), 0);
 }

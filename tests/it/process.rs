@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
 
 use crate::support::cmd::{BINARY, Running, Tlsweep, sorted, verdict};
@@ -80,7 +81,7 @@ fn unusable_files_exit_2_and_nothing_is_dialled() {
 fn what_could_not_arrive_is_an_error_before_the_first_dial() {
     let peer = Spec::good().start();
     let target = peer.target();
-    let cases: [(&str, &[&str], &str); 9] = [
+    let cases: [(&str, &[&str], &str); 10] = [
         (">&-", &["--version"], "stdout is closed"),
         (">&-", &["--help"], "stdout is closed"),
         (">&-", &[&target], "stdout is closed"),
@@ -90,6 +91,7 @@ fn what_could_not_arrive_is_an_error_before_the_first_dial() {
         ("<&-", &[], "stdin is closed"),
         ("<&-", &["-f", "-"], "stdin is closed"),
         ("0>/dev/null", &[], "stdin is not open for reading"),
+        ("0>/dev/null", &["--from", "-"], "stdin is not open for reading"),
     ];
     for (redirected, args, message) in cases {
         let script = format!("exec \"$@\" {redirected}");
@@ -98,6 +100,16 @@ fn what_could_not_arrive_is_an_error_before_the_first_dial() {
         assert!(outcome.stderr.contains(message), "{redirected} {args:?}: {}", outcome.stderr);
     }
     assert_eq!(peer.accepted(), 0);
+}
+
+#[test]
+fn a_stdin_that_was_opened_as_a_place_alone_is_no_empty_list() {
+    for args in [&[][..], &["-f", "-"], &["--from", "-"]] {
+        let place = rustix::fs::open("/etc/passwd", OFlags::PATH, Mode::empty()).unwrap();
+        let outcome = Tlsweep::json().args(args).stdin(place).start().finish();
+        assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("stdin is not open for reading"), "{}", outcome.stderr);
+    }
 }
 
 #[test]

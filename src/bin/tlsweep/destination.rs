@@ -148,14 +148,16 @@ fn open_file(path: &Path, resume: bool) -> Result<File> {
         }
     }
     match options.create_new(true).open(path) {
-        Err(error) if error.kind() == AlreadyExists => {
-            if path.is_symlink() && !path.exists() {
-                bail!(
-                    "{shown} is a link to a file that is not there: make it, or name another file"
-                );
+        Err(error) if error.kind() == AlreadyExists => match path.metadata() {
+            Ok(found) if found.is_dir() => bail!("{shown} is a directory; name a file in it"),
+            Ok(_) => {
+                bail!("{shown} is there already; go on with it by --resume, or name another file")
             }
-            bail!("{shown} is there already; go on with it by --resume, or name another file")
-        }
+            Err(error) if error.kind() == NotFound => bail!(
+                "{shown} is a link to a file that is not there: make it, or name another file"
+            ),
+            Err(error) => Err(error).with_context(|| format!("cannot create {shown}")),
+        },
         opened => opened.with_context(|| format!("cannot create {shown}")),
     }
 }

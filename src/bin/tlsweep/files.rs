@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -57,8 +57,8 @@ enum Identity {
     },
 }
 
-/// `None` for a pipe or a device, which loses nothing when it is named twice, and for a file that
-/// cannot be opened anyway.
+/// `None` for a device or a socket, which loses nothing when it is named twice, and for a file that
+/// cannot be opened anyway. Two writers to one pipe tear each other's lines.
 fn identity(place: &Place<'_>) -> Option<Identity> {
     match place {
         Place::Path(path) => of_path(path),
@@ -75,7 +75,8 @@ fn of_stream(stream: impl AsFd) -> Option<Identity> {
 }
 
 fn of_file(found: &Metadata) -> Option<Identity> {
-    found.is_file().then(|| Identity::Found { device: found.dev(), inode: found.ino() })
+    let is_shared = found.is_file() || found.file_type().is_fifo();
+    is_shared.then(|| Identity::Found { device: found.dev(), inode: found.ino() })
 }
 
 fn of_path(path: &Path) -> Option<Identity> {

@@ -79,8 +79,11 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
         File::options().write(true).create_new(true).mode(0o666).open(path)
     })?;
     if let Some(old) = existing(path)? {
-        // Only root may give files away.
-        let _not_allowed = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+        // Only root may give files away. Others may give them to a group that they are in, so that
+        // whoever reads the report as one of that group still can. What is not allowed is not needed.
+        if fchown(file.as_file(), Some(old.uid()), Some(old.gid())).is_err() {
+            let _not_allowed = fchown(file.as_file(), None, Some(old.gid()));
+        }
         file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
     }
     Ok(file)

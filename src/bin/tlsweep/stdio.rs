@@ -41,11 +41,6 @@ fn was_closed(descriptor: u8) -> bool {
     CLOSED.load(Ordering::Relaxed) & (1 << descriptor) != 0
 }
 
-/// What kind of access `file` was opened for.
-fn access(file: impl AsFd) -> Result<OFlags> {
-    Ok(fcntl_getfl(file)? & OFlags::RWMODE)
-}
-
 /// Makes sure that what is written to stdout can arrive.
 ///
 /// # Errors
@@ -56,7 +51,8 @@ pub(crate) fn check_stdout() -> Result<()> {
             "stdout is closed, so the output would be lost; redirect it, or name a file with --output"
         );
     }
-    if access(io::stdout())? == OFlags::RDONLY {
+    // One that was opened with O_PATH counts as opened for reading.
+    if fcntl_getfl(io::stdout())? & OFlags::RWMODE == OFlags::RDONLY {
         bail!("stdout is not open for writing; redirect it, or name a file with --output");
     }
     Ok(())
@@ -70,7 +66,10 @@ pub(crate) fn check_stdin() -> Result<()> {
     if was_closed(STDIN) {
         bail!("stdin is closed, so there are no targets to read; name some, or a file with -f");
     }
-    if access(io::stdin())? == OFlags::WRONLY {
+    // Reads fail with EBADF where stdin was opened with O_PATH, or for writing alone. The standard
+    // library takes that error for the end of the input.
+    let flags = fcntl_getfl(io::stdin())?;
+    if flags.contains(OFlags::PATH) || flags & OFlags::RWMODE == OFlags::WRONLY {
         bail!("stdin is not open for reading; name targets, or a file with -f");
     }
     Ok(())
