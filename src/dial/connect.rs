@@ -96,12 +96,21 @@ fn request(address: SocketAddr, source: Option<&IpAddr>) -> io::Result<TcpStream
     }
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        // The kernel calls this an "invalid argument".
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) && is_link_local(address) => {
+            let reason = "a link-local address needs a zone, and zones are not supported";
+            return Err(io::Error::new(io::ErrorKind::NetworkUnreachable, reason));
+        }
         connected => connected?,
     }
     if let Some(error) = socket.take_error()? {
         return Err(failure::from_the_network(error));
     }
     TcpStream::from_std(socket.into())
+}
+
+fn is_link_local(address: SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(address) if address.ip().is_unicast_link_local())
 }
 
 /// Binds to an address but leaves the port to the connect: a port that is bound first is taken

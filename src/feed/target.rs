@@ -205,7 +205,7 @@ impl FromStr for Host {
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         let last = name.rsplit('.').next().unwrap_or_default();
-        if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) {
+        if is_number(last) {
             return Err(invalid(
                 "a host cannot end in a number unless it is an address; is the line rank,domain?",
             ));
@@ -224,10 +224,17 @@ impl FromStr for Host {
     }
 }
 
+/// Whether a last label makes many programs take the host for an address (WHATWG URL).
+fn is_number(label: &str) -> bool {
+    match label.strip_prefix("0x").or_else(|| label.strip_prefix("0X")) {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => !label.is_empty() && label.bytes().all(|b| b.is_ascii_digit()),
+    }
+}
+
 /// Applies the IDNA rules (UTS 46).
 ///
-/// Punycode takes time by the square of a label's length. So names that are too long are refused before,
-/// by their length after the mapping, which takes time by the length alone.
+/// Punycode takes time by the square of a label's length, so names that are too long are refused before.
 fn to_ascii(name: &str) -> Result<Cow<'_, str>, InvalidTarget> {
     if name.len() > UNMAPPED_NAME_LIMIT {
         return Err(invalid("the name is longer than 253 characters"));

@@ -355,6 +355,17 @@ fn no_ipv6_on_the_machine() {
 }
 
 #[test]
+fn a_link_local_address_without_a_zone_says_what_is_missing() {
+    let test = "local::a_link_local_address_without_a_zone_says_what_is_missing";
+    in_network_namespace(test, "ip addr add fd00::2/64 dev lo nodad", || {
+        let outcome = Tlsweep::json().sweep(["[fe80::1]:443"]);
+        let record = outcome.only_record();
+        assert_eq!(verdict(record), "connect/unreachable");
+        assert!(record["error"]["detail"].as_str().unwrap().contains("needs a zone"), "{record:#}");
+    });
+}
+
+#[test]
 fn a_disk_that_fills_up_keeps_whole_lines() {
     let Some(unshare) = unshare_mounts() else {
         return;

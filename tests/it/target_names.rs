@@ -88,7 +88,7 @@ fn addresses_with_zones_and_of_other_spellings_are_refused() {
         ("[::1%lo]:443", "zone"),
         ("[fe80::1%25eth0]:443", "zone"),
         ("127.1:443", "unless it is an address"),
-        ("0x7f000001:443", "not a host name"),
+        ("0x7f000001:443", "unless it is an address"),
     ] {
         let outcome = Tlsweep::json().sweep([line]);
         let record = outcome.only_record();
