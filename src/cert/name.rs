@@ -85,7 +85,7 @@ pub(super) fn utf8(bytes: &[u8]) -> String {
         out.push_str(chunk.valid());
         for byte in chunk.invalid() {
             // Writing to a String cannot fail.
-            let _ = write!(out, "\\{byte:02x}");
+            let _infallible = write!(out, "\\{byte:02x}");
         }
     }
     out
@@ -173,7 +173,7 @@ fn escape(out: &mut String, pieces: &[Piece]) {
         match piece {
             Piece::Byte(byte) => {
                 // Writing to a String cannot fail.
-                let _ = write!(out, "\\{byte:02x}");
+                let _infallible = write!(out, "\\{byte:02x}");
             }
             Piece::Char('\0') => out.push_str("\\00"),
             Piece::Char(char) => {

@@ -105,7 +105,7 @@ fn dotted(oid: &[u8]) -> Option<String> {
             continue;
         }
         // Writing to a String cannot fail.
-        let _ = match (out.is_empty(), arc) {
+        let _infallible = match (out.is_empty(), arc) {
             (true, ..40) => write!(out, "0.{arc}"),
             (true, 40..80) => write!(out, "1.{}", arc - 40),
             (true, _) => write!(out, "2.{}", arc - 80),

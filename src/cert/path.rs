@@ -190,7 +190,8 @@ impl<'a> Search<'a> {
             }
             match self.ask(Question { ends_after: ends, ..question }) {
                 Ok(later) => path = later,
-                Err(_) => break,
+                // This path stays: that it holds is known.
+                Err(_no_later_path) => break,
             }
         }
         path

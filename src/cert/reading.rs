@@ -61,7 +61,7 @@ impl<'a> Reading<'a> {
     pub(super) fn new(der: &'a [u8]) -> Self {
         let mut reading = Self { spki: spki_of(der), ..Self::default() };
         // A step that fails returns `None`. The fields that were read before stay.
-        let _ = reading.read(der);
+        let _cut_short = reading.read(der);
         reading
     }
 

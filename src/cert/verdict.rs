@@ -149,7 +149,7 @@ impl Trust {
 pub(super) fn is_for_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Option<bool> {
     contain(|| match EndEntityCert::try_from(leaf) {
         Ok(leaf) => has_name(&leaf, name),
-        Err(_) => has_name(&EndEntityCert::try_from(&mended(leaf)?).ok()?, name),
+        Err(_beyond_webpki) => has_name(&EndEntityCert::try_from(&mended(leaf)?).ok()?, name),
     })
     .flatten()
 }
@@ -158,7 +158,8 @@ fn has_name(leaf: &EndEntityCert<'_>, name: &ServerName<'_>) -> Option<bool> {
     match leaf.verify_is_valid_for_subject_name(name) {
         Ok(()) => Some(true),
         Err(Error::UnsupportedNameType) => None,
-        Err(_) => Some(false),
+        // No name fits, or the list of names breaks off before one does.
+        Err(_no_such_name) => Some(false),
     }
 }
 

@@ -152,7 +152,7 @@ fn check_p384_sha1(key: &Key<'_>, message: &[u8], signature: &[u8]) -> Result<bo
         *to = *from;
     }
     let digest = Digest::import_less_safe(&number, &digest::SHA256)
-        .map_err(|_| Unsupported::SignatureAlgorithm)?;
+        .map_err(|_other_length| Unsupported::SignatureAlgorithm)?;
     let key = parse(&aws::ECDSA_P384_SHA256_ASN1, key)?;
     Ok(key.verify_digest_sig(&digest, signature).is_ok())
 }
@@ -171,5 +171,5 @@ fn parse(
     algorithm: &'static dyn VerificationAlgorithm,
     key: &Key<'_>,
 ) -> Result<ParsedPublicKey, Unsupported> {
-    ParsedPublicKey::new(algorithm, key.bits).map_err(|_| Unsupported::BadKey)
+    ParsedPublicKey::new(algorithm, key.bits).map_err(|_refused| Unsupported::BadKey)
 }

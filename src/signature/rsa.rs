@@ -40,7 +40,7 @@ pub(super) fn verify(
         return Err(Unsupported::SignatureAlgorithm);
     }
     let key = PublicKey::new_with_size_limits(modulus, exponent, 1..=MAX_BITS)
-        .map_err(|_| Unsupported::BadKey)?;
+        .map_err(|_refused| Unsupported::BadKey)?;
     let verify = match hash {
         Hash::Md5 => verify_with::<Md5>,
         Hash::Sha1 => verify_with::<Sha1>,

@@ -120,7 +120,7 @@ impl Case {
         let mut roots = Roots::default();
         for root in &self.trusted_certs {
             // A root that cannot be read is not trusted.
-            let _ = roots.add(&certificate(root));
+            let _unusable = roots.add(&certificate(root));
         }
         let chain = std::iter::once(&self.peer_certificate)
             .chain(&self.untrusted_intermediates)

@@ -117,7 +117,7 @@ fn of_openssl(der: &CertificateDer<'_>) -> Option<Facts> {
         return None;
     };
     // OpenSSL closes its input when it cannot read the certificate.
-    let _ = openssl.stdin.take().unwrap().write_all(pem(der).as_bytes());
+    let _broken_pipe = openssl.stdin.take().unwrap().write_all(pem(der).as_bytes());
     let output = openssl.wait_with_output().unwrap();
     let text = output.status.success().then(|| String::from_utf8_lossy(&output.stdout))?;
     let after = |start: &str| {

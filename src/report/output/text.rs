@@ -197,7 +197,8 @@ impl Colours {
             ("days", days) => match days.parse() {
                 Ok(..14) => Some(RED),
                 Ok(14..30) => Some(YELLOW),
-                Ok(30_i64..) | Err(_) => None,
+                Ok(30_i64..) => None,
+                Err(_no_number) => None,
             },
             _ => None,
         }
