@@ -50,7 +50,7 @@ pub(crate) fn check(
                 {
                     Ok(false)
                 }
-                Some(None) => Err(Unsupported::BadKey),
+                Some(None) => Err(Unsupported::PssParameters),
                 _ => check_rsa(key, (Padding::Pss { salt }, hash), message, signature),
             }
         }

@@ -91,6 +91,8 @@ pub enum Unsupported {
     Curve(String),
     /// The parameters of an EC key's curve are spelt out instead of named.
     ExplicitCurve,
+    /// The parameters that restrict an RSASSA-PSS key.
+    PssParameters,
     /// Ed448.
     Ed448,
     /// The algorithm of the signature.
@@ -109,6 +111,9 @@ impl fmt::Display for Unsupported {
             }
             Self::Curve(oid) => write!(f, "an EC key on the unsupported curve {oid}"),
             Self::ExplicitCurve => f.write_str("an EC key on a curve with explicit parameters"),
+            Self::PssParameters => {
+                f.write_str("an RSASSA-PSS key that unsupported parameters restrict")
+            }
             Self::Ed448 => f.write_str("Ed448 is not supported"),
             Self::SignatureAlgorithm => f.write_str("an unsupported signature algorithm"),
         }
@@ -131,6 +136,15 @@ pub(crate) fn spki_of(certificate: &[u8]) -> Option<&[u8]> {
         fields.expect(tag::SEQUENCE)?;
     }
     Some(fields.expect(tag::SEQUENCE)?.whole)
+}
+
+/// The name of the certificate's key, if rustls takes no signature by such a key in TLS 1.2.
+pub(crate) fn without_tls12(certificate: &[u8]) -> Option<&'static str> {
+    match spki_of(certificate).and_then(Key::read)?.kind {
+        Kind::RsaPss(_) => Some("RSASSA-PSS"),
+        Kind::Ed448 => Some("Ed448"),
+        _ => None,
+    }
 }
 
 impl<'a> Spki<'a> {

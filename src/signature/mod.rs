@@ -15,7 +15,7 @@ pub(crate) use algorithm::Algorithm;
 pub(crate) use check::{Checked, check, is_slow};
 pub(crate) use key::MIN_STRONG_RSA_BITS;
 pub use key::Unsupported;
-pub(crate) use key::{Key, Spki, spki_of};
+pub(crate) use key::{Key, Spki, spki_of, without_tls12};
 pub use proof::{Held, Proof, SignedHandshake, Unproven, WrongScheme};
 
 #[cfg(test)]

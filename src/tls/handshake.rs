@@ -1,10 +1,10 @@
 //! Runs handshakes with tokio-rustls. The verifier accepts every certificate and records what it saw.
 
 mod config;
+mod interruption;
 mod offered;
 mod silence;
 
-use std::io;
 use std::sync::{Arc, LazyLock};
 
 use rustls::client::{EchConfig, Resumption, Tls12Resumption};
@@ -18,24 +18,25 @@ use tokio_rustls::client::TlsStream;
 
 pub use crate::tls::agreed::Agreed;
 pub use crate::tls::schemes::Versions;
+use interruption::Interruption;
 pub use silence::Silence;
 
 use config::{client_config, config_with, ech_config};
 
-use crate::deadline::{Deadline, Expired, Wait};
+use crate::deadline::{Deadline, Wait};
 use crate::dial::starttls::PROTOCOLS;
 use crate::dial::tap::Tap;
-use crate::failure::{Failure, Stage};
+use crate::failure::Failure;
 use crate::feed::target::{ServerIdentity, scheme_alpns};
 use crate::names::{Group, Suite, Version};
 use crate::tls::agreed::number_of;
 use crate::tls::counted::counted;
-use crate::tls::ech::{Configurations, rejection};
+use crate::tls::ech::Configurations;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
-use crate::tls::recorder::{Recorded, Recorder, Seen, is_offered_scheme};
+use crate::tls::recorder::{Recorded, Recorder, Seen};
 use crate::tls::renegotiation;
-use crate::tls::schemes::{SchemeSet, known_schemes};
+use crate::tls::schemes::{SchemeSet, is_taken_by_rustls, known_schemes, scheme_of_number};
 use crate::tls::sessions::Sessions;
 
 /// The cipher suites that are offered, in the order that browsers use.
@@ -387,7 +388,8 @@ impl Client {
                     tap.forget_beginning();
                     Ok(Session { agreed, stream, seen })
                 }
-                Err(Interruption { failure, ech_rejection }) => {
+                Err(interruption) => {
+                    let (failure, ech_rejection) = interruption.into_parts(&seen);
                     Err(Unfinished { failure, seen, ech_rejection })
                 }
             }
@@ -414,25 +416,6 @@ fn alpn_lists(alpn: &Alpn) -> Vec<Vec<Vec<u8>>> {
     lists
 }
 
-/// What ended a handshake: an error of the socket or the session, or the deadline.
-struct Interruption {
-    failure: Failure,
-    ech_rejection: Option<Box<Configurations>>,
-}
-
-impl From<io::Error> for Interruption {
-    fn from(error: io::Error) -> Self {
-        let ech_rejection = rejection(&error).map(Box::new);
-        Self { failure: Failure::from_io(Stage::Handshake, &error), ech_rejection }
-    }
-}
-
-impl From<Expired> for Interruption {
-    fn from(expired: Expired) -> Self {
-        Self { failure: expired.into(), ech_rejection: None }
-    }
-}
-
 /// The groups that can be offered, the default ones first.
 pub fn known_groups() -> impl Iterator<Item = Group> {
     GROUPS.iter().chain(&MORE_GROUPS).map(|group| number_of(*group))
@@ -442,10 +425,14 @@ pub fn known_groups() -> impl Iterator<Item = Group> {
 pub fn can_speak(agreed: &Agreed, scheme: Option<u16>) -> bool {
     let has_suite = SUITES.iter().any(|suite| agreed.cipher == Some(Suite(suite.suite().into())));
     let has_group = agreed.group.is_none_or(|group| known_groups().any(|known| known == group));
+    let can_sign = |number| {
+        scheme_of_number(number)
+            .is_some_and(|scheme| agreed.version.is_some_and(|it| is_taken_by_rustls(it, scheme)))
+    };
     agreed.version >= Some(Version::TLS_1_2)
         && has_suite
         && has_group
-        && scheme.is_none_or(is_offered_scheme)
+        && scheme.is_none_or(can_sign)
 }
 
 fn groups(wanted: &[Group]) -> Vec<&'static dyn SupportedKxGroup> {

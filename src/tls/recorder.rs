@@ -25,17 +25,12 @@ use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::schemes::{is_allowed_in_tls13, known_schemes};
+use super::schemes::is_allowed_in_tls13;
 use crate::names::Group;
 use crate::signature::{Proof, SignedHandshake, WrongScheme};
 
 thread_local! {
     static SEEN: RefCell<Seen> = RefCell::default();
-}
-
-/// Whether a signature scheme is among those that every hello offers.
-pub fn is_offered_scheme(number: u16) -> bool {
-    known_schemes().any(|scheme| u16::from(scheme) == number)
 }
 
 /// What a handshake showed, whether it was finished or not.

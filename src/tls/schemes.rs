@@ -5,11 +5,23 @@ use std::sync::LazyLock;
 use rustls::crypto::aws_lc_rs;
 use rustls::{SignatureScheme, SupportedCipherSuite};
 
+use crate::names::Version;
+
+/// rsa_pss_pss_sha256, for which rustls has no name: PSS by a key that is for nothing else.
+pub const RSA_PSS_PSS_SHA256: SignatureScheme = SignatureScheme::Unknown(0x0809);
+const RSA_PSS_PSS_SHA384: SignatureScheme = SignatureScheme::Unknown(0x080a);
+const RSA_PSS_PSS_SHA512: SignatureScheme = SignatureScheme::Unknown(0x080b);
+
 /// Schemes that are offered beyond those of rustls, because a server that has nothing else would
-/// answer with an alert instead of a certificate. Signatures with SHA-1 are verified, those with Ed448
-/// cannot be.
-const MORE: [SignatureScheme; 3] =
-    [SignatureScheme::ED448, SignatureScheme::ECDSA_SHA1_Legacy, SignatureScheme::RSA_PKCS1_SHA1];
+/// answer with an alert instead of a certificate. All are verified but Ed448, which cannot be.
+const MORE: [SignatureScheme; 6] = [
+    RSA_PSS_PSS_SHA256,
+    RSA_PSS_PSS_SHA384,
+    RSA_PSS_PSS_SHA512,
+    SignatureScheme::ED448,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+    SignatureScheme::RSA_PKCS1_SHA1,
+];
 
 static KNOWN: LazyLock<Vec<SignatureScheme>> = LazyLock::new(|| {
     let verified = aws_lc_rs::default_provider().signature_verification_algorithms;
@@ -84,8 +96,10 @@ impl SchemeSet {
     /// The set without this scheme, and without those that the same key signs with in TLS 1.3.
     #[must_use]
     pub fn without_key_of(self, scheme: SignatureScheme) -> Self {
-        let is_same_key =
-            |other: &SignatureScheme| *other == scheme || is_rsa(*other) && is_rsa(scheme);
+        let is_same_key = |other: &SignatureScheme| {
+            *other == scheme
+                || [is_rsa, is_rsa_pss].iter().any(|is_of| is_of(*other) && is_of(scheme))
+        };
         let same =
             bits().filter(|(_, other)| is_same_key(other)).fold(0, |set, (bit, _)| set | bit);
         Self(self.0 & !same)
@@ -126,7 +140,7 @@ pub(super) fn can_sign_for(suite: &SupportedCipherSuite, schemes: &[SignatureSch
         SupportedCipherSuite::Tls12(suite) => {
             let is_for_rsa = suite.sign.contains(&SignatureScheme::RSA_PKCS1_SHA256);
             let mut schemes = schemes.iter().filter(|scheme| is_allowed_in_tls12(**scheme));
-            schemes.any(|scheme| is_rsa(*scheme) == is_for_rsa)
+            schemes.any(|scheme| (is_rsa(*scheme) || is_rsa_pss(*scheme)) == is_for_rsa)
         }
     }
 }
@@ -150,6 +164,24 @@ fn is_allowed_in_tls12(scheme: SignatureScheme) -> bool {
     !matches!(scheme, S::ML_DSA_44 | S::ML_DSA_65 | S::ML_DSA_87)
 }
 
+/// Whether rustls takes this scheme in a handshake of this version. In TLS 1.2 it takes neither
+/// rsa_pss_pss nor Ed448, although servers may use them there (RFC 8446, section 4.2.3; RFC 8422).
+pub(super) fn is_taken_by_rustls(version: Version, scheme: SignatureScheme) -> bool {
+    match version {
+        Version::TLS_1_2 => {
+            is_allowed_in_tls12(scheme) && !is_rsa_pss(scheme) && scheme != SignatureScheme::ED448
+        }
+        Version::TLS_1_3 => is_allowed_in_tls13(scheme),
+        _ => false,
+    }
+}
+
+/// Whether keys for RSASSA-PSS alone sign with this scheme.
+fn is_rsa_pss(scheme: SignatureScheme) -> bool {
+    matches!(scheme, RSA_PSS_PSS_SHA256 | RSA_PSS_PSS_SHA384 | RSA_PSS_PSS_SHA512)
+}
+
+/// Whether keys for RSA of any padding sign with this scheme.
 fn is_rsa(scheme: SignatureScheme) -> bool {
     use SignatureScheme as S;
     matches!(
@@ -176,11 +208,12 @@ mod tests {
     }
 
     #[test]
-    fn an_rsa_key_signs_with_seven_schemes_and_every_other_key_with_one() {
+    fn rsa_keys_sign_with_several_schemes_and_every_other_key_with_one() {
         use SignatureScheme as S;
         let all = SchemeSet::usable(Versions::Both);
         let count = |set: SchemeSet| set.iter().count();
         assert_eq!(count(all.without_key_of(S::RSA_PSS_SHA384)), count(all) - 7);
+        assert_eq!(count(all.without_key_of(RSA_PSS_PSS_SHA384)), count(all) - 3);
         assert_eq!(count(all.without_key_of(S::ECDSA_NISTP384_SHA384)), count(all) - 1);
         let none = known_schemes().fold(all, SchemeSet::without_key_of);
         assert!(none.is_empty());
@@ -194,5 +227,9 @@ mod tests {
         assert!(has(Versions::Tls12, S::RSA_PKCS1_SHA256));
         assert!(has(Versions::Tls13, S::ML_DSA_65));
         assert!(!has(Versions::Tls12, S::ML_DSA_65));
+        assert!(is_taken_by_rustls(Version::TLS_1_3, RSA_PSS_PSS_SHA256));
+        assert!(!is_taken_by_rustls(Version::TLS_1_2, RSA_PSS_PSS_SHA256));
+        assert!(!is_taken_by_rustls(Version::TLS_1_2, S::ED448));
+        assert!(is_taken_by_rustls(Version::TLS_1_2, S::RSA_PSS_SHA256));
     }
 }

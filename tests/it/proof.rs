@@ -31,20 +31,25 @@ enum Rule {
     Unproven,
     /// This version of TLS has no such signatures over handshakes.
     Forbidden,
+    /// rustls does not take it in this version of TLS, though the server may use it.
+    Beyond,
 }
 
 /// Every scheme, with what TLS 1.2 and TLS 1.3 make of it.
-const SCHEMES: [(u16, &str, Rule, Rule); 16] = {
-    use Rule::{Forbidden, Unproven, Verified};
+const SCHEMES: [(u16, &str, Rule, Rule); 19] = {
+    use Rule::{Beyond, Forbidden, Unproven, Verified};
     [
         (0x0403, "ecdsa_secp256r1_sha256", Verified, Verified),
         (0x0503, "ecdsa_secp384r1_sha384", Verified, Verified),
         (0x0603, "ecdsa_secp521r1_sha512", Verified, Verified),
         (0x0807, "ed25519", Verified, Verified),
-        (0x0808, "ed448", Forbidden, Unproven),
+        (0x0808, "ed448", Beyond, Unproven),
         (0x0804, "rsa_pss_rsae_sha256", Verified, Verified),
         (0x0805, "rsa_pss_rsae_sha384", Verified, Verified),
         (0x0806, "rsa_pss_rsae_sha512", Verified, Verified),
+        (0x0809, "rsa_pss_pss_sha256", Beyond, Verified),
+        (0x080a, "rsa_pss_pss_sha384", Beyond, Verified),
+        (0x080b, "rsa_pss_pss_sha512", Beyond, Verified),
         (0x0401, "rsa_pkcs1_sha256", Verified, Forbidden),
         (0x0501, "rsa_pkcs1_sha384", Verified, Forbidden),
         (0x0601, "rsa_pkcs1_sha512", Verified, Forbidden),
@@ -62,7 +67,7 @@ fn openssl() -> Option<&'static OpenSsl> {
 
 fn suite(scheme: u16) -> [u8; 2] {
     match scheme {
-        0x0201 | 0x0401 | 0x0501 | 0x0601 | 0x0804..=0x0806 => ECDHE_RSA,
+        0x0201 | 0x0401 | 0x0501 | 0x0601 | 0x0804..=0x0806 | 0x0809..=0x080b => ECDHE_RSA,
         _ => ECDHE_ECDSA,
     }
 }
@@ -100,6 +105,7 @@ enum Expected {
     Unproven,
     False,
     Protocol,
+    Unsupported,
 }
 
 /// Sweeps the servers of one version, and checks each record.
@@ -153,9 +159,11 @@ fn check_one(case: &Case, record: &Value) {
             assert!(record.get("trust").is_none(), "{what}: {record:#}");
             json!(["error", "untrusted", "pin"])
         }
-        Expected::Protocol => {
+        Expected::Protocol | Expected::Unsupported => {
             let result = [&record["error"]["stage"], &record["error"]["kind"]];
-            assert_eq!(result, ["handshake", "protocol"], "{what}: {record:#}");
+            let is_beyond = case.expected == Expected::Unsupported;
+            let kind = if is_beyond { "unsupported" } else { "protocol" };
+            assert_eq!(result, ["handshake", kind], "{what}: {record:#}");
             assert!(tls.get("signature_verified").is_none(), "{what}: {record:#}");
             assert_eq!(trust["verdict"], "unproven", "{what}: {record:#}");
             json!(["error", "untrusted", "pin"])
@@ -202,13 +210,17 @@ fn a_false_signature_in_every_scheme_that_a_hello_offers() {
         return;
     };
     let make = |scheme| -> &'static Key { Box::leak(Box::new(Key::for_scheme(openssl, scheme))) };
-    // The schemes of RSA share two keys, because those take long to make.
+    // The schemes of RSA share two keys, and those of RSASSA-PSS two more: they take long to make.
     let mut keys = BTreeMap::new();
     for version in ["1.2", "1.3"] {
         let mut cases = Vec::new();
         for (scheme, name, tls12, tls13) in SCHEMES {
             let rule = if version == "1.2" { tls12 } else { tls13 };
-            let kind = if suite(scheme) == ECDHE_RSA { 0x0401 } else { scheme };
+            let kind = match scheme {
+                0x0809..=0x080b => 0x0809,
+                _ if suite(scheme) == ECDHE_RSA => 0x0401,
+                _ => scheme,
+            };
             let [key, other] = *keys.entry(kind).or_insert_with(|| [kind, kind].map(make));
             let certificate = key.certify(&ROOT);
             let once = key.sign(scheme, b"another handshake");
@@ -233,6 +245,7 @@ fn a_false_signature_in_every_scheme_that_a_hello_offers() {
                     (Rule::Verified, _) => Expected::False,
                     (Rule::Unproven, _) => Expected::Unproven,
                     (Rule::Forbidden, _) => Expected::Protocol,
+                    (Rule::Beyond, _) => Expected::Unsupported,
                 };
                 cases.push(Case {
                     what: format!("{name}, {kind}, TLS {version}"),

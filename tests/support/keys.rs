@@ -48,6 +48,9 @@ impl Key {
             0x0201 | 0x0401 | 0x0501 | 0x0601 | 0x0804..=0x0806 => {
                 Self::openssl(openssl, &["RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
             }
+            0x0809..=0x080b => {
+                Self::openssl(openssl, &["RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"])
+            }
             _ => panic!("no key is known for the scheme {scheme:04x}: add one, and a way to sign"),
         }
     }
@@ -76,9 +79,9 @@ impl Key {
         let text = openssl.write(&file_name(), text);
         let digest = match scheme {
             0x0201 | 0x0203 => "-sha1",
-            0x0401 | 0x0403 | 0x0804 => "-sha256",
-            0x0501 | 0x0503 | 0x0805 => "-sha384",
-            0x0601 | 0x0603 | 0x0806 => "-sha512",
+            0x0401 | 0x0403 | 0x0804 | 0x0809 => "-sha256",
+            0x0501 | 0x0503 | 0x0805 | 0x080a => "-sha384",
+            0x0601 | 0x0603 | 0x0806 | 0x080b => "-sha512",
             _ => {
                 return openssl.run(&["pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", &text]);
             }

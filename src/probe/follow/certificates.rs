@@ -4,14 +4,17 @@
 //! left out of the next offer, together with the other schemes of that key, until the server
 //! refuses. The handshakes are those of rustls, so a certificate is believed only with its proof.
 
+use rustls::SignatureScheme;
+
 use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
 use crate::cert::Examined;
+use crate::failure::{Kind, Stage};
 use crate::probe::{Attempt, Speech};
 use crate::signature::Proof;
 use crate::tls::handshake::{Hello, Schemes};
-use crate::tls::schemes::{SchemeSet, scheme_of_number};
+use crate::tls::schemes::{RSA_PSS_PSS_SHA256, SchemeSet, scheme_of_number};
 
 pub(super) const ROW: Row = Row {
     topic: "certificates",
@@ -105,6 +108,13 @@ impl Follow for Certificates {
                     self.found.is_complete = true;
                 }
             }
+            // It signed in TLS 1.2 with a key of which rustls takes no signature there.
+            _ if attempt.failed(Stage::Handshake, &[Kind::Unsupported])
+                && self.left.contains(without_tls12(examined)) =>
+            {
+                self.questions.answered();
+                self.left = self.left.without_key_of(without_tls12(examined));
+            }
             // It broke off before it signed.
             _ if attempt.result.is_err() && seen.signature_scheme.is_none() => {
                 self.questions.unanswered()
@@ -127,5 +137,14 @@ impl Certificates {
     fn end(&mut self, is_complete: bool) {
         self.left = SchemeSet::EMPTY;
         self.found.is_complete = is_complete;
+    }
+}
+
+/// A scheme of the leaf's key, given that rustls takes no signature by it in TLS 1.2.
+fn without_tls12(examined: &Examined) -> SignatureScheme {
+    let key = examined.cert.as_ref().and_then(|leaf| leaf.key.as_deref());
+    match key {
+        Some("Ed448") => SignatureScheme::ED448,
+        _ => RSA_PSS_PSS_SHA256,
     }
 }

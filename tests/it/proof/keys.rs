@@ -4,7 +4,7 @@ use rcgen::KeyPair;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
-use tlsweep::cert::{Judge, Roots};
+use tlsweep::cert::{Certificate, Judge, Roots, pem};
 
 use super::{Case, Expected, ROOT, check, openssl, serve};
 use crate::support::certs::{Entity, ca, examine, example, judge};
@@ -235,5 +235,110 @@ fn a_path_that_is_signed_with_pss() {
             json!(["bad_signature"])
         };
         assert_eq!(problems(&flipped.into()), bad, "{what}");
+    }
+}
+
+/// Servers by OpenSSL of whose keys rustls takes no signature in TLS 1.2. There, a hello of our own shows
+/// what they speak.
+#[test]
+fn servers_with_keys_that_rustls_takes_in_tls13_only() {
+    let Some(openssl) = openssl() else {
+        return;
+    };
+    let roots = openssl.write("pss.roots", pem(&ROOT.der));
+    let restricted = |hash: &str, salt: &str| {
+        ["md", "mgf1_md"]
+            .map(|what| format!("rsa_pss_keygen_{what}:{hash}"))
+            .into_iter()
+            .chain([format!("rsa_pss_keygen_saltlen:{salt}")])
+            .collect::<Vec<_>>()
+    };
+    for (what, options, scheme) in [
+        ("any hash", Vec::new(), "rsa_pss_pss_sha256"),
+        ("SHA-256", restricted("sha256", "32"), "rsa_pss_pss_sha256"),
+        ("SHA-256 with a short salt", restricted("sha256", "0"), "rsa_pss_pss_sha256"),
+        ("SHA-384", restricted("sha384", "48"), "rsa_pss_pss_sha384"),
+        ("SHA-512", restricted("sha512", "64"), "rsa_pss_pss_sha512"),
+        ("Ed448", Vec::new(), "ed448"),
+    ] {
+        let is_pss = scheme != "ed448";
+        let mut args = match is_pss {
+            true => vec!["RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"],
+            false => vec!["ED448"],
+        };
+        args.extend(options.iter().flat_map(|option| ["-pkeyopt", option]));
+        let key = Key::openssl(openssl, &args);
+        let certificate = key.certify(&ROOT);
+        let Key::OpenSsl(_, file) = &key else {
+            unreachable!("the key is OpenSSL's");
+        };
+        let der = openssl.run(&["pkey", "-in", file, "-outform", "DER"]);
+        for (flags, args) in [
+            (&[][..], &[][..]),
+            (&["-tls1_3"], &[]),
+            (&[], &["--signature-schemes", scheme]),
+            (&["-tls1_2"], &[]),
+            (&["-tls1_2"], &["--tls", "1.2"]),
+        ] {
+            let server = openssl.serve(std::slice::from_ref(&certificate), &der, flags);
+            let outcome = Tlsweep::json()
+                .args(["--roots", &roots, "--fail-on", "error,untrusted"])
+                .args(args)
+                .sweep([format!("{},example.com", server.addr)]);
+            let [record] = outcome.records.as_slice() else { panic!("{}", outcome.stderr) };
+            let what = format!("{what}, {flags:?}, {args:?}");
+            assert_eq!(record["cert"]["names"][0], "example.com", "{what}: {record:#}");
+            assert_eq!(record["tls"]["signature"], scheme, "{what}: {record:#}");
+            if flags == ["-tls1_2"] {
+                assert_eq!(record["error"]["kind"], "unsupported", "{what}: {record:#}");
+                assert_eq!(record["tls"]["legacy"], true, "{what}: {record:#}");
+                assert_eq!(record["tls"]["version"], "TLSv1.2", "{what}: {record:#}");
+                assert_eq!(record["trust"]["problems"], json!(["unproven"]), "{what}: {record:#}");
+                let detail = record["error"]["detail"].as_str().unwrap();
+                let name = if is_pss { "RSASSA-PSS" } else { "Ed448" };
+                assert!(detail.contains(name), "{what}: {detail}");
+            } else if !is_pss {
+                assert_eq!(record["trust"]["problems"], json!(["unproven"]), "{what}: {record:#}");
+            } else {
+                assert_eq!(record["tls"]["signature_verified"], true, "{what}: {record:#}");
+                assert_eq!(record["trust"]["problems"], json!([]), "{what}: {record:#}");
+                assert_eq!(record["failed_checks"], json!([]), "{what}: {record:#}");
+            }
+        }
+    }
+}
+
+/// The second certificate of a server is for RSASSA-PSS alone.
+#[test]
+fn a_certificate_for_pss_beside_another_is_enumerated() {
+    let Some(openssl) = openssl() else {
+        return;
+    };
+    let roots = openssl.write("both.roots", pem(&ROOT.der));
+    let [usual, pss] = [0x0401, 0x0809].map(|scheme| Key::for_scheme(openssl, scheme));
+    let leaf = openssl.write("both.pss", pem(&pss.certify(&ROOT)));
+    let (Key::OpenSsl(_, usual_file), Key::OpenSsl(_, pss_file)) = (&usual, &pss) else {
+        unreachable!("RSA keys are OpenSSL's");
+    };
+    let der = openssl.run(&["pkey", "-in", usual_file, "-outform", "DER"]);
+    let more = ["-dcert", &leaf, "-dkey", pss_file];
+    for (version, proven) in [("-tls1_3", json!(true)), ("-tls1_2", json!(null))] {
+        let flags = [&more[..], &[version]].concat();
+        let server = openssl.serve(&[usual.certify(&ROOT)], &der, &flags);
+        let outcome = Tlsweep::json()
+            .args(["--roots", &roots, "--enumerate", "--timeout", "100s"])
+            .sweep([format!("{},example.com", server.addr)]);
+        let record = outcome.only_record();
+        assert_eq!(record["trust"]["verdict"], "trusted", "{version}: {record:#}");
+        let enumeration = &record["enumeration"];
+        assert_eq!(enumeration["certificates_complete"], true, "{version}: {enumeration:#}");
+        let shown = enumeration["certificates"].as_array().unwrap();
+        let [first, second] = shown.as_slice() else { panic!("{version}: {enumeration:#}") };
+        assert_eq!(first["signature_verified"], true, "{version}: {first:#}");
+        let sha256 = Certificate::new(&pss.certify(&ROOT)).spki_sha256;
+        assert_eq!(second["cert"]["spki_sha256"], json!(sha256), "{version}: {second:#}");
+        assert_eq!(second["signature_verified"], proven, "{version}: {second:#}");
+        let verdict = if proven == true { "trusted" } else { "unproven" };
+        assert_eq!(second["trust"]["verdict"], verdict, "{version}: {second:#}");
     }
 }
