@@ -16,13 +16,14 @@ mod named;
 mod reading;
 
 mod bounded;
+mod critical;
 mod facts;
 mod problem;
 mod roots;
+mod well_formed;
 
 mod link;
 mod meter;
-mod well_formed;
 
 mod algorithms;
 mod constraints;

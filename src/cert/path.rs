@@ -13,6 +13,7 @@ use webpki::{EndEntityCert, Error, VerifiedPath};
 
 use super::algorithms::{Algorithms, Lenient, Memory, Original};
 use super::contain::contain;
+use super::critical::not_evaluated;
 use super::crl::CrlStatus;
 use super::crlite::{CrliteStatus, Sources};
 use super::der::{tag, write};
@@ -23,7 +24,7 @@ use super::meter::{Meter, Metered};
 use super::name;
 use super::problem::{Problem, Problems};
 use super::reading::{self, Reading};
-use super::rewrite::{is_beyond_webpki, not_evaluated, rewrite, rewritten_anchor};
+use super::rewrite::{is_beyond_webpki, rewrite, rewritten_anchor};
 use super::roots::{Root, Roots};
 use super::rules::{Candidate, in_words_of_webpki, is_about_signature};
 use crate::limits::MAX_DETOURS;
@@ -153,6 +154,7 @@ impl<'a> Search<'a> {
         let has_weak_key =
             keys.any(is_weak_key) || root.is_some_and(|root| is_weak_key(&root.key()));
         faults.insert_if(has_weak_key, Problem::WeakKey);
+        let readings: Vec<_> = links.iter().map(|link| &link.reading).collect();
         let is_broken = links.iter().any(|link| !link.is_well_formed);
         faults.insert_if(is_broken, Problem::BadEncoding);
         let is_public = root.is_some_and(Root::is_built_in);
@@ -171,7 +173,7 @@ impl<'a> Search<'a> {
                 name::bounded(&write(tag::SEQUENCE, &[&root.anchor().subject])).unwrap_or_default()
             }),
             ends: self.ends(&found),
-            not_evaluated: not_evaluated(&links),
+            not_evaluated: not_evaluated(&readings),
             considered: self.considered,
             crl: self.crl(&links, root, faults),
             crlite,

@@ -10,22 +10,11 @@ use rustls_pki_types::{Der, TrustAnchor};
 use webpki::EndEntityCert;
 
 use super::canonical::canonical;
+use super::critical;
 use super::der::{Reader, tag, write};
 use super::link::Link;
 use super::mend;
-use super::reading::{Extension, Moment, Reading, id};
-
-/// Extensions that a client knows, although webpki does not: they are no reason to refuse a
-/// certificate when they are critical, with the word for the record where they go unevaluated.
-const KNOWN: [(&[u8], Option<&str>); 6] = [
-    (id::CERTIFICATE_POLICIES, Some("certificate_policies")),
-    (id::POLICY_MAPPINGS, Some("policy_mappings")),
-    (id::POLICY_CONSTRAINTS, Some("policy_constraints")),
-    (id::INHIBIT_ANY_POLICY, Some("inhibit_any_policy")),
-    (id::NETSCAPE_CERT_TYPE, None),
-    // It exempts the certificate of an OCSP responder from being looked up itself.
-    (id::OCSP_NO_CHECK, None),
-];
+use super::reading::{Moment, Reading, id};
 
 /// Whether a certificate has something that webpki cannot represent. That includes malformed ones:
 /// where webpki stops at an extension that we know, only the rewritten certificate shows the rest.
@@ -38,10 +27,6 @@ pub(super) fn is_beyond_webpki(link: &Link<'_>) -> bool {
         || is_before_1970(certificate.not_after)
         || path_length.is_some_and(|length| u8::try_from(length).is_err())
         || EndEntityCert::try_from(link.der).is_err()
-}
-
-fn is_known(extension: &Extension<'_>) -> bool {
-    KNOWN.iter().any(|(id, _)| *id == extension.id)
 }
 
 /// The rewritten certificate. Its signature no longer fits.
@@ -106,7 +91,7 @@ fn extensions(certificate: &Reading<'_>) -> Vec<u8> {
             | id::SUBJECT_ALT_NAME
             | id::NAME_CONSTRAINTS
             | id::CRL_DISTRIBUTION_POINTS => {}
-            _ if extension.critical && !is_known(extension) => {
+            _ if extension.critical && !critical::is_known(extension) => {
                 out.extend_from_slice(extension.whole);
             }
             _ => {}
@@ -116,15 +101,6 @@ fn extensions(certificate: &Reading<'_>) -> Vec<u8> {
         true => out,
         false => write(tag::context(3), &[&write(tag::SEQUENCE, &[&out])]),
     }
-}
-
-/// The critical extensions that were not evaluated.
-pub(super) fn not_evaluated(links: &[&Link<'_>]) -> Vec<&'static str> {
-    let is_critical = |id: &[u8]| {
-        let of = |link: &&Link<'_>| link.reading.extension(id).is_some_and(|found| found.critical);
-        links.iter().any(of)
-    };
-    KNOWN.iter().filter(|(id, _)| is_critical(id)).filter_map(|(_, word)| *word).collect()
 }
 
 /// The name in canonical form, without the constraints that `rules` checks.

@@ -7,8 +7,10 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
 
 use super::canonical::canonical;
+use super::critical;
 use super::reading::{Reading, id};
 use super::text::{hex, sha256};
+use super::well_formed::is_well_formed;
 
 /// Trusted roots, found by their name.
 ///
@@ -41,6 +43,9 @@ pub(super) struct Terms {
     /// Its extended key usage, if there is one, lists servers.
     pub(super) is_for_servers: bool,
     pub(super) path_length: Option<u32>,
+    /// It has a critical extension that nobody knows.
+    pub(super) has_unknown_critical: bool,
+    pub(super) is_well_formed: bool,
 }
 
 impl Root {
@@ -101,6 +106,8 @@ impl Terms {
             may_sign: is_ca && reading.may_sign_certificates(),
             is_for_servers: reading.is_for_servers(),
             path_length,
+            has_unknown_critical: critical::has_unknown(&reading),
+            is_well_formed: is_well_formed(certificate),
         }
     }
 }
@@ -156,7 +163,7 @@ impl Roots {
     }
 
     /// Adds a certificate whose name and key are to be trusted, on the terms that it states:
-    /// validity, key usage, purposes, path length, name constraints.
+    /// validity, key usage, purposes, path length, name constraints, critical extensions.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -273,6 +280,8 @@ mod tests {
             may_sign: true,
             is_for_servers: true,
             path_length: None,
+            has_unknown_critical: false,
+            is_well_formed: true,
         };
         let on_terms = Root { terms: Some(terms), ..first.clone() };
         let until = Terms { not_after: Some(0), ..terms };

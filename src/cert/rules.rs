@@ -36,9 +36,12 @@ impl Candidate<'_, '_> {
         checks_names: bool,
         meter: &Meter,
     ) -> Result<(), Problem> {
-        let is_malformed = self.links.iter().any(|link| !link.is_well_formed);
+        let is_malformed = self.links.iter().any(|link| !link.is_well_formed)
+            || self.terms().is_some_and(|terms| !terms.is_well_formed);
+        let has_unknown = self.terms().is_some_and(|terms| terms.has_unknown_critical);
         let faults = [
             (Problem::BadEncoding, is_malformed),
+            (Problem::CriticalExtension, has_unknown),
             (Problem::Expired, self.root_has_ended(now)),
             (Problem::NotYetValid, self.root_begins_after(now)),
             (Problem::IssuerNotCa, self.has_issuer_without_right()),
@@ -125,6 +128,7 @@ impl Candidate<'_, '_> {
 pub(super) fn in_words_of_webpki(fault: Problem, time: UnixTime) -> Error {
     match fault {
         Problem::BadEncoding => Error::BadDer,
+        Problem::CriticalExtension => Error::UnsupportedCriticalExtension,
         Problem::Expired => Error::CertExpired { time, not_after: time },
         Problem::NotYetValid => Error::CertNotValidYet { time, not_before: time },
         Problem::IssuerNotCa => Error::EndEntityUsedAsCa,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tlsweep::cert::Certificate;
-use tlsweep::cert::Problem::{self, BadEncoding, CaAsLeaf, NameMismatch};
+use tlsweep::cert::Problem::{self, BadEncoding, CaAsLeaf, CriticalExtension, NameMismatch};
 
 use crate::support::certs::{examine, judge};
 use crate::support::programs::skip;
@@ -163,4 +163,21 @@ fn paths_of_pkits_are_judged_as_by_openssl() {
     }
     assert!(wrong.is_empty(), "of {judged}: {wrong:#?}");
     assert!(judged > 200, "only {judged} paths");
+}
+
+/// Roots from files are held to what they say. Nothing that real ones say may be held against them.
+#[test]
+fn roots_of_this_machine_are_sound() {
+    let roots = rustls_native_certs::load_native_certs().certs;
+    if roots.is_empty() {
+        skip("this machine has no roots: ca-certificates is not installed");
+        return;
+    }
+    for root in &roots {
+        let examined = examine(&judge(&[root]), std::slice::from_ref(root), "example.com");
+        let problems = examined.trust.unwrap().problems;
+        let faults = [BadEncoding, CriticalExtension];
+        let found = faults.into_iter().find(|fault| problems.contains(fault));
+        assert_eq!(found, None, "{:?}", Certificate::new(root).subject);
+    }
 }

@@ -60,7 +60,7 @@ const SHA1: &str = "1.3.14.3.2.26";
 const SHA256: &str = "2.16.840.1.101.3.4.2.1";
 const SHA512: &str = "2.16.840.1.101.3.4.2.3";
 
-/// The parameters of RSASSA-PSS: the hash, the one of the mask, the salt, the trailer.
+/// RSASSA-PSS with these parameters: the hash, the one of the mask, the salt, the trailer.
 fn pss(hash: &str, mask: &str, salt: u8, trailer: Option<u8>) -> Vec<u8> {
     let hash = algorithm(hash, &NULL);
     let mask = algorithm("1.2.840.113549.1.1.8", &algorithm(mask, &NULL));
@@ -68,7 +68,7 @@ fn pss(hash: &str, mask: &str, salt: u8, trailer: Option<u8>) -> Vec<u8> {
     let mut fields =
         vec![element(0xa0, &[hash]), element(0xa1, &[mask]), element(0xa2, &[number(salt)])];
     fields.extend(trailer.map(|trailer| element(0xa3, &[number(trailer)])));
-    algorithm("1.2.840.113549.1.1.10", &element(SEQUENCE, &fields))
+    algorithm(PSS, &element(SEQUENCE, &fields))
 }
 
 macro_rules! pss_of {
@@ -84,6 +84,88 @@ macro_rules! pss_of {
         ])
     };
 }
+
+/// A key that its algorithm restricts to RSASSA-PSS, and a signature by it.
+pub(crate) struct Restricted {
+    /// The algorithm of the key.
+    pub(crate) key: fn() -> Vec<u8>,
+    /// How the key signs, although it may not.
+    pub(crate) signs: Kind,
+}
+
+const fn restricted(
+    what: &'static str,
+    key: fn() -> Vec<u8>,
+    (digest, algorithm): Signature,
+    worth: Worth,
+) -> Restricted {
+    Restricted { key, signs: kind(what, RSA, digest, algorithm, worth) }
+}
+
+/// The arguments of `openssl dgst`, and the AlgorithmIdentifier.
+type Signature = (Option<&'static [&'static str]>, fn() -> Vec<u8>);
+
+const PSS: &str = "1.2.840.113549.1.1.10";
+const PKCS1: Signature = (SHA_256, || rsa_with(11));
+const SHA256_32: Signature = (pss_of!("sha256", "sha256", 32), || pss(SHA256, SHA256, 32, None));
+const SHA512_64: Signature = (pss_of!("sha512", "sha512", 64), || pss(SHA512, SHA512, 64, None));
+const SHA256_20: Signature = (pss_of!("sha256", "sha256", 20), || pss(SHA256, SHA256, 20, None));
+const MASK_OF_SHA1: Signature = (pss_of!("sha256", "sha1", 32), || pss(SHA256, SHA1, 32, None));
+
+pub(crate) static RESTRICTED: [Restricted; 14] = [
+    restricted("to PSS", || algorithm(PSS, &[]), SHA256_32, Trusted),
+    restricted("to PSS, another hash", || algorithm(PSS, &[]), SHA512_64, Trusted),
+    restricted("to PSS, signs otherwise", || algorithm(PSS, &[]), PKCS1, Refused(BadSignature)),
+    restricted("to SHA-256", || pss(SHA256, SHA256, 32, None), SHA256_32, Trusted),
+    restricted("to the usual trailer", || pss(SHA256, SHA256, 32, Some(1)), SHA256_32, Trusted),
+    restricted("to a short salt", || pss(SHA256, SHA256, 20, None), SHA256_32, Trusted),
+    restricted(
+        "to a long salt, signs with a short one",
+        || pss(SHA256, SHA256, 32, None),
+        SHA256_20,
+        Refused(BadSignature),
+    ),
+    restricted(
+        "to SHA-256, signs with SHA-512",
+        || pss(SHA256, SHA256, 32, None),
+        SHA512_64,
+        Refused(BadSignature),
+    ),
+    restricted(
+        "to SHA-256, signs with the mask of SHA-1",
+        || pss(SHA256, SHA256, 32, None),
+        MASK_OF_SHA1,
+        Refused(UnsupportedSignature),
+    ),
+    restricted(
+        "to the mask of SHA-1",
+        || pss(SHA256, SHA1, 32, None),
+        MASK_OF_SHA1,
+        StricterThanOpenSsl(UnsupportedSignature, MASK_EXPLAINED),
+    ),
+    restricted(
+        "to the mask of SHA-1, signs with that of SHA-256",
+        || pss(SHA256, SHA1, 32, None),
+        SHA256_32,
+        Refused(UnsupportedSignature),
+    ),
+    restricted(
+        "to SHA-1 by default",
+        || algorithm(PSS, &element(SEQUENCE, &[])),
+        (pss_of!("sha1", "sha1", 20), || algorithm(PSS, &element(SEQUENCE, &[]))),
+        StricterThanOpenSsl(WeakSignature, WEAK_EXPLAINED),
+    ),
+    restricted(
+        "to trailer 2",
+        || pss(SHA256, SHA256, 32, Some(2)),
+        SHA256_32,
+        StricterThanOpenSsl(
+            UnsupportedSignature,
+            "1 is the only trailer that there is (RFC 8017, appendix A.2.3)",
+        ),
+    ),
+    restricted("to junk", || algorithm(PSS, &NULL), SHA256_32, Refused(UnsupportedSignature)),
+];
 
 const fn kind(
     what: &'static str,
@@ -235,14 +317,14 @@ pub(crate) static KINDS: [Kind; 34] = [
         "PSS, SHA-1 by default",
         RSA,
         pss_of!("sha1", "sha1", 20),
-        || algorithm("1.2.840.113549.1.1.10", &element(SEQUENCE, &[])),
+        || algorithm(PSS, &element(SEQUENCE, &[])),
         StricterThanOpenSsl(WeakSignature, WEAK_EXPLAINED),
     ),
     kind(
         "PSS without parameters",
         RSA,
         pss_of!("sha1", "sha1", 20),
-        || algorithm("1.2.840.113549.1.1.10", &[]),
+        || algorithm(PSS, &[]),
         Refused(UnsupportedSignature),
     ),
     kind("P-256, SHA-384", P256, SHA_384, || ecdsa_with("3.3"), Trusted),

@@ -148,3 +148,16 @@ fn written_unusually() {
         Row::new("not critical", below(usual([]), &lax), &[NameConstraint]),
     ]);
 }
+
+/// Comparing every name with every subtree costs time that a peer can make long.
+#[test]
+fn on_more_names_than_anybody_compares() {
+    const COST: &str = "a peer could make us spend too much on comparisons; honest chains need a few \
+                        hundred of them";
+    let row = |names: u32, subtrees: usize, is_right: bool| {
+        let names = (0..names).map(|number| dns(format!("h{number}.test"))).collect::<Vec<_>>();
+        let what = format!("{} names, {subtrees} subtrees", names.len());
+        Row { what, ..row(&names, value(&[], &vec![dns("evil"); subtrees]), is_right) }
+    };
+    hold(&[row(100, 100, true), row(999, 250, false).both_differ(COST)]);
+}

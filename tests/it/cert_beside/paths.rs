@@ -2,7 +2,8 @@
 
 use rustls_pki_types::CertificateDer;
 use tlsweep::cert::Problem::{
-    CaAsLeaf, CriticalExtension, Expired, NotYetValid, PathLength, SelfSigned, UnknownIssuer,
+    self, BadEncoding, BadPurpose, BadSignature, CaAsLeaf, ChainTooLong, CriticalExtension,
+    Expired, IssuerNotCa, NameConstraint, NotYetValid, PathLength, SelfSigned, UnknownIssuer,
 };
 
 use super::{
@@ -11,8 +12,8 @@ use super::{
 };
 use crate::support::certs::element;
 use crate::support::draft::{
-    BASIC_CONSTRAINTS, Draft, SEQUENCE, attribute, critical, is_ca, key_usage, name, oid, plain,
-    utc,
+    BASIC_CONSTRAINTS, Draft, EXTENDED_KEY_USAGE, KEY_USAGE, NAME_CONSTRAINTS, NULL, SEQUENCE,
+    attribute, critical, dns, generalized, is_ca, key_usage, name, oid, plain, purposes, utc,
 };
 
 type Der = CertificateDer<'static>;
@@ -67,6 +68,92 @@ fn of_several_ways_one_is_enough() {
         row("crossed and ended, the first root", &[&ended], &[first], false),
         row("an ended twin before", &[&ended, &by_first], &[first], true),
         row("an ended twin behind", &[&by_first, &ended], &[first], true),
+    ]);
+}
+
+/// Of two issuers of one name, one is good. OpenSSL and GnuTLS take the first of them, whatever it is
+/// worth.
+#[test]
+fn of_two_issuers_of_one_name_one_is_enough() {
+    const NO_WAY_BACK: &str = "browsers try the second issuer when the first leads nowhere \
+                               (RFC 4158, section 2.4); OpenSSL does not";
+    let good = || issuer([]);
+    let of = |draft: &Draft| draft.signed_by(root_key());
+    let excluded = element(SEQUENCE, &[dns("a.test")]);
+    let excluded = element(SEQUENCE, &[element(0xa1, &[excluded])]);
+    let own = good().but(|issuer| issuer.issuer = name("Issuer")).signed_by(issuer_key());
+    let strange = good().but(|issuer| issuer.issuer = name("Stranger")).signed_by(issuer_key());
+    let other = good().but(|issuer| issuer.key = root().key);
+    let forged = good().signed_by(issuer_key());
+    let no_ca = good().but(|issuer| drop(issuer.extensions.remove(0)));
+    let idle = good().but(|issuer| issuer.extensions[1] = key_usage(1, 0x02));
+    let client = issuer([plain(EXTENDED_KEY_USAGE, &purposes(&["1.3.6.1.5.5.7.3.2"]))]);
+    let unknown = issuer([critical("1.2.3.4", &NULL)]);
+    let limited = issuer([critical(NAME_CONSTRAINTS, &excluded)]);
+    let leaf = usual([]).but(|leaf| leaf.issuer = name("Issuer")).signed_by(issuer_key());
+    let mut rows = Vec::new();
+    for (what, twin, fault) in [
+        ("another key", of(&other), BadSignature),
+        ("a false signature", forged, BadSignature),
+        ("no CA", of(&no_ca), IssuerNotCa),
+        ("no keyCertSign", of(&idle), IssuerNotCa),
+        ("for clients", of(&client), BadPurpose),
+        ("an unknown extension", of(&unknown), CriticalExtension),
+        ("excludes the name", of(&limited), NameConstraint),
+        ("by itself", own, UnknownIssuer),
+        ("by a stranger", strange, UnknownIssuer),
+    ] {
+        let row = |order: &str, issuers: Vec<Der>, expected: &[Problem]| {
+            let chain = std::iter::once(leaf.clone()).chain(issuers).collect();
+            Row::new(format!("{what}, {order}"), chain, expected)
+        };
+        rows.push(row("alone", vec![twin.clone()], &[fault]));
+        rows.push(row("last", vec![of(&good()), twin.clone()], &[]));
+        let first = row("first", vec![twin, of(&good())], &[]);
+        rows.push(match what {
+            "by itself" => first.openssl_differs(NO_WAY_BACK),
+            _ => first.both_differ(NO_WAY_BACK),
+        });
+    }
+    hold(&rows);
+}
+
+/// What a root from a file says of itself counts, although its name and key are trusted.
+#[test]
+fn roots_are_held_to_what_they_say() {
+    const TWICE: &str = "no extension may stand there twice (RFC 5280, section 4.2)";
+    const NO_WAY_BACK: &str = "OpenSSL takes the first root of a name, whatever it is worth";
+    let of = |draft: Draft| draft.signed_by(root_key());
+    let with = |extensions: Vec<Vec<u8>>| of(root().with(extensions));
+    let key = |id: u8| plain("2.5.29.14", &[4, 1, id]);
+    let twice = vec![plain("1.2.3.4", &NULL), plain("1.2.3.4", &NULL)];
+    let junk = root().but(|root| root.extensions[1] = critical(KEY_USAGE, b"junk"));
+    let fraction = root().but(|root| root.validity[1] = generalized("20900101000000.5Z"));
+    let unknown = with(vec![critical("1.2.3.4", &NULL)]);
+    let policies = element(SEQUENCE, &[element(SEQUENCE, &[oid("1.2.3")])]);
+    let row = |what: &str, root: &Der, expected: &[Problem]| {
+        Row::new(what, alone(&usual([])), expected).under(&[root])
+    };
+    let above = Row::new(
+        "an unknown extension above an issuer",
+        below(usual([]), &issuer([])),
+        &[CriticalExtension],
+    );
+    let twin = Row::new("an unknown extension, and a good root", alone(&usual([])), &[]);
+    hold(&[
+        row("an unknown extension", &unknown, &[CriticalExtension]),
+        above.under(&[&unknown]),
+        twin.under(&[&unknown, &ROOT]).openssl_differs(NO_WAY_BACK),
+        row(
+            "a critical key identifier",
+            &with(vec![critical("2.5.29.14", &[4, 1, 1])]),
+            &[CriticalExtension],
+        ),
+        row("critical policies", &with(vec![critical("2.5.29.32", &policies)]), &[]),
+        row("two key identifiers", &with(vec![key(1), key(2)]), &[BadEncoding]),
+        row("an unknown one twice", &with(twice), &[BadEncoding]).openssl_differs(TWICE),
+        row("junk for a key usage", &of(junk), &[BadEncoding]),
+        row("a fraction of a second", &of(fraction), &[BadEncoding]),
     ]);
 }
 
@@ -199,5 +286,53 @@ fn extensions_of_other_worlds() {
             &[CriticalExtension],
         )
         .openssl_differs(UNKNOWN),
+    ]);
+}
+
+#[test]
+fn paths_may_have_six_issuers_below_the_root() {
+    const LONG: &str = "webpki, the verifier of rustls, takes six issuers; nobody has that many";
+    let row = |count: usize, expected: &[Problem]| {
+        let name_of = |number: usize| format!("Issuer {number}");
+        let leaf = usual([]).but(|leaf| leaf.issuer = name(&name_of(1))).signed_by(issuer_key());
+        let issuers = (1..=count).map(|number| {
+            let upper = if number == count { "Root".to_owned() } else { name_of(number + 1) };
+            let draft = Draft::new(&name_of(number), &upper, issuer_key());
+            let key = if number == count { root_key() } else { issuer_key() };
+            draft.with([is_ca(), may_sign()]).signed_by(key)
+        });
+        let chain = std::iter::once(leaf).chain(issuers).collect();
+        Row::new(format!("{count} issuers"), chain, expected)
+    };
+    hold(&[
+        row(2, &[]),
+        row(6, &[]),
+        row(8, &[ChainTooLong]).both_differ(LONG),
+        row(12, &[ChainTooLong]).both_differ(LONG),
+    ]);
+}
+
+/// A CA that certifies its own new key, and one that certifies itself (RFC 5280, section 6.1).
+#[test]
+fn issuers_may_be_issued_by_themselves() {
+    const SAME_NAME: &str =
+        "OpenSSL and GnuTLS end a path at the first issuer that bears its own name";
+    let new_key = root().signed_by(issuer_key());
+    let old_root = root().but(|root| root.key = issuer([]).key).signed_by(issuer_key());
+    let limit = element(SEQUENCE, &[vec![1, 1, 0xff], vec![2, 1, 0]]);
+    let upper = issuer([]).but(|issuer| {
+        issuer.extensions[0] = critical(BASIC_CONSTRAINTS, &limit);
+    });
+    let lower = issuer([]).but(|issuer| {
+        issuer.issuer = name("Issuer");
+        issuer.key = root().key;
+    });
+    let leaf = usual([]).but(|leaf| leaf.issuer = name("Issuer")).signed_by(root_key());
+    let limited = vec![leaf, lower.signed_by(issuer_key()), upper.signed_by(root_key())];
+    hold(&[
+        Row::new("a new key of the root", [alone(&usual([])), vec![new_key]].concat(), &[])
+            .under(&[&old_root])
+            .both_differ(SAME_NAME),
+        Row::new("not counted in a path length", limited, &[]).both_differ(SAME_NAME),
     ]);
 }

@@ -67,6 +67,20 @@ fn purposes_of_an_issuer() {
         row("OCSP", plainly(&[OCSP]), false),
         row("critical unknown", critically(&[UNKNOWN]), false),
         row("an empty list", plainly(&[]), false),
+        row("Microsoft's gated", plainly(&[MICROSOFT_GATED]), false).openssl_differs(GATED),
+        row("Netscape's gated", plainly(&[NETSCAPE_GATED]), false).both_differ(GATED),
+    ]);
+}
+
+#[test]
+fn kinds_that_netscape_named() {
+    const FORGOTTEN: &str = "nobody but OpenSSL has looked at it since the nineties";
+    let kind = |unused, bits| plain("2.16.840.1.113730.1.1", &[3, 2, unused, bits]);
+    let leaf = |what, kind| Row::new(what, alone(&usual([kind])), &[]);
+    hold(&[
+        leaf("a server", kind(6, 0x40)),
+        leaf("a client", kind(7, 0x80)).openssl_differs(FORGOTTEN),
+        Row::new("an issuer for mail", below(usual([]), &issuer([kind(1, 0x02)])), &[]),
     ]);
 }
 
