@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tlsweep::cert::pem;
 
-use crate::support::certs::{Entity, Pki, ca, children, element, example};
+use crate::support::certs::{Entity, Pki, ca, children, element, example, valid};
 use crate::support::cmd::{Outcome, Tlsweep};
 use crate::support::peer::Peer;
 use crate::support::served::showing;
@@ -145,4 +145,26 @@ fn text_stays_one_line_of_nine_columns() {
     assert_eq!(columns.len(), 9, "{line:?}");
     assert_eq!(columns[1], "ok");
     assert_eq!(columns[6], "bad_encoding");
+}
+
+/// The leaf ends later than its issuer, and the path ends with the issuer.
+#[test]
+fn the_end_of_the_path_has_a_row_in_detail() {
+    let issuer = valid(ca("one"), 2020, 2060);
+    for (issuer, row) in [(issuer, Some("path          ends 2060-01-01, ")), (ca("one"), None)] {
+        let Pki { root, ca: one, leaf } = Pki::of(Entity::root("root"), issuer, example());
+        let dir = TempDir::new().unwrap();
+        let roots = dir.path().join("roots.pem");
+        std::fs::write(&roots, pem(&root.der)).unwrap();
+        let chain = [leaf.der.clone(), one.der];
+        let peer = showing(&chain, &leaf.key.serialize_der()).unwrap().start();
+        let outcome = Tlsweep::new()
+            .args(["--format", "detail", "--roots", roots.to_str().unwrap()])
+            .args([format!("{},example.com", peer.addr)])
+            .run("");
+        let text = outcome.assert_complete().text();
+        let found = text.lines().map(str::trim_start).find(|line| line.starts_with("path "));
+        assert_eq!(found.is_some(), row.is_some(), "{text}");
+        assert!(found.unwrap_or_default().starts_with(row.unwrap_or_default()), "{text}");
+    }
 }

@@ -190,6 +190,8 @@ fn a_list_that_is_none_of_targets_gives_one_hint() {
         let hints: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("hint: ")).collect();
         assert!(hints.len() == 1 && hints[0].contains(hint), "{list}: {}", outcome.stderr);
         assert_eq!(Tlsweep::json().args(["-q"]).run(list).stderr, "", "{list}");
+        let counted = Tlsweep::new().args(["--dry-run"]).run(list).stderr;
+        assert!(counted.matches("hint: ").count() == 1 && counted.contains(hint), "{counted}");
     }
 }
 

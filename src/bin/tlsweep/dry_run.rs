@@ -11,6 +11,8 @@ use tlsweep::feed::target::Host;
 use tlsweep::plural::count;
 use tlsweep::probe::parse;
 
+use crate::hints::Hints;
+
 /// A sweep that is only counted.
 pub(crate) struct DryRun {
     pub(crate) config: Config,
@@ -20,6 +22,8 @@ pub(crate) struct DryRun {
     pub(crate) limits: Vec<String>,
     /// Whether to answer in JSON.
     pub(crate) as_json: bool,
+    /// What to say about a list that does not look like one of targets.
+    pub(crate) hints: Hints,
 }
 
 /// What a sweep would do.
@@ -41,10 +45,11 @@ impl DryRun {
     /// # Errors
     /// An input that cannot be read.
     pub(crate) fn run(self) -> Result<String> {
-        let Self { config, input, selection, limits, as_json } = self;
+        let Self { config, input, selection, limits, as_json, mut hints } = self;
         let (concurrency, lookups) = (config.concurrency.get(), config.lookups.get());
         let mut plan = Plan { concurrency, lookups, limits, ..Plan::default() };
         selection.send_all(input, &mut Done::default(), |line: Line| {
+            hints.look_at(&line);
             let host = parse(&line).map(|target| target.host);
             let admitted = host.and_then(|host| config.exclude.admit(&host).map(|()| host));
             plan.targets += 1;

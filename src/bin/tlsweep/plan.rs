@@ -31,6 +31,7 @@ use tokio::runtime::Handle;
 use crate::cli::{Artifact, Cli, SchemaOf};
 use crate::destination::Destination;
 use crate::dry_run::DryRun;
+use crate::hints::Hints;
 use crate::progress::Progress;
 use crate::replay::Replay;
 use crate::watch::{self, Reports};
@@ -132,10 +133,11 @@ impl DryRun {
         limits: Vec<String>,
     ) -> Result<Self> {
         stdio::check_stdout()?;
+        let hints = Hints::new(cli.output.quiet);
         let as_json = cli.output.format(cli.targets.is_one())? == "json";
         let (targets, files) = inputs(&mut cli)?;
         let input = open_input(targets, &files)?;
-        Ok(Self { config, input, selection, limits, as_json })
+        Ok(Self { config, input, selection, limits, as_json, hints })
     }
 }
 

@@ -234,6 +234,15 @@ impl Block {
             }
         }
         self.optional_row("root", record.trust.as_ref().and_then(|trust| trust.anchor.as_ref()));
+        // The leaf alone has its own row.
+        let leaf_end = record.cert.as_ref().and_then(|cert| cert.not_after.as_ref());
+        if let Some(trust) = record.trust.as_deref()
+            && let (Some(end), Some(days)) = (&trust.not_after, trust.days_left)
+            && leaf_end != Some(end)
+        {
+            let value = format!("ends {}, {}", date(end), left_of(days));
+            self.coloured_row("path", &value, self.colours.of("days", &days.to_string()));
+        }
         if let Some(crl) = record.revocation.as_ref().and_then(|revocation| revocation.crl) {
             self.row(
                 "revocation",
