@@ -22,6 +22,7 @@ use super::algorithms::Algorithms;
 use super::canonical::canonical;
 use super::der::{Reader, tag};
 use super::link::Link;
+use super::pem_file;
 use super::problem::{Problem, Problems};
 use super::reading::{self, Reading, id};
 use super::roots::Root;
@@ -31,8 +32,6 @@ use crate::signature::Checked;
 
 /// The bit of [`Reading::key_usage`] that lets a key sign revocation lists.
 const CRL_SIGN: u16 = 1 << 6;
-
-const BEGIN_PEM: &[u8] = b"-----BEGIN";
 
 /// What the lists say of the certificates of a path.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -109,16 +108,16 @@ impl Crls {
     /// # Errors
     /// When it holds no list, or one that cannot be read or is of a kind that is not supported.
     pub fn add(&mut self, file: &[u8]) -> Result<(), CrlError> {
-        let is_pem = file.windows(BEGIN_PEM.len()).any(|bytes| bytes == BEGIN_PEM);
-        if !is_pem {
+        if !pem_file::is_pem(file) {
             return match file {
                 [] => Err(CrlError::Empty),
                 _ => self.add_list(file, 1),
             };
         }
         let before = self.lists.len();
-        for (number, list) in (1..).zip(CertificateRevocationListDer::pem_slice_iter(file)) {
-            let list = list.map_err(|error| CrlError::Pem(number, error.to_string()))?;
+        let blocks = pem_file::blocks(file);
+        for (number, list) in (1..).zip(CertificateRevocationListDer::pem_slice_iter(&blocks)) {
+            let list = list.map_err(|error| CrlError::Pem(number, pem_file::reason(&error)))?;
             self.add_list(&list, number)?;
         }
         if self.lists.len() == before { Err(CrlError::Empty) } else { Ok(()) }

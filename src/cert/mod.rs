@@ -9,6 +9,7 @@ mod der;
 mod text;
 
 mod oid;
+mod pem_file;
 
 mod canonical;
 mod name;

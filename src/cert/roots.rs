@@ -8,6 +8,8 @@ use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
 
 use super::canonical::canonical;
 use super::critical;
+use super::der::tag;
+use super::pem_file;
 use super::reading::{Reading, id};
 use super::text::{hex, sha256};
 use super::well_formed::is_well_formed;
@@ -139,22 +141,28 @@ impl Roots {
         roots
     }
 
-    /// The certificates of a PEM file. Other PEM blocks in it are passed over.
+    /// The certificates of a file, which is DER or PEM. Other PEM blocks in it are passed over.
     ///
     /// # Errors
     /// When it holds no certificate, or one that cannot be read, or one in OpenSSL's own format,
     /// whose trust settings would be lost.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, RootsError> {
-        if pem.split(|&byte| byte == b'\n').any(|line| line.starts_with(TRUSTED_CERTIFICATE)) {
+    pub fn read(file: &[u8]) -> Result<Self, RootsError> {
+        let blocks = pem_file::blocks(file);
+        if blocks.split(|&byte| byte == b'\n').any(|line| line.starts_with(TRUSTED_CERTIFICATE)) {
             return Err(RootsError::OpenSslTrusted);
         }
         let mut roots = Self::default();
-        for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(pem)) {
+        let mut add = |number, certificate: &CertificateDer<'_>| {
+            let added = roots.add(certificate);
+            added.map_err(|error| RootsError::Certificate(number, error.to_string()))
+        };
+        if !pem_file::is_pem(file) && file.first() == Some(&tag::SEQUENCE) {
+            add(1, &file.into())?;
+        }
+        for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(&blocks)) {
             let certificate =
-                certificate.map_err(|error| RootsError::Pem(number, error.to_string()))?;
-            roots
-                .add(&certificate)
-                .map_err(|error| RootsError::Certificate(number, error.to_string()))?;
+                certificate.map_err(|error| RootsError::Pem(number, pem_file::reason(&error)))?;
+            add(number, &certificate)?;
         }
         match roots.is_empty() {
             true => Err(RootsError::Empty),
@@ -302,15 +310,39 @@ mod tests {
     }
 
     #[test]
+    fn files_are_read_as_people_save_them() {
+        let der = super::super::sample::authority(3);
+        let pem = super::super::text::pem(&der);
+        let old = pem.replace("CERTIFICATE-----", "X509 CERTIFICATE-----");
+        assert_ne!(old, pem);
+        let expected = Roots::read(pem.as_bytes()).unwrap().sha256();
+        for (what, file) in [
+            ("DER", der.to_vec()),
+            ("a byte order mark", ["\u{feff}", &pem].concat().into_bytes()),
+            ("line ends of Windows", pem.replace('\n', "\r\n").into_bytes()),
+            ("the old label", old.into_bytes()),
+            ("text before it", ["CN=\u{fc}\n", &pem].concat().into_bytes()),
+        ] {
+            let read = Roots::read(&file).map(|roots| roots.sha256());
+            assert_eq!(read.as_ref(), Ok(&expected), "{what}");
+        }
+    }
+
+    #[test]
     fn unusable_files_say_why() {
-        assert_eq!(Roots::from_pem(b"").unwrap_err(), RootsError::Empty);
-        assert_eq!(Roots::from_pem(b"junk\n").unwrap_err(), RootsError::Empty);
+        assert_eq!(Roots::read(b"").unwrap_err(), RootsError::Empty);
+        assert_eq!(Roots::read(b"junk\n").unwrap_err(), RootsError::Empty);
         let broken = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-        assert!(matches!(Roots::from_pem(broken), Err(RootsError::Certificate(1, _))));
+        assert!(matches!(Roots::read(broken), Err(RootsError::Certificate(1, _))));
         let cut = b"-----BEGIN CERTIFICATE-----\nMAA=\n";
-        assert!(matches!(Roots::from_pem(cut), Err(RootsError::Pem(1, _))));
+        assert!(matches!(Roots::read(cut), Err(RootsError::Pem(1, _))));
+        for (broken, reason) in [(&cut[..], "END line"), (b"-----BEGIN CERTIFICATE----\n", "BEGIN")]
+        {
+            let error = Roots::read(broken).unwrap_err().to_string();
+            assert!(error.contains(reason) && !error.contains('['), "{error}");
+        }
         let trusted = b"-----BEGIN TRUSTED CERTIFICATE-----\nMAA=\n";
-        let error = Roots::from_pem(trusted).unwrap_err();
+        let error = Roots::read(trusted).unwrap_err();
         assert!(error.to_string().contains("openssl x509 -in"), "{error}");
     }
 }

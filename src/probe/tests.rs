@@ -20,7 +20,7 @@ const OF_A_HANDSHAKE: usize = 3 * 1024;
 
 #[tokio::test]
 async fn futures_that_wait_in_large_numbers_are_small() {
-    let roots = Roots::from_pem(b"").unwrap_or_else(|_empty| Roots::built_in());
+    let roots = Roots::read(b"").unwrap_or_else(|_empty| Roots::built_in());
     let clock = Clock::start(SystemTime::UNIX_EPOCH);
     let prober = Prober::new(Config::default(), roots, clock).unwrap();
     let mut permit = Permits::new(NonZero::<usize>::MIN).acquire().await;

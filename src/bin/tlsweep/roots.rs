@@ -20,8 +20,8 @@ pub(crate) fn load(files: &[PathBuf], system: bool, quiet: bool) -> Result<Roots
     };
     for path in files {
         let name = shown(path);
-        let pem = fs::read(path).with_context(|| format!("cannot read the roots file {name}"))?;
-        let more = Roots::from_pem(&pem);
+        let file = fs::read(path).with_context(|| format!("cannot read the roots file {name}"))?;
+        let more = Roots::read(&file);
         roots.extend(more.with_context(|| format!("cannot use the roots file {name}"))?);
     }
     if system {

@@ -9,7 +9,7 @@ use tlsweep::report::check::Checks;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Certificates")]
 pub(crate) struct Certificates {
-    /// PEM file of roots instead of the built-in ones (Mozilla's); repeatable
+    /// File of roots (PEM or DER) instead of the built-in ones (Mozilla's); repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) roots: Vec<PathBuf>,
 
