@@ -127,7 +127,7 @@ impl Keys {
             };
             Ok(Self { group, x25519, keys })
         };
-        generate().map_err(|_: Unspecified| GetRandomFailed.into())
+        generate().map_err(|_unspecified: Unspecified| GetRandomFailed.into())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::support::programs::{Program, shown, skip, unshare_mounts};
 use crate::support::random::Random;
 
 /// Targets of a sweep whose output does not fit.
-const TARGETS: usize = 150;
+const TARGETS: usize = 300;
 
 /// Sizes of a file system, for each format.
 const SIZES: usize = 50;
@@ -56,7 +56,7 @@ fn fill_and_resume(output: &str) {
         sweep \"$1\" $3 first; mount -o remount,size=64m disk; sweep \"$1\" $3 whole --resume";
     let mut partial = BTreeSet::new();
     for _ in 0..SIZES {
-        let size = random.below(700) + 4;
+        let size = random.below(1400) + 4;
         let root = dir.path().to_str().unwrap();
         let ran = unshare.run(["-m", "sh", "-c", script, root, BINARY, &size.to_string(), output]);
         assert!(ran.status.success(), "{}", shown(&ran));
