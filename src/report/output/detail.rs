@@ -240,7 +240,7 @@ impl Block {
             && let (Some(end), Some(days)) = (&trust.not_after, trust.days_left)
             && leaf_end != Some(end)
         {
-            let value = format!("ends {}, {}", date(end), left_of(days));
+            let value = format!("ends {}, {}", date(end), days_left(days));
             self.coloured_row("path", &value, self.colours.of("days", &days.to_string()));
         }
         if let Some(crl) = record.revocation.as_ref().and_then(|revocation| revocation.crl) {
