@@ -160,7 +160,7 @@ pub const PEM_LINE_LIMIT: usize = 384 * 1024;
 
 /// Bytes that `--enumerate`, `--jarm`, `--quic` and `--ech` together may add to an output line: each version with
 /// every suite that IANA names, and a certificate for each kind of key.
-pub const FOLLOW_UPS_LINE_LIMIT: usize = 320 * 1024;
+pub const FOLLOW_UPS_LINE_LIMIT: usize = 384 * 1024;
 
 /// Bytes of a line that is read back as a record. What tlsweep writes is shorter, with `--pem` and
 /// `--enumerate` as well.
