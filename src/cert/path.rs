@@ -4,6 +4,7 @@ mod found;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use super::problem::{Problem, Problems};
 use super::reading::{self, Reading};
 use super::rewrite::{is_beyond_webpki, rewrite, rewritten_anchor};
 use super::roots::{Root, Roots};
-use super::rules::{Candidate, in_words_of_webpki, is_about_signature};
+use super::rules::{Candidate, in_words_of_webpki, is_about_signature, is_given_up};
 use crate::limits::MAX_DETOURS;
 use found::{Found, Refused, Top};
 
@@ -291,6 +292,12 @@ impl<'a> Search<'a> {
                 top: Some(*top),
             })
         };
+        // What is wrong with a path that webpki itself accepts. Its errors about worse paths may rank higher.
+        let refused = Cell::new(None);
+        let refuse = |fault| {
+            refused.set(refused.get().max(Some(fault)));
+            in_words_of_webpki(fault, now)
+        };
         let obeys_rules = |path: &VerifiedPath<'_>| {
             let found = found(path)?;
             let links = self.links_of(&found);
@@ -302,11 +309,10 @@ impl<'a> Search<'a> {
             let is_excused = question.faults.contains(Problem::Revoked);
             let crl = || self.crl(&links, candidate.root, question.faults);
             if !is_excused && crl() == Some(CrlStatus::Revoked) {
-                return Err(Error::CertRevoked);
+                return Err(refuse(Problem::Revoked));
             }
-            candidate
-                .check(self.now, question.faults, question.is_rewritten, &self.meter)
-                .map_err(|fault| in_words_of_webpki(fault, now))
+            let excused = question.faults;
+            candidate.check(self.now, excused, question.is_rewritten, &self.meter).map_err(refuse)
         };
         let path = leaf.verify_for_usage(
             algorithms,
@@ -317,7 +323,11 @@ impl<'a> Search<'a> {
             None,
             Some(&obeys_rules),
         );
-        found(&path.map_err(|error| self.meter.explain(error))?)
+        let path = path.map_err(|error| match (self.meter.explain(error), refused.get()) {
+            (error, Some(fault)) if !is_given_up(&error) => in_words_of_webpki(fault, now),
+            (error, _) => error,
+        });
+        found(&path?)
     }
 
     /// The roots whose name is the issuer of one of the certificates.
@@ -441,10 +451,8 @@ impl<'a> Search<'a> {
     fn is_hopeless(&self, error: &Error) -> bool {
         match error {
             Error::UnknownIssuer => self.issuers.is_empty(),
-            Error::CertDistrusted
-            | Error::MaximumPathBuildCallsExceeded
-            | Error::MaximumPathDepthExceeded
-            | Error::MaximumSignatureChecksExceeded => true,
+            Error::CertDistrusted | Error::MaximumPathDepthExceeded => true,
+            error if is_given_up(error) => true,
             _ => self.leaf.reading.issuer.is_none() || self.leaf.reading.tbs.is_none(),
         }
     }

@@ -134,6 +134,7 @@ pub(super) fn in_words_of_webpki(fault: Problem, time: UnixTime) -> Error {
         Problem::IssuerNotCa => Error::EndEntityUsedAsCa,
         Problem::BadPurpose => Error::EmptyEkuExtension,
         Problem::PathLength => Error::PathLenConstraintViolated,
+        Problem::Revoked => Error::CertRevoked,
         _ => Error::NameConstraintViolation,
     }
 }
@@ -146,4 +147,9 @@ pub(super) fn is_about_signature(error: &Error) -> bool {
             | Error::UnsupportedSignatureAlgorithmContext(_)
             | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
     )
+}
+
+/// Whether webpki gave up the search for a path.
+pub(super) fn is_given_up(error: &Error) -> bool {
+    matches!(error, Error::MaximumPathBuildCallsExceeded | Error::MaximumSignatureChecksExceeded)
 }

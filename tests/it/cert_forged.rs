@@ -55,9 +55,9 @@ fn a_forgery_beside_its_model_lifts_no_name_constraint() {
     for (chain, expected) in [
         (&[&leaf.der, &limited.der][..], &[NameConstraint][..]),
         (&[&leaf.der, &forged], &[BadSignature]),
-        // Each issuer leads to a fault; the verdict names the false signature.
-        (&[&leaf.der, &limited.der, &forged], &[BadSignature]),
-        (&[&leaf.der, &forged, &limited.der], &[BadSignature]),
+        // Each issuer leads to a fault; that of the path whose signatures all hold counts.
+        (&[&leaf.der, &limited.der, &forged], &[NameConstraint]),
+        (&[&leaf.der, &forged, &limited.der], &[NameConstraint]),
     ] {
         assert_eq!(problems(chain, &[&root.der]), expected, "{} certificates", chain.len());
     }
@@ -76,8 +76,8 @@ fn a_forgery_beside_its_model_lengthens_no_path() {
     for (chain, expected) in [
         (&[&leaf.der, &lower.der, &limited.der][..], &[PathLength][..]),
         (&[&leaf.der, &lower.der, &forged], &[BadSignature]),
-        (&[&leaf.der, &lower.der, &limited.der, &forged], &[BadSignature]),
-        (&[&leaf.der, &lower.der, &forged, &limited.der], &[BadSignature]),
+        (&[&leaf.der, &lower.der, &limited.der, &forged], &[PathLength]),
+        (&[&leaf.der, &lower.der, &forged, &limited.der], &[PathLength]),
     ] {
         assert_eq!(problems(chain, &[&root.der]), expected, "{} certificates", chain.len());
     }

@@ -118,6 +118,24 @@ fn of_two_issuers_of_one_name_one_is_enough() {
     hold(&rows);
 }
 
+/// Where only the leaf is at fault on the good path, a twin of its issuer or root adds no fault.
+#[test]
+fn a_worse_path_adds_no_fault_to_the_better_one() {
+    const TWICE: &str = "no extension may stand there twice (RFC 5280, section 4.2)";
+    let twice = || usual([plain("1.2.3.4", &NULL), plain("1.2.3.4", &NULL)]);
+    let of = |draft: &Draft| draft.signed_by(root_key());
+    let root_twin = root().but(|root| root.key = issuer([]).key).signed_by(issuer_key());
+    let issuer_twin = of(&issuer([]).but(|issuer| issuer.key = root().key));
+    let below_issuer = twice().but(|leaf| leaf.issuer = name("Issuer")).signed_by(issuer_key());
+    let issuers = vec![below_issuer, of(&issuer([])), issuer_twin];
+    hold(&[
+        Row::new("a root of another key", alone(&twice()), &[BadEncoding])
+            .under(&[&ROOT, &root_twin])
+            .openssl_differs(TWICE),
+        Row::new("an issuer of another key", issuers, &[BadEncoding]).openssl_differs(TWICE),
+    ]);
+}
+
 /// What a root from a file says of itself counts, although its name and key are trusted.
 #[test]
 fn roots_are_held_to_what_they_say() {
