@@ -25,8 +25,9 @@ use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::staple::Stapled;
 
 /// What judging a chain may cost, in checks of an Ed25519 signature. A check took 42 to 57 µs where this
-/// was written (2026-11-27, AMD EPYC), so this is 20 ms.
-const CEILING: u32 = 400;
+/// was written (2026-11-27, AMD EPYC), so this is 40 ms. The ceiling of a release build is 20 ms. What fuzzers add,
+/// coverage and checks of overflow, slows all but the signatures down; by how much was not measured.
+const CEILING: u32 = 800;
 
 struct World {
     keys: Keys,
