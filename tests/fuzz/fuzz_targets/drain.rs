@@ -14,7 +14,9 @@ use tlsweep::failure::Failure;
 use tlsweep::feed::target::{Sni, Target};
 use tlsweep::names::Group;
 use tlsweep::tls::drain::{End, Goodbye, ReadEnd, drain};
-use tlsweep::tls::handshake::{Alpn, AlpnOffer, Client, Groups, Hello, Offer, Schemes, Silence, Versions};
+use tlsweep::tls::handshake::{
+    Alpn, AlpnOffer, Client, Groups, Hello, Offer, Schemes, Silence, Versions,
+};
 use tlsweep_fuzz::peer::{self, APPLICATION_DATA, Seal, Setup, plain_record};
 use tlsweep_fuzz::script::Script;
 use tokio::io::AsyncWriteExt;

@@ -12,7 +12,9 @@ use tlsweep::deadline::{Deadline, Limits, Wait};
 use tlsweep::dial::tap::Tap;
 use tlsweep::failure::{EVIDENCE_LIMIT, Failure, Kind, Stage};
 use tlsweep::feed::target::{Sni, Target};
-use tlsweep::tls::handshake::{Agreed, Alpn, Client, Groups, Hello, Offer, Schemes, Silence, Versions};
+use tlsweep::tls::handshake::{
+    Agreed, Alpn, Client, Groups, Hello, Offer, Schemes, Silence, Versions,
+};
 use tlsweep_fuzz::peer::{self, Setup};
 use tlsweep_fuzz::script::Script;
 use tlsweep_fuzz::text::unescaped_length;

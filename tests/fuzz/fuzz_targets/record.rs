@@ -10,19 +10,17 @@ use libfuzzer_sys::fuzz_target;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tlsweep::cert::{
-    Certificate, CrlStatus, CrliteStatus, Ocsp, Problem, Revocation, RevokedBy, Signature, Status, Trust,
-    Trusted, Verdict,
+    Certificate, CrlStatus, CrliteStatus, Ocsp, Problem, Revocation, RevokedBy, Signature, Status,
+    Trust, Trusted, Verdict,
 };
 use tlsweep::failure::{Failure, Kind, Stage};
 use tlsweep::feed::input::{Line, Place};
 use tlsweep::names::{self, AlertDescription, Group, Suite};
+use tlsweep::probe::{Ech, EchConfigOf, EchStatus, Https, HttpsStatus, Quic, QuicStatus};
 use tlsweep::report::changed::{Changed, Field};
 use tlsweep::report::check::Checks;
 use tlsweep::report::enumeration::{Report, Shown};
 use tlsweep::report::output::{FORMATS, Format, Layout};
-use tlsweep::probe::{
-    Ech, EchConfigOf, EchStatus, Https, HttpsStatus, Quic, QuicStatus,
-};
 use tlsweep::report::record::{Chain, Record, Starttls, Tls, milliseconds};
 use tlsweep::report::schema::{Fields, leaves};
 use tlsweep::tls::drain::{End, ReadEnd};
