@@ -85,11 +85,10 @@ fn drained(input: Input) -> Vec<Line> {
 fn compare(input: &[u8], lines: &[Line]) {
     let mut lines = lines.iter();
     for (number, line) in (1..).zip(input.split(|&byte| byte == b'\n')) {
-        let kept = line.get(..=LINE_LIMIT).unwrap_or(line);
-        let kept = match number {
-            1 => kept.strip_prefix(b"\xef\xbb\xbf").unwrap_or(kept),
-            _ => kept,
-        };
+        let mut kept = line.get(..=LINE_LIMIT).unwrap_or(line);
+        while let Some(rest) = kept.strip_prefix(b"\xef\xbb\xbf") {
+            kept = rest;
+        }
         let is_long = line.len() > LINE_LIMIT;
         let trimmed = kept.trim_ascii();
         if trimmed.is_empty() && !is_long || trimmed.first() == Some(&b'#') {
