@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::TryFutureExt;
 use pin_project_lite::pin_project;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::failure::{Failure, Kind, Stage};
@@ -274,21 +275,13 @@ impl Clock {
 }
 
 /// How long this machine has been suspended since it was booted.
-#[cfg(target_os = "linux")]
 fn suspended() -> Duration {
-    use rustix::time::{ClockId, clock_gettime};
     let since_boot = |clock| {
         // Neither clock is ever before the boot.
         Duration::try_from(clock_gettime(clock)).unwrap_or_default()
     };
     let with_suspension = since_boot(ClockId::Boottime);
     with_suspension.saturating_sub(since_boot(ClockId::Monotonic))
-}
-
-/// Elsewhere there is no such pair of clocks.
-#[cfg(not(target_os = "linux"))]
-fn suspended() -> Duration {
-    Duration::ZERO
 }
 
 impl Wait {
