@@ -5,17 +5,12 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
+use tlsweep::config::GRACE;
 
-use crate::support::cmd::{BINARY, Running, Tlsweep, sorted, verdict};
+use crate::support::cmd::{AT_ONCE, BINARY, Running, Tlsweep, sorted, verdict};
 use crate::support::peer::{Peer, Spec};
 use crate::support::programs::{Program, shown};
 use crate::support::script::Step;
-
-/// An end that should come at once may take this long on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(15);
-
-/// What a stop waits for connections that are in flight.
-const GRACE: Duration = Duration::from_secs(5);
 
 #[test]
 fn empty_input_is_no_lines_and_success() {

@@ -12,15 +12,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tlsweep::config::GRACE;
 use tokio::time::Instant;
 
-use crate::support::cmd::{Tlsweep, sorted};
+use crate::support::cmd::{AT_ONCE, Tlsweep, sorted};
 use crate::support::peer::{Peer, Spec};
 use crate::support::programs::{Program, shown};
 use crate::support::script::Step;
-
-/// An end that should come at once may take this long on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(15);
 
 /// An output for each way to write one that can be gone on with.
 const RESUMABLE: [&str; 4] = ["out.jsonl", "out.csv", "out.jsonl.zst", "out.csv.zst"];
@@ -328,8 +326,7 @@ fn interrupted_by(signals: &[&str], code: i32) {
         let accepted = || sweep._peers.iter().all(|peer| peer.accepted() == 100);
         wait_until("the 200th connection", accepted);
         signals.iter().for_each(|signal| run.signal(signal));
-        // The grace is 5 s.
-        let outcome = run.ends_within(Duration::from_secs(5) + AT_ONCE);
+        let outcome = run.ends_within(GRACE + AT_ONCE);
         assert_eq!(outcome.code, Some(code), "{output}: {}", outcome.stderr);
         let left = "100 targets in";
         assert!(outcome.stderr.contains(left), "{output}: {}", outcome.stderr);

@@ -5,14 +5,13 @@ use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read as _, Write};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tlsweep::config::GRACE;
 
-use crate::support::cmd::{Outcome, Running, Tlsweep, decode_lines, sorted, verdict};
+use crate::support::cmd::{AT_ONCE, Outcome, Running, Tlsweep, decode_lines, sorted, verdict};
 use crate::support::peer::{Peer, Spec};
 use crate::support::programs::Program;
 use crate::support::script::Step;
 
-/// An end that should come at once may take this long on a busy machine; a target takes 60 s.
-const AT_ONCE: Duration = Duration::from_secs(15);
 const FAR: [&str; 4] = ["--handshake-timeout", "60s", "--timeout", "60s"];
 
 /// Two signals: what is in flight has no grace. Two of the same kind could arrive as one.
@@ -184,8 +183,7 @@ fn one_signal_is_enough_beside_a_full_stderr() {
     run.has_read_everything();
     run.listens_for_signals();
     run.signal("TERM");
-    // The grace is 5 s.
-    let outcome = run.ends_within(Duration::from_secs(5) + AT_ONCE);
+    let outcome = run.ends_within(GRACE + AT_ONCE);
     assert_eq!((outcome.code, outcome.records.len()), (Some(143), 1));
 }
 

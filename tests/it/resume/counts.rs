@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
+use tlsweep::config::GRACE;
 
-use super::{AT_ONCE, RESUMABLE, Sweep, wait_until};
-use crate::support::cmd::{BINARY, sorted};
+use super::{RESUMABLE, Sweep, wait_until};
+use crate::support::cmd::{AT_ONCE, BINARY, sorted};
 use crate::support::peer::Spec;
 use crate::support::programs::{Program, shown};
 use crate::support::random::Random;
@@ -103,7 +103,7 @@ fn counts_are_those_of_the_lines_after_sigterm() {
         let run = run.args(reports(&sweep)).start();
         wait_until("the 40th", || sweep._peers.iter().all(|peer| peer.accepted() == 20));
         run.signal("TERM");
-        let outcome = run.ends_within(Duration::from_secs(5) + AT_ONCE);
+        let outcome = run.ends_within(GRACE + AT_ONCE);
         assert_eq!(outcome.code, Some(143), "{output}: {}", outcome.stderr);
         assert_eq!(assert_counted(&sweep, output), 20);
         assert!(outcome.stderr.contains("; 20 interrupted, left for --resume"), "{output}");

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{AT_ONCE, RESUMABLE, Sweep, json, wait_until};
-use crate::support::cmd::{BINARY, Tlsweep, sorted};
+use super::{RESUMABLE, Sweep, json, wait_until};
+use crate::support::cmd::{AT_ONCE, BINARY, Tlsweep, sorted};
 use crate::support::peer::Spec;
 use crate::support::programs::{Program, shown, skip};
 

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use tlsweep::feed::resume::Done;
 
-use super::{AT_ONCE, Lines, Sweep, json};
+use super::{Lines, Sweep, json};
+use crate::support::cmd::AT_ONCE;
 use crate::support::peer::Spec;
 use crate::support::programs::shown;
 
