@@ -2,4 +2,5 @@
 
 pub mod gather;
 pub mod limiter;
+pub mod nap;
 pub mod permit;

@@ -32,6 +32,23 @@ fn a_clock_before_1970_is_an_error_that_names_it() {
     assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
 }
 
+/// How one asks what a sweep of next month would say. libfaketime moves the clocks of this process, and
+/// the kernel's stay where they are.
+#[test]
+fn a_sweep_of_another_day_takes_no_longer() {
+    let Some(faketime) = Program::find("faketime") else {
+        return;
+    };
+    let refusing = Spec::refusing().on_all_of_loopback().start();
+    let targets = || (1..=200).map(|n| format!("127.6.0.{n}:{}", refusing.addr.port()));
+    for day in ["+30d", "-30d"] {
+        let run = Tlsweep::json_under(faketime.path(), ["-f", day]);
+        let outcome = run.sweep(targets());
+        outcome.assert_complete();
+        assert_eq!(outcome.records.len(), 200, "{day}: {}", outcome.stderr);
+    }
+}
+
 /// A sweep that goes on for twenty minutes, by its clock: libfaketime moves the time of day and the
 /// monotonic clock.
 #[test]

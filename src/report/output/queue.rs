@@ -11,14 +11,14 @@ use std::any::Any;
 use std::io;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, Thread};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
 use super::{Batch, Format};
 use crate::limits::{SHARD_BYTES, SHARD_TARGETS};
+use crate::pace::nap::Nap;
 use crate::report::record::Record;
 use crate::report::status::Status;
 use crate::report::summary::Tally;
@@ -50,21 +50,21 @@ pub fn queue(
 ) -> (Vec<RecordSender>, RecordReceiver) {
     let (signal, signals) = mpsc::channel(1);
     let encoding = Arc::new(encoding);
-    let output = Arc::new(OnceLock::new());
+    let nap = Arc::new(Nap::default());
     let senders = (0..loops.get()).map(|_| {
         RecordSender(Arc::new(Entrance {
             shard: Arc::default(),
             room,
             encoding: Arc::clone(&encoding),
             signal: signal.clone(),
-            output: Arc::clone(&output),
+            nap: Arc::clone(&nap),
             turn: tokio::sync::Mutex::default(),
         }))
     });
     let senders: Vec<_> = senders.collect();
     let shards = senders.iter().map(|sender| Arc::clone(&sender.0.shard)).collect();
     let format = Arc::clone(&encoding.format);
-    (senders, RecordReceiver { shards, signals, output, format, next: 0, has_begun: false })
+    (senders, RecordReceiver { shards, signals, nap, format, next: 0, has_begun: false })
 }
 
 /// A loop's end of the queue. The queue ends with the last of them.
@@ -75,7 +75,7 @@ pub struct RecordSender(Arc<Entrance>);
 pub struct RecordReceiver {
     shards: Vec<Arc<Shard>>,
     signals: mpsc::Receiver<()>,
-    output: Arc<OnceLock<Thread>>,
+    nap: Arc<Nap>,
     format: Arc<dyn Format>,
     /// The shard to look into next. They take turns, so that none has to wait for the others.
     next: usize,
@@ -89,8 +89,8 @@ struct Entrance {
     encoding: Arc<Encoding>,
     /// Says that a shard holds something. One signal waits at most: the output looks at all shards.
     signal: mpsc::Sender<()>,
-    /// The thread that may be napping.
-    output: Arc<OnceLock<Thread>>,
+    /// That of the output.
+    nap: Arc<Nap>,
     /// Held by the one task that waits for room; others wait behind it, in order.
     turn: tokio::sync::Mutex<()>,
 }
@@ -163,8 +163,8 @@ impl Entrance {
         // The signal is full when the output has not looked since the last one. That the output is gone is
         // seen by `closed`.
         let _waits = self.signal.try_send(());
-        if is_pressing && let Some(output) = self.output.get() {
-            output.unpark();
+        if is_pressing {
+            self.nap.end();
         }
         true
     }
@@ -214,9 +214,8 @@ impl RecordReceiver {
     }
 
     /// Lets records gather for `nap`, or until a shard is half full.
-    pub(super) fn nap(&self, nap: Duration) {
-        self.output.get_or_init(thread::current);
-        thread::park_timeout(nap);
+    pub(super) fn nap(&self, length: Duration) {
+        self.nap.take(length);
     }
 
     /// Takes everything that one of the shards holds in exchange for an empty `batch`; false when no
