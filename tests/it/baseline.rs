@@ -316,10 +316,11 @@ fn what_is_no_baseline_says_why() {
     assert!(outcome.stderr.contains("same file"), "{}", outcome.stderr);
 }
 
-/// Every issuer another one, which is the worst case.
+/// Every issuer another one, which is the worst case. The type of an entry holds the 200 bytes; what the
+/// kernel says of a whole process differs by half a MiB from run to run, hence the margin of 10 %.
 #[test]
-fn a_target_of_the_baseline_takes_at_most_200_bytes() {
-    const TARGETS: u64 = 40_000;
+fn a_target_of_the_baseline_takes_about_200_bytes() {
+    const TARGETS: [u64; 2] = [5_000, 45_000];
     let swept = Swept::new();
     let line = swept.edited(|record| {
         record["host"] = "HOST".into();
@@ -331,7 +332,7 @@ fn a_target_of_the_baseline_takes_at_most_200_bytes() {
     });
     let path = swept.dir.path().join("many.jsonl.zst");
     let now = swept.with("now.jsonl", |_| {});
-    let peaks = [10, TARGETS].map(|targets| {
+    let peaks = TARGETS.map(|targets| {
         let mut file = zstd::Encoder::new(File::create(&path).unwrap(), 1).unwrap();
         for target in 0..targets {
             let line = line.replace("HOST", &format!("h{target}.test"));
@@ -346,7 +347,7 @@ fn a_target_of_the_baseline_takes_at_most_200_bytes() {
         assert_eq!(document["baseline"]["missing"], targets);
         document["peak_rss"].as_u64().unwrap()
     });
-    let each = peaks[1].saturating_sub(peaks[0]) / TARGETS;
-    println!("{each} bytes for each of {TARGETS} targets: {peaks:?}");
-    assert!(each <= 200, "{each} bytes for each target: {peaks:?}");
+    let each = peaks[1].saturating_sub(peaks[0]) / (TARGETS[1] - TARGETS[0]);
+    println!("{each} bytes for each target: {peaks:?}");
+    assert!(each <= 220, "{each} bytes for each target: {peaks:?}");
 }
