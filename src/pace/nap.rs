@@ -47,7 +47,8 @@ impl Nap {
 mod tests {
     use std::sync::Arc;
     use std::thread;
-    use std::time::Instant;
+
+    use tokio::time::Instant;
 
     use super::*;
 
