@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use futures_util::TryFutureExt;
+use nix::time::{ClockId, clock_gettime};
 use pin_project_lite::pin_project;
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::failure::{Failure, Kind, Stage};
@@ -58,7 +58,6 @@ pub enum Wait {
 pub struct Deadline<'a> {
     limits: &'a Limits,
     start: Instant,
-    end: Instant,
     given_up: Option<&'a AtomicBool>,
 }
 
@@ -76,13 +75,12 @@ pub struct Expired {
 impl<'a> Deadline<'a> {
     /// The deadline of a target whose work begins now.
     pub fn start(limits: &'a Limits) -> Self {
-        let start = Instant::now();
-        Self { limits, start, end: start + limits.total, given_up: None }
+        Self { limits, start: Instant::now(), given_up: None }
     }
 
     /// When a wait that begins now must end: at its own limit or at the target's, the earlier.
     pub fn of(&self, wait: Wait) -> Instant {
-        self.end.min(Instant::now() + self.limit(wait))
+        self.end().min(Instant::now() + self.limit(wait))
     }
 
     /// Waits for `future` no longer than the limit of `wait` and what is left of the target's.
@@ -112,7 +110,7 @@ impl<'a> Deadline<'a> {
         future: F,
     ) -> impl Future<Output = Result<F::Output, Expired>> + use<'a, F> {
         let expired = self.expired(wait, until);
-        let (now, until) = (Instant::now(), until.min(self.end));
+        let (now, until) = (Instant::now(), until.min(self.end()));
         let until = if late(now, until).is_some() { now + self.limit(wait) } else { until };
         // An async function would store `future` twice.
         let wait = PeerTimeout { given_up: self.given_up, ..PeerTimeout::new(until, future) };
@@ -121,7 +119,7 @@ impl<'a> Deadline<'a> {
 
     /// What ends a wait that must end at `until`, or earlier with the target.
     pub fn expired(&self, wait: Wait, until: Instant) -> Expired {
-        let whole = self.end <= until;
+        let whole = self.end() <= until;
         let limit = if whole { self.limits.total } else { self.limit(wait) };
         Expired { wait, limit, whole }
     }
@@ -129,7 +127,7 @@ impl<'a> Deadline<'a> {
     /// Sleeps for `pause`, if the target's time allows; false when it does not.
     pub async fn pause(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
-        if until >= self.end {
+        if until >= self.end() {
             return false;
         }
         sleep_until(until).await;
@@ -138,7 +136,7 @@ impl<'a> Deadline<'a> {
 
     /// Extends the deadline by the time that the target spent in one of our own queues.
     pub fn later_by(self, waited: Duration) -> Self {
-        Self { start: self.start + waited, end: self.end + waited, ..self }
+        Self { start: self.start + waited, ..self }
     }
 
     /// The same deadline, which also expires as soon as `given_up` is set. Nobody is woken by that: whoever
@@ -152,17 +150,22 @@ impl<'a> Deadline<'a> {
 
     /// How much later this deadline ends than `other`.
     pub fn later_than(&self, other: &Self) -> Duration {
-        self.end.duration_since(other.end)
+        self.end().duration_since(other.end())
     }
 
     /// True when the target's time is over.
     pub fn is_over(&self) -> bool {
-        Instant::now() >= self.end
+        Instant::now() >= self.end()
     }
 
     /// How long the target has been worked on.
     pub fn elapsed(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    /// When the target's time is over. Worked out each time, because every step has a copy of this.
+    fn end(&self) -> Instant {
+        self.start + self.limits.total
     }
 
     fn limit(&self, wait: Wait) -> Duration {
@@ -277,11 +280,11 @@ impl Clock {
 /// How long this machine has been suspended since it was booted.
 fn suspended() -> Duration {
     let since_boot = |clock| {
-        // Neither clock is ever before the boot.
-        Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+        // Neither clock is ever before the boot, and every kernel that runs this has both.
+        clock_gettime(clock).map(Duration::from).unwrap_or_default()
     };
-    let with_suspension = since_boot(ClockId::Boottime);
-    with_suspension.saturating_sub(since_boot(ClockId::Monotonic))
+    let with_suspension = since_boot(ClockId::CLOCK_BOOTTIME);
+    with_suspension.saturating_sub(since_boot(ClockId::CLOCK_MONOTONIC))
 }
 
 impl Wait {

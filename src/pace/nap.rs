@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::thread::futex::{Flags, wait, wake};
-use rustix::time::Timespec;
+use rustix::thread::futex::{Flags, Timespec, wait, wake};
 
 const AWAKE: u32 = 0;
 const NAPPING: u32 = 1;
