@@ -160,14 +160,8 @@ impl Judge {
         let trust = path.as_ref().map(|path| {
             let name_ok = presented.name.and_then(|name| is_for_name(leaf, name));
             let is_revoked = ocsp.as_ref().is_some_and(|staple| staple.ocsp.revokes());
-            let is_unreadable = facts.first().is_some_and(|leaf| leaf.unreadable);
-            let revoked = is_revoked.then_some(Problem::Revoked);
-            let unreadable = is_unreadable.then_some(Problem::BadEncoding);
-            let is_misused = facts
-                .first()
-                .is_some_and(|facts| leaf::forbids_key_exchange(facts, presented.proof));
-            let misused = is_misused.then_some(Problem::BadPurpose);
-            let others = revoked.into_iter().chain(unreadable).chain(misused);
+            let facts = facts.first().map(Arc::as_ref);
+            let others = beside_the_path(facts, is_revoked, presented.proof);
             Trust::new(path, name_ok, presented.proof, others, now)
         });
         let shown = |facts: &Arc<Certificate>, der| {
@@ -195,6 +189,20 @@ impl Judge {
             ocsp: ocsp.filter(|_| wanted.ocsp).map(|staple| staple.ocsp.clone()),
         }
     }
+}
+
+/// What is wrong with a leaf, whatever its path.
+fn beside_the_path(
+    leaf: Option<&Certificate>,
+    is_revoked: bool,
+    proof: &Proof,
+) -> impl Iterator<Item = Problem> {
+    let is_unreadable = leaf.is_some_and(|leaf| leaf.unreadable);
+    let is_misused = leaf.is_some_and(|facts| leaf::forbids_key_exchange(facts, proof));
+    let revoked = is_revoked.then_some(Problem::Revoked);
+    let unreadable = is_unreadable.then_some(Problem::BadEncoding);
+    let misused = is_misused.then_some(Problem::BadPurpose);
+    revoked.into_iter().chain(unreadable).chain(misused)
 }
 
 /// Bytes of a line that everything but certificates and hashes takes at most.

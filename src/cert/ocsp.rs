@@ -293,6 +293,30 @@ impl<'a> Basic<'a> {
             responder,
             ..Ocsp::of(Status::Mismatch)
         };
+        let Some((answer, signature)) = self.answer_about(leaf, issuers, algorithms, now) else {
+            return ocsp;
+        };
+        let begun = answer.this_update.seconds <= now;
+        let ended = answer.next_update.is_some_and(|until| until.seconds < now);
+        Ocsp {
+            status: answer.status,
+            this_update: shown(answer.this_update),
+            next_update: answer.next_update.and_then(shown),
+            revoked_at: answer.revoked_at.and_then(shown),
+            current: Some(begun && !ended),
+            signature: Some(signature),
+            ..ocsp
+        }
+    }
+
+    /// The answer about the leaf by its issuer, and what its signature proves.
+    fn answer_about(
+        &self,
+        leaf: &Reading<'_>,
+        issuers: &[Issuer<'_>],
+        algorithms: &Algorithms,
+        now: i64,
+    ) -> Option<(&Answer<'a>, Signature)> {
         let of_leaf = |answer: &&Answer<'_>| Some(answer.serial) == leaf.serial;
         let checker = Checker { algorithms, meter: Meter::of_staple() };
         // All candidate issuers have the same name, so one hash per algorithm serves all of them.
@@ -329,20 +353,10 @@ impl<'a> Basic<'a> {
                 Some(answer) if issuers.is_empty() || answer.hash.is_none() => {
                     (answer, Signature::Unchecked)
                 }
-                _ => return ocsp,
+                _ => return None,
             },
         };
-        let begun = answer.this_update.seconds <= now;
-        let ended = answer.next_update.is_some_and(|until| until.seconds < now);
-        Ocsp {
-            status: answer.status,
-            this_update: shown(answer.this_update),
-            next_update: answer.next_update.and_then(shown),
-            revoked_at: answer.revoked_at.and_then(shown),
-            current: Some(begun && !ended),
-            signature: Some(signature),
-            ..ocsp
-        }
+        Some((answer, signature))
     }
 
     /// The period around now in which no answer or certificate of the response begins or ends.

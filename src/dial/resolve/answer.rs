@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hickory_proto::op::{Header, Message, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Header, HeaderCounts, Message, Metadata, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
@@ -118,6 +118,20 @@ pub(super) fn read(
         let found = Found { services, ..found };
         return Ok(Answer::Found(found, seconds(shortest.min(chain))));
     }
+    read_negative(&mut decoder, (metadata, counts), (name, chain), question)
+}
+
+/// Reads the rest of an answer in which the name has no records of the type.
+fn read_negative(
+    decoder: &mut BinDecoder<'_>,
+    (metadata, counts): (Metadata, HeaderCounts),
+    (name, chain): (&Name, u32),
+    question: &Question,
+) -> Result<Answer, DecodeError> {
+    let mut section = |count: u16, is_additional| {
+        Message::read_records(decoder, count.into(), is_additional, OpCode::Query)
+    };
+    let code = metadata.response_code;
     let (authorities, ..) = section(counts.authorities, false)?;
     let negative = authorities.iter().find_map(|record| match &record.data {
         // RFC 2308, section 5.
