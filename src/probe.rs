@@ -209,14 +209,13 @@ impl Prober {
     async fn work(&self, visit: &mut Visit<'_>) -> Facts {
         let mut standby: Option<Box<Standby<'_>>> = None;
         loop {
-            let next = visit.plan.next(&visit.attempts, visit.time_left());
-            match (next, standby.take()) {
+            match (&visit.plan.next(&visit.attempts, visit.time_left()), standby.take()) {
                 (Next::Dial(dial), silent) => {
                     standby = silent;
                     if self.limiter.has_limits() {
                         Box::pin(self.wait_for_permission(dial.address, visit)).await;
                     }
-                    narration::dialling(visit.asked, &dial, visit.attempts.len() + 1);
+                    narration::dialling(visit.asked, dial, visit.attempts.len() + 1);
                     self.dial(dial, visit, &mut standby).await;
                 }
                 (_, Some(silent)) => Box::pin(silent.outlast(visit)).await,

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use futures_util::FutureExt as _;
+
 use crate::failure::Failure;
 use crate::feed::input::Line;
 use crate::pace::permit::Permit;
@@ -30,9 +32,14 @@ impl Scan {
     /// `permit` is given up while the target waits for something else than its peer, and taken
     /// again. Keep it until the records are written: it bounds the records that are in memory.
     /// Dropping the future ends the work without a record.
-    pub async fn records(&self, line: &Line, permit: &mut Permit) -> Vec<Record> {
-        let probed = self.prober.probe(line, permit).await;
-        probed.into_iter().map(|probed| self.record(line, probed)).collect()
+    pub fn records(
+        &self,
+        line: &Line,
+        permit: &mut Permit,
+    ) -> impl Future<Output = Vec<Record>> + Send {
+        // An async function would store its arguments twice, in every task of a sweep.
+        let probed = self.prober.probe(line, permit);
+        probed.map(|probed| probed.into_iter().map(|probed| self.record(line, probed)).collect())
     }
 
     /// What probes the lines.

@@ -1,11 +1,75 @@
-//! Finds where TLS records end in a stream of bytes.
+//! Finds where TLS records end in a stream of bytes, and hands them out one by one.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use tokio::io::ReadBuf;
 
 /// Bytes of a record's header: its type, its version, its length.
 const HEADER: usize = 5;
 
+/// The records of a stream of which each read returns one at most, or a part of one.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    ends: RecordEnds,
+    /// What was received behind the record that the last read returned.
+    behind: VecDeque<u8>,
+    /// Whether the next read is put off, so that the reader looks at the record that has just ended.
+    is_pause_due: bool,
+    is_handshake_over: bool,
+}
+
+impl Records {
+    /// Whether the read that is asked for now is put off.
+    pub(super) fn take_pause(&mut self) -> bool {
+        mem::take(&mut self.is_pause_due)
+    }
+
+    /// From now on no read is put off.
+    pub(super) fn end_handshake(&mut self) {
+        self.is_handshake_over = true;
+        self.is_pause_due = false;
+    }
+
+    /// How many bytes were received and not returned yet.
+    pub(super) fn behind(&self) -> usize {
+        self.behind.len()
+    }
+
+    /// Drops what stands behind the next `bytes`.
+    pub(super) fn limit(&mut self, bytes: u64) {
+        self.behind.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+
+    /// Keeps the bytes after the end of the first record. Returns how many bytes come before it.
+    pub(super) fn cut_off(&mut self, bytes: &[u8]) -> usize {
+        let length = self.ends.take_record(bytes);
+        self.behind.extend(bytes.get(length..).unwrap_or_default());
+        self.put_off();
+        length
+    }
+
+    /// Returns what was kept of the last read, up to the end of the next record.
+    pub(super) fn read_behind(&mut self, buf: &mut ReadBuf<'_>) {
+        let (kept, _) = self.behind.as_slices();
+        let kept = kept.get(..buf.remaining()).unwrap_or(kept);
+        let length = self.ends.take_record(kept);
+        buf.put_slice(kept.get(..length).unwrap_or(kept));
+        self.behind.drain(..length);
+        if self.behind.is_empty() {
+            self.behind = VecDeque::new();
+        }
+        self.put_off();
+    }
+
+    fn put_off(&mut self) {
+        self.is_pause_due = !self.is_handshake_over && self.ends.is_between();
+    }
+}
+
 /// Reads the headers of records, wherever the pieces of the stream are cut.
 #[derive(Debug, Default)]
-pub(super) struct RecordEnds {
+struct RecordEnds {
     /// The header of the record under way, as far as it has come.
     header: [u8; HEADER],
     /// How much of the header has come.
@@ -17,7 +81,7 @@ pub(super) struct RecordEnds {
 impl RecordEnds {
     /// How many of the next `bytes` belong to the record under way: all of them, if it does not end in
     /// them.
-    pub(super) fn take_record(&mut self, bytes: &[u8]) -> usize {
+    fn take_record(&mut self, bytes: &[u8]) -> usize {
         if bytes.is_empty() {
             return 0;
         }
@@ -43,7 +107,7 @@ impl RecordEnds {
     }
 
     /// Whether a record has ended and the next one has not begun.
-    pub(super) fn is_between(&self) -> bool {
+    fn is_between(&self) -> bool {
         self.filled == 0
     }
 }

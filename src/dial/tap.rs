@@ -1,9 +1,7 @@
 //! A TCP stream that counts bytes, keeps the first ones received, and bounds what is read.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -13,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::certificate_count::{PlaintextCounter, TooMuch};
 use crate::dial::framing::Framing;
-use crate::dial::records::RecordEnds;
+use crate::dial::records::Records;
 use crate::failure::{EVIDENCE_LIMIT, is_shortage};
 use crate::limits::BEGINNING_LIMIT;
 
@@ -28,16 +26,12 @@ pub struct Tap {
     /// At most [`BEGINNING_LIMIT`] bytes of those received.
     beginning: Vec<u8>,
     keeps_beginning: bool,
-    certificates: PlaintextCounter,
+    /// Present once something was received, like `records`: a peer that is waited for needs neither.
+    certificates: Option<Box<PlaintextCounter>>,
     /// Reading stops here, counted in bytes received.
     limit: u64,
     /// Present when each read returns one TLS record at most.
-    records: Option<RecordEnds>,
-    /// What was received behind the record that the last read returned.
-    behind: VecDeque<u8>,
-    /// Whether the next read is put off, so that the reader looks at the record that has just ended.
-    is_pause_due: bool,
-    is_handshake_over: bool,
+    records: Option<Box<Records>>,
     /// Written bytes that the socket has not taken yet. They are sent before the socket is read again.
     unsent: Vec<u8>,
     gathers: bool,
@@ -63,12 +57,9 @@ impl Tap {
             before_tls: 0,
             beginning: Vec::new(),
             keeps_beginning: true,
-            certificates: PlaintextCounter::new(),
+            certificates: None,
             limit: u64::MAX,
             records: None,
-            behind: VecDeque::new(),
-            is_pause_due: false,
-            is_handshake_over: false,
             unsent: Vec::new(),
             gathers: false,
             unsendable: None,
@@ -116,7 +107,7 @@ impl Tap {
         self.framing = framing;
         self.before_tls = self.received;
         self.beginning.clear();
-        self.certificates = PlaintextCounter::new();
+        self.certificates = None;
         self.unsendable.take().map_or(Ok(()), Err)
     }
 
@@ -128,13 +119,14 @@ impl Tap {
     /// long as it can before it asks whether the handshake is complete, and would take what stands behind
     /// Finished for part of the handshake.
     pub fn read_by_record(&mut self) {
-        self.records = Some(RecordEnds::default());
+        self.records = Some(Box::default());
     }
 
     /// The handshake is over. From now on nothing is packed, and no read is put off.
     pub fn end_handshake(&mut self) {
-        self.is_handshake_over = true;
-        self.is_pause_due = false;
+        if let Some(records) = &mut self.records {
+            records.end_handshake();
+        }
         if let Some(framing) = &mut self.framing {
             framing.end_handshake();
         }
@@ -143,8 +135,11 @@ impl Tap {
     /// From now on, at most `bytes` more are read; the read after that fails with
     /// [`ReadLimitReached`].
     pub fn limit_reading(&mut self, bytes: u64) {
-        self.limit = (self.received - self.behind.len() as u64).saturating_add(bytes);
-        self.behind.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let behind = self.records.as_ref().map_or(0, |records| records.behind() as u64);
+        self.limit = (self.received - behind).saturating_add(bytes);
+        if let Some(records) = &mut self.records {
+            records.limit(bytes);
+        }
     }
 
     /// Gives `to` the first byte that the peer sends from now on.
@@ -177,13 +172,12 @@ impl Tap {
         self.unsent = Vec::new();
     }
 
-    /// Sends `question`, and waits until the socket is readable or closed. The question is freed
-    /// once it is sent, so that waiting takes hardly any memory.
+    /// Sends what was queued, and waits until the socket is readable or closed. What is sent is freed, so
+    /// that waiting takes hardly any memory.
     ///
     /// # Errors
     /// The socket's error.
-    pub fn ask(&mut self, question: Vec<u8>) -> impl Future<Output = io::Result<()>> {
-        self.queue(&question);
+    pub fn answered(&mut self) -> impl Future<Output = io::Result<()>> {
         poll_fn(|cx| {
             ready!(self.poll_send(cx))?;
             self.stream.poll_read_ready(cx)
@@ -217,7 +211,8 @@ impl Tap {
         Poll::Ready(Ok(()))
     }
 
-    fn queue(&mut self, bytes: &[u8]) {
+    /// Adds `bytes` to what is sent next.
+    pub fn queue(&mut self, bytes: &[u8]) {
         match &mut self.framing {
             None => self.unsent.extend_from_slice(bytes),
             Some(framing) => framing.pack(bytes, &mut self.unsent),
@@ -235,34 +230,7 @@ impl Tap {
             let room = BEGINNING_LIMIT.saturating_sub(self.beginning.len());
             self.beginning.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         }
-        self.certificates.receive(bytes)
-    }
-
-    /// Keeps the bytes after the end of the first record. Returns how many bytes come before it.
-    fn cut_off(&mut self, bytes: &[u8]) -> usize {
-        let Some(records) = &mut self.records else {
-            return bytes.len();
-        };
-        let length = records.take_record(bytes);
-        self.is_pause_due = !self.is_handshake_over && records.is_between();
-        self.behind.extend(bytes.get(length..).unwrap_or_default());
-        length
-    }
-
-    /// Returns what was kept of the last read, up to the end of the next record.
-    fn read_behind(&mut self, buf: &mut ReadBuf<'_>) {
-        let (kept, _) = self.behind.as_slices();
-        let kept = kept.get(..buf.remaining()).unwrap_or(kept);
-        let mut length = kept.len();
-        if let Some(records) = &mut self.records {
-            length = records.take_record(kept);
-            self.is_pause_due = !self.is_handshake_over && records.is_between();
-        }
-        buf.put_slice(kept.get(..length).unwrap_or(kept));
-        self.behind.drain(..length);
-        if self.behind.is_empty() {
-            self.behind = VecDeque::new();
-        }
+        self.certificates.get_or_insert_default().receive(bytes)
     }
 
     /// Counts and unpacks what was read. Returns its length after unpacking.
@@ -301,13 +269,15 @@ impl AsyncRead for Tap {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if mem::take(&mut this.is_pause_due) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if !this.behind.is_empty() {
-            this.read_behind(buf);
-            return Poll::Ready(Ok(()));
+        if let Some(records) = &mut this.records {
+            if records.take_pause() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if records.behind() > 0 {
+                records.read_behind(buf);
+                return Poll::Ready(Ok(()));
+            }
         }
         // Not before: what is written between two records that came together is sent together.
         ready!(this.poll_send(cx))?;
@@ -328,7 +298,11 @@ impl AsyncRead for Tap {
             }
             let length = this.take_in(within.filled_mut())?;
             if length > 0 {
-                let length = this.cut_off(within.filled().get(..length).unwrap_or_default());
+                let bytes = within.filled().get(..length).unwrap_or_default();
+                let length = match &mut this.records {
+                    Some(records) => records.cut_off(bytes),
+                    None => length,
+                };
                 buf.advance(length);
                 return Poll::Ready(Ok(()));
             }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,7 +24,7 @@ use crate::limits::FIRST_READ_LIMIT;
 use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
-use crate::tls::handshake::{Agreed, Client, Hello, Silence};
+use crate::tls::handshake::{Agreed, Client, Hello, Session, Silence};
 use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
 use crate::tls::plaintext::ask;
@@ -45,11 +46,25 @@ pub(super) struct Context<'a> {
     pub(super) first_byte: Option<&'a Arc<OnceLock<u8>>>,
 }
 
+/// An open connection.
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    /// How long it took to open.
+    pub(super) took: Duration,
+}
+
 impl Context<'_> {
     /// Takes a wait of our own, such as for a permit, out of the target's time.
     pub(super) fn stand_still(&mut self, waited: Duration) {
         self.deadline = self.deadline.later_by(waited);
         self.handshake_end = self.handshake_end.map(|end| end + waited);
+    }
+
+    /// When the handshakes of this try must end after a dialogue, which has a limit of its own and does not
+    /// use up their time.
+    fn handshake_end_after(&self, dialogue: Option<&Held>) -> Option<Instant> {
+        let took = dialogue.map_or(Duration::ZERO, |held| held.took);
+        self.handshake_end.map(|end| end + took)
     }
 }
 
@@ -59,134 +74,167 @@ impl Prober {
     /// The connect and what follows it are boxed one after the other, so that an attempt that waits
     /// for the connect does not take the memory of a handshake, nor the other way round.
     pub(super) async fn attempt(&self, context: &Context<'_>, dial: &Dial) -> Attempt {
-        let begun = Instant::now();
-        let source = self.config.source.as_ref();
-        let connect = connect(dial.address, source, &context.deadline, context.handshake_end);
-        match Box::pin(connect).await {
-            Err(failure) => {
-                let handshake_end = context.handshake_end;
-                Attempt { handshake_end, ..Attempt::new(dial, Err(failure)) }
-            }
-            Ok(stream) => {
-                let connected = begun.elapsed();
-                let mut attempt = Box::pin(self.speak(stream, context, dial)).await;
-                attempt.times.connect = Some(connected);
-                attempt
-            }
+        match Box::pin(self.open(context, dial)).await {
+            Err(failure) => Attempt::unopened(dial, context, failure),
+            Ok(connection) => Box::pin(self.speak(connection, context, dial)).await,
         }
     }
 
-    /// Interprets the speech over a connection, and closes it.
-    pub(super) async fn speak(
-        &self,
-        stream: TcpStream,
-        context: &Context<'_>,
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// There is none, and why.
+    pub(super) fn open<'c>(
+        &'c self,
+        context: &'c Context<'_>,
         dial: &Dial,
-    ) -> Attempt {
+    ) -> impl Future<Output = Result<Box<Connection>, Failure>> + use<'c> {
+        let begun = Instant::now();
+        let source = self.config.source.as_ref();
+        connect(dial.address, source, &context.deadline, context.handshake_end)
+            .map_ok(move |stream| Box::new(Connection { stream, took: begun.elapsed() }))
+    }
+
+    /// Interprets the speech over a connection, and closes it.
+    #[expect(clippy::boxed_local, reason = "a caller's future keeps room for whatever it hands on")]
+    pub(super) fn speak<'c>(
+        &'c self,
+        connection: Box<Connection>,
+        context: &'c Context<'c>,
+        dial: &'c Dial,
+    ) -> impl Future<Output = Attempt> + Send + use<'c> {
+        let Connection { stream, took: connected } = *connection;
         let mut tap = Tap::new(stream);
-        let mut handshake_end = context.handshake_end;
-        let (mut starttls, mut dialogue) = (None, None);
-        if let Some(protocol) = context.starttls {
-            let start = Instant::now();
-            let held = Box::pin(hold_dialogue(protocol, context, &mut tap)).await;
-            let took = start.elapsed();
-            starttls = Some(took);
-            // The dialogue has a limit of its own, so it does not use up the handshake's time.
-            handshake_end = handshake_end.map(|end| end + took);
-            dialogue = Some(held.dialogue);
-            if let Err(failure) = held.result {
-                let mut attempt = Attempt::new(dial, Err(failure));
-                (attempt.times.starttls, attempt.dialogue) = (starttls, dialogue);
-                attempt.handshake_end = handshake_end;
-                close(tap, &mut attempt);
-                return attempt;
+        // An async function would store its arguments twice.
+        async move {
+            let mut held = None;
+            if let Some(protocol) = context.starttls {
+                held = Some(Box::pin(hold_dialogue(protocol, context, &mut tap)).await);
             }
+            let failure = held.as_mut().and_then(|held| held.failure.take());
+            let mut attempt = match failure {
+                Some(failure) => Attempt {
+                    handshake_end: context.handshake_end_after(held.as_deref()),
+                    ..Attempt::new(dial, Err(failure))
+                },
+                None => self.say(&mut tap, context, dial, held.as_deref()).await,
+            };
+            attempt.times.connect = Some(connected);
+            if let Some(held) = held {
+                attempt.times.starttls = Some(held.took);
+                attempt.dialogue = Some(held.dialogue);
+            }
+            close(tap, &mut attempt);
+            attempt
         }
+    }
+
+    /// What is said once TLS may begin, after a dialogue or without one.
+    fn say<'c>(
+        &'c self,
+        tap: &'c mut Tap,
+        context: &'c Context<'c>,
+        dial: &'c Dial,
+        dialogue: Option<&Held>,
+    ) -> impl Future<Output = Attempt> + Send + use<'c> {
         if let Some(first_byte) = context.first_byte {
             tap.tell_first_byte(Arc::clone(first_byte));
         }
-        let end = handshake_end.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
-        let mut attempt = match &dial.speech {
-            Speech::Handshake(hello) => {
-                let connector = self.client.connector(*hello);
-                let made = (&connector, Some(*hello));
-                self.handshake(made, context, dial, end, &mut tap).await
-            }
-            Speech::Tailored(tailored) => match self.client.tailored(tailored) {
-                Ok(connector) => {
-                    self.handshake((&connector, None), context, dial, end, &mut tap).await
+        let own_end = context.handshake_end_after(dialogue);
+        let end = own_end.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
+        async move {
+            let mut attempt = match &dial.speech {
+                Speech::Handshake(hello) => {
+                    let connector = self.client.connector(*hello);
+                    self.handshake(&connector, Some(*hello), context, dial, end, tap).await
                 }
-                Err(error) => Attempt::new(dial, Err(unmade(&error))),
-            },
-            Speech::Renegotiation(hello) => match self.client.renegotiating(*hello) {
-                Ok(connector) => {
-                    Box::pin(renegotiate(&connector, context, dial, end, &mut tap)).await
+                Speech::Tailored(tailored) => match self.client.tailored(tailored) {
+                    Ok(connector) => {
+                        let handshake = self.handshake(&connector, None, context, dial, end, tap);
+                        Box::pin(handshake).await
+                    }
+                    Err(error) => Attempt::new(dial, Err(unmade(&error))),
+                },
+                Speech::Renegotiation(hello) => match self.client.renegotiating(*hello) {
+                    Ok(connector) => {
+                        Box::pin(renegotiate(&connector, context, dial, end, tap)).await
+                    }
+                    Err(error) => Attempt::new(dial, Err(unmade(&error))),
+                },
+                Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, tap).await,
+                Speech::Raw(bytes) => {
+                    let read = (FIRST_READ_LIMIT, (|_| true) as fn(&[u8]) -> bool);
+                    Box::pin(ask_bytes(bytes, read, context, dial, end, tap)).await
                 }
-                Err(error) => Attempt::new(dial, Err(unmade(&error))),
-            },
-            Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, &mut tap).await,
-            Speech::Raw(bytes) => {
-                let is_whole = |_first_read: &[u8]| true;
-                let limit = FIRST_READ_LIMIT;
-                ask_bytes(bytes, (limit, is_whole), context, dial, end, &mut tap).await
-            }
-            Speech::Ssl2 => {
-                let read = (ssl2::LONGEST_RECORD, ssl2::is_whole as fn(&[u8]) -> bool);
-                Box::pin(ask_bytes(&ssl2::hello(), read, context, dial, end, &mut tap)).await
-            }
-        };
-        (attempt.times.starttls, attempt.dialogue) = (starttls, dialogue);
-        attempt.handshake_end = Some(end);
-        attempt.in_view_of(&tap);
-        close(tap, &mut attempt);
-        attempt
+                Speech::Ssl2 => {
+                    let read = (ssl2::LONGEST_RECORD, ssl2::is_whole as fn(&[u8]) -> bool);
+                    Box::pin(ask_bytes(&ssl2::hello(), read, context, dial, end, tap)).await
+                }
+            };
+            attempt.handshake_end = Some(end);
+            attempt.in_view_of(tap);
+            attempt
+        }
     }
 
     /// A handshake by rustls until `end`, then the goodbye and whatever the peer still sends. Without
     /// the hello, nothing is believed of a choice in a handshake that fails.
-    async fn handshake(
-        &self,
-        (connector, hello): (&TlsConnector, Option<Hello>),
-        context: &Context<'_>,
-        dial: &Dial,
+    fn handshake<'c>(
+        &'c self,
+        connector: &'c TlsConnector,
+        hello: Option<Hello>,
+        context: &'c Context<'c>,
+        dial: &'c Dial,
         end: Instant,
-        tap: &mut Tap,
+        tap: &'c mut Tap,
+    ) -> impl Future<Output = Attempt> + Send + use<'c> {
+        let start = Instant::now();
+        async move {
+            let half = start + end.duration_since(start) / 2;
+            let silence = match (dial.patience, context.silence) {
+                (Patience::Whole, _) => Silence::Ends(end),
+                (Patience::Standby, Some(to)) => Silence::Told { at: half, to },
+                (Patience::Half | Patience::Standby, _) => Silence::Ends(half),
+            };
+            let deadline = &context.deadline;
+            let until = (silence, end);
+            let handshake = Client::handshake(connector, context.identity, tap, deadline, until);
+            let handshake = handshake.await.map(Box::new);
+            let took = start.elapsed();
+            let mut attempt = match handshake {
+                Ok(session) => Box::pin(self.finish(session, dial, deadline)).await,
+                Err(unfinished) => {
+                    let mut attempt = Attempt::new(dial, Err(unfinished.failure));
+                    let agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
+                    // A choice of something else is refused by rustls, and not believed.
+                    attempt.agreed = agreed.filter(|agreed| {
+                        hello.is_some_and(|hello| self.client.offers(hello, agreed))
+                    });
+                    attempt.ech_rejection = unfinished.ech_rejection;
+                    attempt.set_seen(unfinished.seen);
+                    attempt
+                }
+            };
+            attempt.times.handshake = Some(took);
+            attempt
+        }
+    }
+
+    /// The goodbye, and whatever the peer still sends.
+    async fn finish(
+        &self,
+        mut session: Box<Session<'_>>,
+        dial: &Dial,
+        deadline: &Deadline<'_>,
     ) -> Attempt {
         let start = Instant::now();
-        let half = start + end.duration_since(start) / 2;
-        let silence = match (dial.patience, context.silence) {
-            (Patience::Whole, _) => Silence::Ends(end),
-            (Patience::Standby, Some(to)) => Silence::Told { at: half, to },
-            (Patience::Half | Patience::Standby, _) => Silence::Ends(half),
-        };
-        let Context { identity, deadline, .. } = context;
-        let handshake = Client::handshake(connector, identity, tap, deadline, (silence, end));
-        let handshake = handshake.await.map(Box::new);
-        let took = start.elapsed();
-        let mut attempt = match handshake {
-            Ok(mut session) => {
-                let start = Instant::now();
-                let (goodbye, limit) = (self.config.goodbye, self.config.read_limit);
-                let read = drain(&mut session, goodbye, limit, deadline).await;
-                let mut attempt = Attempt::new(dial, Ok(()));
-                attempt.read = Some(read);
-                attempt.times.read = Some(start.elapsed());
-                attempt.agreed = Some(session.agreed);
-                attempt.set_seen(session.seen);
-                attempt
-            }
-            Err(unfinished) => {
-                let mut attempt = Attempt::new(dial, Err(unfinished.failure));
-                let agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
-                // A choice of something else is refused by rustls, and not believed.
-                attempt.agreed = agreed
-                    .filter(|agreed| hello.is_some_and(|hello| self.client.offers(hello, agreed)));
-                attempt.ech_rejection = unfinished.ech_rejection;
-                attempt.set_seen(unfinished.seen);
-                attempt
-            }
-        };
-        attempt.times.handshake = Some(took);
+        let (goodbye, limit) = (self.config.goodbye, self.config.read_limit);
+        let read = drain(&mut session, goodbye, limit, deadline).await;
+        let mut attempt = Attempt::new(dial, Ok(()));
+        attempt.read = Some(read);
+        attempt.times.read = Some(start.elapsed());
+        attempt.agreed = Some(session.agreed);
+        attempt.set_seen(session.seen);
         attempt
     }
 }
@@ -194,16 +242,24 @@ impl Prober {
 /// The outcome of a plaintext dialogue.
 struct Held {
     dialogue: Dialogue,
-    result: Result<(), Failure>,
+    took: Duration,
+    /// Why TLS may not begin.
+    failure: Option<Failure>,
 }
 
-async fn hold_dialogue(protocol: &'static Protocol, context: &Context<'_>, tap: &mut Tap) -> Held {
+async fn hold_dialogue(
+    protocol: &'static Protocol,
+    context: &Context<'_>,
+    tap: &mut Tap,
+) -> Box<Held> {
+    let start = Instant::now();
     let mut conversation = Conversation::new(protocol, &context.identity.checked.to_str());
     let upgraded = context.deadline.run(Wait::Starttls, upgrade(tap, &mut conversation)).await;
-    Held {
+    Box::new(Held {
         dialogue: Dialogue { protocol, banner: conversation.banner() },
-        result: upgraded.unwrap_or_else(|expired| Err(expired.into())),
-    }
+        took: start.elapsed(),
+        failure: upgraded.unwrap_or_else(|expired| Err(expired.into())).err(),
+    })
 }
 
 /// Sends a hello of our own and reads the peer's flight until `end`.
@@ -303,7 +359,7 @@ fn read_by(read: Result<io::Result<usize>, Expired>) -> Result<usize, Failure> {
 /// Sends bytes as they are and keeps the answer, of at most `limit` bytes, until it is whole.
 async fn ask_bytes(
     question: &[u8],
-    (limit, is_whole): (usize, impl Fn(&[u8]) -> bool),
+    (limit, is_whole): (usize, fn(&[u8]) -> bool),
     context: &Context<'_>,
     dial: &Dial,
     end: Instant,
@@ -330,6 +386,12 @@ async fn ask_bytes(
 }
 
 impl Attempt {
+    /// An attempt that came to no connection.
+    pub(super) fn unopened(dial: &Dial, context: &Context<'_>, failure: Failure) -> Self {
+        let handshake_end = context.handshake_end;
+        Self { handshake_end, ..Self::new(dial, Err(failure)) }
+    }
+
     /// Adds what the recorder saw.
     fn set_seen(&mut self, seen: Seen) {
         self.has_chain = !seen.chain.is_empty();

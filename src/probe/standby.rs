@@ -17,7 +17,7 @@ use futures_util::future::Either;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
-use super::connection::Context;
+use super::connection::{Connection, Context};
 use super::{Attempt, Dial, Patience, Prober, Speech, Visit, narration};
 use crate::deadline::Wait;
 use crate::failure::Failure;
@@ -48,33 +48,44 @@ pub(super) struct Standby<'a> {
 impl Prober {
     /// Makes a connection and adds what came of it to the attempts. While `standby` holds another
     /// connection, the first of the two that is answered ends the other.
-    pub(super) async fn dial<'a, 'v: 'a>(
+    ///
+    /// What waits for the connect holds nothing of what waits for an answer.
+    #[expect(clippy::manual_async_fn, reason = "an async fn stores its arguments twice")]
+    pub(super) fn dial<'a, 'v: 'a>(
         &'a self,
-        dial: Dial,
+        dial: &Dial,
         visit: &mut Visit<'v>,
         standby: &mut Option<Box<Standby<'a>>>,
-    ) {
-        match standby.take() {
-            Some(silent) => *standby = Box::pin(self.dial_beside(silent, dial, visit)).await,
-            None if dial.patience == Patience::Standby => {
-                *standby = self.dial_until_silence(dial, visit).await;
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            if let Some(silent) = standby.take() {
+                *standby = Box::pin(self.dial_beside(silent, dial, visit)).await;
+                return;
             }
-            None => {
-                let attempt = self.attempt(&visit.context, &dial).await;
-                visit.push(attempt);
+            match Box::pin(self.open(&visit.context, dial)).await {
+                Err(failure) => visit.push(Attempt::unopened(dial, &visit.context, failure)),
+                Ok(connection) if dial.patience == Patience::Standby => {
+                    *standby = Box::pin(self.speak_until_silence(connection, dial, visit)).await;
+                }
+                Ok(connection) => {
+                    let attempt = Box::pin(self.speak(connection, &visit.context, dial)).await;
+                    visit.push(attempt);
+                }
             }
         }
     }
 
-    /// Makes a connection, and waits until it has ended or its peer has been silent for half of the
-    /// handshake's time.
-    async fn dial_until_silence<'a, 'v: 'a>(
+    /// Speaks over a connection, and waits until that has ended or the peer has been silent for half of
+    /// the handshake's time.
+    async fn speak_until_silence<'a, 'v: 'a>(
         &'a self,
-        dial: Dial,
+        connection: Box<Connection>,
+        dial: &Dial,
         visit: &mut Visit<'v>,
     ) -> Option<Box<Standby<'a>>> {
         let signals = Arc::<Signals>::default();
-        let mut attempt = self.attempt_with(Arc::clone(&signals), dial.clone(), visit.context);
+        let mut attempt =
+            self.speak_with(Arc::clone(&signals), connection, dial.clone(), visit.context);
         let silence = poll_fn(|cx| match attempt.as_mut().poll(cx) {
             Poll::Ready(attempt) => Poll::Ready(Err(attempt)),
             Poll::Pending => match signals.silence.get() {
@@ -98,7 +109,7 @@ impl Prober {
             return None;
         };
         let index = visit.attempts.len();
-        visit.push_silent(&dial, end);
+        visit.push_silent(dial, end);
         Some(Box::new(Standby { signals, attempt, index, _place: place, _slot: slot }))
     }
 
@@ -110,13 +121,13 @@ impl Prober {
     async fn dial_beside<'a, 'v: 'a>(
         &'a self,
         mut silent: Box<Standby<'a>>,
-        dial: Dial,
+        dial: &Dial,
         visit: &mut Visit<'v>,
     ) -> Option<Box<Standby<'a>>> {
         let (given_up, first_byte) = (AtomicBool::new(false), Arc::<OnceLock<u8>>::default());
         let deadline = visit.context.deadline.or_given_up(&given_up);
         let context = Context { deadline, first_byte: Some(&first_byte), ..visit.context };
-        let mut attempt = pin!(self.attempt(&context, &dial));
+        let mut attempt = pin!(self.attempt(&context, dial));
         let is_answered = |first_byte: &OnceLock<u8>| first_byte.get().is_some();
         // What a hello of our own shows is known only when its answer has been read.
         let is_handshake = matches!(dial.speech, Speech::Handshake(_));
@@ -164,10 +175,11 @@ impl Prober {
         }
     }
 
-    /// The attempt to make a connection, as a future that owns all that it needs.
-    fn attempt_with<'a>(
+    /// Speaks over a connection, as a future that owns all that it needs.
+    fn speak_with<'a>(
         &'a self,
         signals: Arc<Signals>,
+        connection: Box<Connection>,
         dial: Dial,
         context: Context<'a>,
     ) -> Pin<Box<dyn Future<Output = Attempt> + Send + 'a>> {
@@ -175,7 +187,7 @@ impl Prober {
             let deadline = context.deadline.or_given_up(&signals.given_up);
             let (silence, first_byte) = (Some(&signals.silence), Some(&signals.first_byte));
             let context = Context { deadline, silence, first_byte, ..context };
-            self.attempt(&context, &dial).await
+            self.speak(connection, &context, &dial).await
         })
     }
 }

@@ -352,16 +352,19 @@ impl Client {
         };
         let mut connect =
             Recorded::new(connector.connect_with(sent_name(identity), tap, take_hello));
+        // Without one, there is an error to be had at once.
+        let has_hello = !hello.is_empty();
+        if let Some(tap) = connect.inner_mut().get_mut() {
+            tap.queue(&hello);
+        }
+        drop(hello);
         // From here on, so that what waits does not hold what only the beginning needs.
         async move {
             let result = async {
-                // Without one, there is an error to be had at once.
-                if !hello.is_empty()
-                    && let Some(tap) = connect.inner_mut().get_mut()
-                {
+                if has_hello && let Some(tap) = connect.inner_mut().get_mut() {
                     // rustls allocates a buffer of 4 KiB before it reads. A silent peer must not
                     // cost that, so the buffer is allocated only when there is something to read.
-                    let (answer, first_byte) = (tap.ask(hello), silence.limit(until));
+                    let (answer, first_byte) = (tap.answered(), silence.limit(until));
                     let mut answered =
                         deadline.run_until(Wait::Handshake, first_byte, answer).await;
                     if answered.is_err()
@@ -369,7 +372,7 @@ impl Client {
                     {
                         // Only the first one is kept, and there is no other.
                         _ = to.set(until);
-                        let answer = tap.ask(Vec::new());
+                        let answer = tap.answered();
                         answered = deadline.run_until(Wait::Handshake, until, answer).await;
                     }
                     answered??;

@@ -15,7 +15,7 @@ pub struct Attempts {
     try_start: usize,
     retries: u32,
     /// The costs of follow-ups' connections. Their attempts are not kept.
-    apart: Costs,
+    apart: Option<Box<Costs>>,
 }
 
 /// What connections cost on the wire.
@@ -63,13 +63,14 @@ impl Attempts {
 
     /// Adds the cost of a connection that a follow-up made.
     pub(crate) fn push_apart(&mut self, attempt: &Attempt) {
-        self.apart.add(attempt);
+        self.apart.get_or_insert_default().add(attempt);
     }
 
     /// Adds the cost of a question over UDP.
     pub(crate) fn push_datagram(&mut self, sent: u64, received: u64) {
-        self.apart.dials += 1;
-        self.apart.add_bytes(sent, received);
+        let apart = self.apart.get_or_insert_default();
+        apart.dials += 1;
+        apart.add_bytes(sent, received);
     }
 
     /// Begins another try: from now on, the attempts before count for their costs only.
@@ -152,7 +153,7 @@ impl Attempts {
 
     /// What all of them cost.
     pub fn costs(&self) -> Costs {
-        let mut costs = self.apart;
+        let mut costs = self.apart.as_deref().copied().unwrap_or_default();
         self.list.iter().for_each(|attempt| costs.add(attempt));
         costs
     }
