@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls_pki_types::DnsName;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::plan::pause;
@@ -53,54 +54,62 @@ impl Prober {
         }
     }
 
-    /// One lookup. The target's clock stands still while it waits for a place among the lookups.
+    /// One lookup.
     async fn look_up(
         &self,
         name: &DnsName<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<Vec<IpAddr>, Failure> {
-        visit.permit.release_dial();
-        let begun = Instant::now();
-        let lookup = Arc::clone(&self.lookups);
-        let slot = self.resolver.slot().await;
-        visit.context.stand_still(begun.elapsed());
+        let (lookup, place) = self.wait_for_lookup(visit).await;
         let begun = Instant::now();
         let addresses = self.resolver.lookup(name, &visit.context.deadline).await;
         drop(lookup);
         visit.resolve = Some(begun.elapsed());
-        let looked_up = Instant::now();
         // A name without addresses is not dialled: it gives up its dial permit and does not take it
         // back.
         if addresses.is_ok() {
-            visit.permit.reacquire_dial().await;
+            visit.wait_for_dial(place).await;
         }
-        // The lookup's place is kept until here. Otherwise names that are looked up but not yet
-        // dialled would pile up.
-        drop(slot);
-        visit.context.stand_still(looked_up.elapsed());
         addresses
     }
 
     /// The HTTPS records of the server name that is sent; none where there is no name, or where the protocol
-    /// begins in plain text and so is not HTTPS. The target's clock stands still while this waits for a
-    /// place among the lookups.
+    /// begins in plain text and so is not HTTPS.
     pub(super) async fn look_up_https(&self, visit: &mut Visit<'_>) -> Option<Https> {
         let name = visit.context.identity.sent.as_ref()?;
         if visit.context.starttls.is_some() {
             return None;
         }
-        // As in `look_up`: whoever has a place there may be waiting for a dial permit.
+        let (lookup, place) = self.wait_for_lookup(visit).await;
+        let https = self.resolver.https(name, visit.asked.port, &visit.context.deadline).await;
+        drop(lookup);
+        visit.wait_for_dial(place).await;
+        Some(https)
+    }
+
+    /// Waits for a place among the lookups, without the dial permit: whoever has a place there may be waiting
+    /// for one. The target's clock stands still meanwhile. The lookup counts until the first of the two is
+    /// dropped.
+    async fn wait_for_lookup(
+        &self,
+        visit: &mut Visit<'_>,
+    ) -> (Arc<()>, Option<SemaphorePermit<'_>>) {
         visit.permit.release_dial();
         let begun = Instant::now();
         let lookup = Arc::clone(&self.lookups);
-        let slot = self.resolver.slot().await;
+        let place = self.resolver.slot().await;
         visit.context.stand_still(begun.elapsed());
-        let https = self.resolver.https(name, visit.asked.port, &visit.context.deadline).await;
-        drop(lookup);
-        let looked_up = Instant::now();
-        visit.permit.reacquire_dial().await;
-        drop(slot);
-        visit.context.stand_still(looked_up.elapsed());
-        Some(https)
+        (lookup, place)
+    }
+}
+
+impl Visit<'_> {
+    /// Takes the dial permit back while the target's clock stands still. The place among the lookups is kept
+    /// until then. Otherwise names that are looked up but not yet dialled would pile up.
+    async fn wait_for_dial(&mut self, place: Option<SemaphorePermit<'_>>) {
+        let begun = Instant::now();
+        self.permit.reacquire_dial().await;
+        drop(place);
+        self.context.stand_still(begun.elapsed());
     }
 }
