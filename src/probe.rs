@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-pub use attempt::{Attempt, Dial, Dialogue, Patience, Speech, Times};
+pub use attempt::{Attempt, Bytes, Dial, Dialogue, Patience, Speech, Times};
 pub use follow::{
     Ech, EchConfigOf, EchRetryConfig, EchStatus, Facts, Found, Https, HttpsRecord, HttpsStatus,
     Protocols, Quic, QuicStatus, Resumption, Shown, SignatureSchemes, Signing, Ssl2,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::cert::Examined;
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
+use crate::limits::FIRST_READ_LIMIT;
 use crate::names::AlertDescription;
 use crate::names::content_type::{ALERT, HANDSHAKE};
 use crate::tls::drain::ReadEnd;
@@ -16,7 +17,6 @@ use crate::tls::handshake::{Agreed, Hello, Tailored};
 use crate::tls::hello::{Answer, UNRELATED_ALERTS};
 use crate::tls::legacy::ClientHello;
 use crate::tls::recorder::Seen;
-use crate::tls::ssl2;
 
 /// Alerts that may be a refusal, or a sign that the server is overloaded.
 const WORDLESS_ALERTS: [AlertDescription; 2] =
@@ -34,11 +34,24 @@ pub enum Speech {
     Renegotiation(Hello),
     /// A hello of our own. The answer to it is read in plain text and never completed.
     Plain(Box<ClientHello>),
-    /// Bytes as they are, such as a hello that has to be what somebody else defined. Of the answer,
-    /// the first read is kept.
-    Raw(Box<[u8]>),
-    /// A hello of SSL 2.0. Of the answer, the first record is kept.
-    Ssl2,
+    /// Bytes as they are.
+    Raw(Box<Bytes>),
+}
+
+/// Bytes to send as they are, such as a hello that has to be what somebody else defined, and how to read
+/// the answer.
+#[derive(Clone, Debug)]
+pub struct Bytes {
+    /// What they are, in words.
+    pub what: &'static str,
+    /// What to send.
+    pub question: Vec<u8>,
+    /// Bytes of the answer that are kept at most.
+    pub limit: usize,
+    /// Whether nothing more is to be waited for behind this part of an answer.
+    pub is_whole: fn(&[u8]) -> bool,
+    /// Whether the peer chose from what it was asked, where it says so otherwise than by a ServerHello.
+    pub is_choice: fn(&[u8]) -> bool,
 }
 
 /// A connection to make.
@@ -93,9 +106,7 @@ pub struct Attempt {
     pub examined: Option<Box<Examined>>,
     /// The answer to a hello of our own, but for its chain and staple, which are in `seen`.
     pub answer: Option<Box<Answer>>,
-    /// What the first read of the answer to raw bytes brought, at most
-    /// [`FIRST_READ_LIMIT`](crate::limits::FIRST_READ_LIMIT) bytes, the first record of SSL 2.0, or the
-    /// answer to a second ClientHello as a record in plain text.
+    /// The answer to raw bytes, or the answer to a second ClientHello as a record in plain text.
     pub first_read: Vec<u8>,
     /// What the peer offers instead of the configuration of ECH that it did not accept.
     pub ech_rejection: Option<Box<Configurations>>,
@@ -136,6 +147,19 @@ pub struct Dialogue {
     pub protocol: &'static Protocol,
     /// How the peer greeted.
     pub banner: Option<String>,
+}
+
+/// A question with nothing in it, of whose answer the first read is kept.
+impl Default for Bytes {
+    fn default() -> Self {
+        Self {
+            what: "a hello that is laid down byte by byte",
+            question: Vec::new(),
+            limit: FIRST_READ_LIMIT,
+            is_whole: |_| true,
+            is_choice: |_| false,
+        }
+    }
 }
 
 impl Attempt {
@@ -211,7 +235,7 @@ impl Attempt {
     pub fn has_chosen(&self) -> bool {
         match (&self.speech, &self.answer) {
             (Speech::Renegotiation(_), _) => self.first_read.first() == Some(&HANDSHAKE),
-            (Speech::Ssl2, _) => ssl2::ciphers(&self.first_read).is_some(),
+            (Speech::Raw(bytes), _) => self.saw_hello || (bytes.is_choice)(&self.first_read),
             (_, Some(answer)) => answer.server_hello().is_some(),
             (_, None) => self.saw_hello || self.agreed.is_some(),
         }
@@ -288,7 +312,7 @@ mod tests {
     fn answer(first_read: &[u8]) -> Attempt {
         let dial = Dial {
             address: (Ipv4Addr::LOCALHOST, 443).into(),
-            speech: Speech::Ssl2,
+            speech: Speech::Raw(Box::default()),
             patience: Patience::Whole,
         };
         Attempt { first_read: first_read.to_vec(), ..Attempt::new(&dial, Ok(())) }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::Prober;
-use super::attempt::{Attempt, Dial, Dialogue, Patience, Speech};
+use super::attempt::{Attempt, Bytes, Dial, Dialogue, Patience, Speech};
 use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::connect::connect;
 use crate::dial::starttls::{Conversation, Protocol};
@@ -29,7 +29,7 @@ use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
 use crate::tls::plaintext::ask;
 use crate::tls::recorder::Seen;
-use crate::tls::{renegotiation, ssl2};
+use crate::tls::renegotiation;
 
 /// What the connections of one target have in common.
 #[derive(Clone, Copy, Debug)]
@@ -162,14 +162,7 @@ impl Prober {
                     Err(error) => Attempt::new(dial, Err(unmade(&error))),
                 },
                 Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, tap).await,
-                Speech::Raw(bytes) => {
-                    let read = (FIRST_READ_LIMIT, (|_| true) as fn(&[u8]) -> bool);
-                    Box::pin(ask_bytes(bytes, read, context, dial, end, tap)).await
-                }
-                Speech::Ssl2 => {
-                    let read = (ssl2::LONGEST_RECORD, ssl2::is_whole as fn(&[u8]) -> bool);
-                    Box::pin(ask_bytes(&ssl2::hello(), read, context, dial, end, tap)).await
-                }
+                Speech::Raw(bytes) => Box::pin(ask_bytes(bytes, context, dial, end, tap)).await,
             };
             attempt.handshake_end = Some(end);
             attempt.in_view_of(tap);
@@ -356,10 +349,9 @@ fn read_by(read: Result<io::Result<usize>, Expired>) -> Result<usize, Failure> {
     }
 }
 
-/// Sends bytes as they are and keeps the answer, of at most `limit` bytes, until it is whole.
+/// Sends bytes as they are and keeps the answer, up to its limit, until it is whole.
 async fn ask_bytes(
-    question: &[u8],
-    (limit, is_whole): (usize, fn(&[u8]) -> bool),
+    Bytes { question, limit, is_whole, .. }: &Bytes,
     context: &Context<'_>,
     dial: &Dial,
     end: Instant,

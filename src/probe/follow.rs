@@ -85,12 +85,18 @@ struct Start<'a> {
     hello: Hello,
     /// The protocol versions that handshakes offer.
     versions: Versions,
-    /// The HTTPS records of the server, if they were looked for.
-    https: Option<resolve::Https>,
 }
 
 /// Facts about one server that need connections of their own.
 trait Follow: Send {
+    /// Whether the HTTPS records of the server are to be looked up, once for all providers.
+    fn wants_https(&self) -> bool {
+        false
+    }
+
+    /// Takes them, before anything is asked. None: there is no server name, or the protocol is not HTTPS.
+    fn take_https(&mut self, _https: Option<&resolve::Https>) {}
+
     /// What to ask over UDP next. These questions are asked one at a time, before the connections.
     fn question(&mut self) -> Option<Question> {
         None
@@ -202,14 +208,8 @@ impl Prober {
         let Some(address) = visit.attempts.connected_address() else {
             return facts;
         };
-        let https = match self.config.follow_ups.contains(&ech::ROW.flag) {
-            true => Box::pin(self.look_up_https(visit)).await,
-            false => None,
-        };
-        facts.https = https.clone().map(|https| Box::new(https.into()));
         let standing = visit.attempts.standing().and_then(Attempt::hello);
         let start = Start {
-            https,
             identity: visit.context.identity,
             address,
             limits: &self.config.limits,
@@ -218,6 +218,10 @@ impl Prober {
         };
         let wanted = wanted(&self.config);
         let mut providers: Vec<_> = wanted.map(|row| (row.topic, (row.make)(&start))).collect();
+        if providers.iter().any(|(_, provider)| provider.wants_https()) {
+            let https = Box::pin(self.look_up_https(visit)).await;
+            providers.iter_mut().for_each(|(_, provider)| provider.take_https(https.as_ref()));
+        }
         let mut closes = Closes::after(visit.attempts.all());
         for (topic, provider) in &mut providers {
             let (begun, dialled) = (Instant::now(), visit.attempts.costs().dials);

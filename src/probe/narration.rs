@@ -109,11 +109,10 @@ fn hello(speech: &Speech) -> String {
         }
         Speech::Tailored(_) => "a hello that was made for one question".to_owned(),
         Speech::Renegotiation(_) => "a hello, and a second one inside its session".to_owned(),
-        Speech::Ssl2 => "a hello of SSL 2.0".to_owned(),
         Speech::Plain(hello) => {
             format!("a hello of {} that asks what the server speaks", hello.version)
         }
-        Speech::Raw(_) => "a hello that is laid down byte by byte".to_owned(),
+        Speech::Raw(bytes) => bytes.what.to_owned(),
     }
 }
 

@@ -5,11 +5,13 @@
 //! knows ECH cannot read that, and offers the configurations that it has. The handshake has a connection
 //! of its own, so that the ordinary record is not changed by it.
 
+use rustls_pki_types::DnsName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Follow, Row, Start};
+use super::{Facts, Follow, Https, Row, Start};
 use crate::config::Flag;
+use crate::dial::resolve;
 use crate::escape::cut;
 use crate::limits::NAME_LIMIT;
 use crate::probe::{Attempt, Speech};
@@ -137,7 +139,11 @@ fn shown(name: &[u8]) -> String {
 
 struct Asking {
     hello: Hello,
+    port: u16,
     /// None when it cannot be asked: there is no server name, or TLS 1.3 is not offered.
+    name: Option<DnsName<'static>>,
+    https: Option<Box<Https>>,
+    /// Made once it is known whether there is an HTTPS record.
     offer: Option<(EchConfigOf, Offer)>,
     is_asked: bool,
     /// Whether the server was concluded to show nothing from a close.
@@ -148,17 +154,34 @@ struct Asking {
 impl Asking {
     fn new(start: &Start<'_>) -> Self {
         let name = start.identity.sent.as_ref().filter(|_| start.versions != Versions::Tls12);
-        let offer = name.and_then(|name| {
-            let mut lists = start.https.iter().flat_map(|https| https.ech(start.address.port()));
-            let of_record = lists.find_map(Offer::of_list);
-            let of_record = of_record.map(|offer| (EchConfigOf::HttpsRecord, offer));
-            of_record.or_else(|| Some((EchConfigOf::MadeUp, Offer::made_up(name).ok()?)))
-        });
-        Self { hello: start.hello, offer, is_asked: false, by_close: false, found: None }
+        Self {
+            hello: start.hello,
+            port: start.address.port(),
+            name: name.cloned(),
+            https: None,
+            offer: None,
+            is_asked: false,
+            by_close: false,
+            found: None,
+        }
     }
 }
 
 impl Follow for Asking {
+    fn wants_https(&self) -> bool {
+        true
+    }
+
+    fn take_https(&mut self, https: Option<&resolve::Https>) {
+        self.offer = self.name.as_ref().and_then(|name| {
+            let mut lists = https.into_iter().flat_map(|https| https.ech(self.port));
+            let of_record = lists.find_map(Offer::of_list);
+            let of_record = of_record.map(|offer| (EchConfigOf::HttpsRecord, offer));
+            of_record.or_else(|| Some((EchConfigOf::MadeUp, Offer::made_up(name).ok()?)))
+        });
+        self.https = https.map(|https| Box::new(https.clone().into()));
+    }
+
     fn next(&mut self) -> Option<Speech> {
         let (_, offer) = self.offer.as_ref()?;
         let is_first = !std::mem::replace(&mut self.is_asked, true);
@@ -210,6 +233,7 @@ impl Follow for Asking {
     }
 
     fn into_facts(self: Box<Self>, facts: &mut Facts) {
+        facts.https = self.https;
         facts.ech = self.found.map(Box::new);
     }
 }

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use super::{Facts, Follow, Row, Start};
 use crate::config::Flag;
 use crate::failure::{Kind, Stage};
-use crate::probe::{Attempt, Speech};
+use crate::probe::{Attempt, Bytes, Speech};
 use crate::tls::jarm::{Answer, HELLOS, NONE, fingerprint, hello};
 
 pub(super) const ROW: Row = Row {
@@ -51,9 +51,9 @@ impl Follow for Asking {
         if self.is_silent {
             return None;
         }
-        let bytes = hello(self.asked, &self.host, &mut Rng::new())?;
+        let question = hello(self.asked, &self.host, &mut Rng::new())?;
         self.asked += 1;
-        Some(Speech::Raw(bytes.into()))
+        Some(Speech::Raw(Box::new(Bytes { question, ..Bytes::default() })))
     }
 
     fn settle(&mut self, number: usize, attempt: &Attempt) {

@@ -3,7 +3,7 @@
 use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
-use crate::probe::{Attempt, Speech};
+use crate::probe::{Attempt, Bytes, Speech};
 use crate::tls::enumerate::Support;
 use crate::tls::ssl2;
 
@@ -37,7 +37,13 @@ impl Follow for Asking {
             return None;
         }
         self.questions.begin();
-        Some(Speech::Ssl2)
+        Some(Speech::Raw(Box::new(Bytes {
+            what: "a hello of SSL 2.0",
+            question: ssl2::hello(),
+            limit: ssl2::LONGEST_RECORD,
+            is_whole: ssl2::is_whole,
+            is_choice: |answer| ssl2::ciphers(answer).is_some(),
+        })))
     }
 
     fn settle(&mut self, _number: usize, attempt: &Attempt) {
@@ -83,15 +89,14 @@ mod tests {
         for (alert, support) in
             [(INTERNAL_ERROR, None), (PROTOCOL_VERSION, Some(Support::NotSupported))]
         {
+            let mut asking = Asking::default();
             let dial = Dial {
                 address: (Ipv4Addr::LOCALHOST, 443).into(),
-                speech: Speech::Ssl2,
+                speech: asking.next().unwrap(),
                 patience: Patience::Whole,
             };
             let mut attempt = Attempt::new(&dial, Ok(()));
             attempt.first_read = vec![ALERT, 3, 3, 0, 2, 2, alert, ALERT, 3, 3, 0, 2, 1, 0];
-            let mut asking = Asking::default();
-            assert!(asking.next().is_some());
             asking.settle(0, &attempt);
             assert_eq!(asking.found.map(|found| found.support), support, "{alert}");
         }
