@@ -322,16 +322,10 @@ impl<'a> Basic<'a> {
         // All candidate issuers have the same name, so one hash per algorithm serves all of them.
         let mut name_hashes = Hashes::default();
         let name = leaf.issuer.unwrap_or_default();
-        let named = self
-            .answers
-            .iter()
-            .filter(of_leaf)
-            .filter(|answer| {
-                answer
-                    .hash
-                    .is_some_and(|hash| name_hashes.of(hash, name) == answer.issuer_name_hash)
-            })
-            .collect::<Vec<_>>();
+        let is_named = |answer: &&Answer<'_>| {
+            answer.hash.is_some_and(|hash| name_hashes.of(hash, name) == answer.issuer_name_hash)
+        };
+        let named: Vec<_> = self.answers.iter().filter(of_leaf).filter(is_named).collect();
         let mut of_issuers = issuers.iter().filter_map(|issuer| {
             let answer = named.iter().find(|answer| answer.is_of_key(issuer))?;
             Some((*answer, self.check(leaf, issuer, &checker, now)))
