@@ -9,7 +9,7 @@ const AWAKE: u32 = 0;
 const NAPPING: u32 = 1;
 const ENDED: u32 = 2;
 
-/// Where one thread naps.
+/// Where a thread naps. When several do, the end wakes one of them.
 ///
 /// The time is handed to the kernel as a length. [`std::thread::park_timeout`] hands over the moment of
 /// the end, which lies far ahead where libfaketime has moved the clock of this process only: a sweep of
@@ -20,6 +20,11 @@ pub struct Nap {
 }
 
 impl Nap {
+    /// A place where nobody naps yet.
+    pub const fn new() -> Self {
+        Self { state: AtomicU32::new(AWAKE) }
+    }
+
     /// Sleeps for `length`, or until [`Nap::end`] is called. Does not sleep when it was called since the
     /// last nap. May end early.
     pub fn take(&self, length: Duration) {
@@ -63,7 +68,7 @@ mod tests {
 
     #[test]
     fn others_end_it() {
-        let nap = Arc::new(Nap::default());
+        let nap = Arc::new(Nap::new());
         let napping = thread::spawn({
             let nap = Arc::clone(&nap);
             move || nap.take(LONG)

@@ -18,7 +18,9 @@ use clap::error::ContextKind;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::tcgetwinsize;
 use tlsweep::escape::{escaped, is_plain};
+use tlsweep::pace::nap::Nap;
 use tlsweep::report::width::{NARROWEST, wrapped};
+use tokio::time::Instant;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -55,11 +57,15 @@ static STDERR: Stderr = Stderr {
         is_stuck: false,
     }),
     changed: Condvar::new(),
+    settled: Nap::new(),
 };
 
 struct Stderr {
     state: Mutex<State>,
+    /// Notified when the queue has grown.
     changed: Condvar,
+    /// Where others wait for the queue to be written.
+    settled: Nap,
 }
 
 struct State {
@@ -158,13 +164,21 @@ impl Stderr {
     }
 
     fn settle(&self, limit: Duration) {
-        let state = self.lock();
-        if state.is_stuck || state.is_idle() {
-            return;
+        let begun = Instant::now();
+        loop {
+            let mut state = self.lock();
+            if state.is_stuck || state.is_idle() {
+                return;
+            }
+            let left = limit.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                state.is_stuck = true;
+                return;
+            }
+            drop(state);
+            // Several threads may wait here, and the end of a nap wakes one of them.
+            self.settled.take(left.min(Duration::from_millis(10)));
         }
-        let waited = self.changed.wait_timeout_while(state, limit, |state| !state.is_idle());
-        let (mut state, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.is_stuck = outcome.timed_out();
     }
 
     fn write_for_ever(&self) {
@@ -180,7 +194,7 @@ impl Stderr {
             state.is_writing = false;
             state.is_stuck = false;
             drop(state);
-            self.changed.notify_all();
+            self.settled.end();
         }
     }
 
