@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use futures_util::TryFutureExt;
+use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
@@ -279,12 +280,12 @@ impl Clock {
 
 /// How long this machine has been suspended since it was booted.
 fn suspended() -> Duration {
-    let since_boot = |clock| {
-        // Neither clock is ever before the boot, and every kernel that runs this has both.
-        clock_gettime(clock).map(Duration::from).unwrap_or_default()
-    };
-    let with_suspension = since_boot(ClockId::CLOCK_BOOTTIME);
-    with_suspension.saturating_sub(since_boot(ClockId::CLOCK_MONOTONIC))
+    let zero = TimeSpec::new(0, 0);
+    // Every kernel that runs this has both clocks.
+    let since_boot = |clock| clock_gettime(clock).unwrap_or(zero);
+    // libfaketime may put both before the boot, so only their difference is a duration.
+    let suspended = since_boot(ClockId::CLOCK_BOOTTIME) - since_boot(ClockId::CLOCK_MONOTONIC);
+    suspended.max(zero).into()
 }
 
 impl Wait {

@@ -26,7 +26,7 @@ pub struct Tap {
     /// At most [`BEGINNING_LIMIT`] bytes of those received.
     beginning: Vec<u8>,
     keeps_beginning: bool,
-    /// Present once something was received, like `records`: a peer that is waited for needs neither.
+    /// Made when the first bytes come: a peer that is waited for does not need it.
     certificates: Option<Box<PlaintextCounter>>,
     /// Reading stops here, counted in bytes received.
     limit: u64,

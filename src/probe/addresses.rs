@@ -88,7 +88,7 @@ impl Prober {
     }
 
     /// Waits for a place among the lookups, without the dial permit: whoever has a place there may be waiting
-    /// for one. The target's clock stands still meanwhile. The lookup counts until the first of the two is
+    /// for one. The target's clock stands still meanwhile. The lookup counts until the `Arc` is
     /// dropped.
     async fn wait_for_lookup(
         &self,

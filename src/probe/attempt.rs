@@ -50,7 +50,7 @@ pub struct Bytes {
     pub limit: usize,
     /// Whether nothing more is to be waited for behind this part of an answer.
     pub is_whole: fn(&[u8]) -> bool,
-    /// Whether the peer chose from what it was asked, where it says so otherwise than by a ServerHello.
+    /// Whether the peer chose from what it was asked.
     pub is_choice: fn(&[u8]) -> bool,
 }
 
@@ -153,11 +153,11 @@ pub struct Dialogue {
 impl Default for Bytes {
     fn default() -> Self {
         Self {
-            what: "a hello that is laid down byte by byte",
+            what: "bytes as they are",
             question: Vec::new(),
             limit: FIRST_READ_LIMIT,
             is_whole: |_| true,
-            is_choice: |_| false,
+            is_choice: |answer| answer.first() == Some(&HANDSHAKE),
         }
     }
 }
@@ -235,7 +235,7 @@ impl Attempt {
     pub fn has_chosen(&self) -> bool {
         match (&self.speech, &self.answer) {
             (Speech::Renegotiation(_), _) => self.first_read.first() == Some(&HANDSHAKE),
-            (Speech::Raw(bytes), _) => self.saw_hello || (bytes.is_choice)(&self.first_read),
+            (Speech::Raw(bytes), _) => (bytes.is_choice)(&self.first_read),
             (_, Some(answer)) => answer.server_hello().is_some(),
             (_, None) => self.saw_hello || self.agreed.is_some(),
         }

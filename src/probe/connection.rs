@@ -140,8 +140,8 @@ impl Prober {
         if let Some(first_byte) = context.first_byte {
             tap.tell_first_byte(Arc::clone(first_byte));
         }
-        let own_end = context.handshake_end_after(dialogue);
-        let end = own_end.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
+        let end_of_try = context.handshake_end_after(dialogue);
+        let end = end_of_try.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
         async move {
             let mut attempt = match &dial.speech {
                 Speech::Handshake(hello) => {

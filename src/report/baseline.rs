@@ -58,7 +58,7 @@ struct Entry {
 
 /// An entry, whether it was met, and the text of an issuer that no other target has, behind its length.
 const ENTRY_AT_MOST: usize = size_of::<Entry>() + size_of::<AtomicBool>() + 1 + BASELINE_TEXT_LIMIT;
-const _: () = assert!(ENTRY_AT_MOST == 113 + 80, "the manual says otherwise: manual/files.md");
+const _: () = assert!(ENTRY_AT_MOST == 113 + 80, "src/manual/files.md says otherwise");
 
 impl Baseline {
     /// Reads all of `records`. `torn` hears of files that end in the middle of a record.

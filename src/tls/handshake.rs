@@ -357,7 +357,6 @@ impl Client {
         if let Some(tap) = connect.inner_mut().get_mut() {
             tap.queue(&hello);
         }
-        drop(hello);
         // From here on, so that what waits does not hold what only the beginning needs.
         async move {
             let result = async {

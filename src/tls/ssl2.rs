@@ -59,7 +59,7 @@ pub fn hello() -> Vec<u8> {
     [&[SHORT_HEADER | high, low], body.as_slice()].concat()
 }
 
-/// Whether more of an answer is still to come.
+/// Whether nothing more of an answer is to come.
 pub fn is_whole(answer: &[u8]) -> bool {
     match answer {
         [] | [_] => false,

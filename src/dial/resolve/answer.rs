@@ -87,10 +87,8 @@ pub(super) fn read(
     for _ in 0..counts.queries {
         Query::read(&mut decoder)?;
     }
-    let mut section = |count: u16, is_additional| {
-        Message::read_records(&mut decoder, count.into(), is_additional, OpCode::Query)
-    };
-    let answers = match section(counts.answers, false) {
+    let answers = Message::read_records(&mut decoder, counts.answers.into(), false, OpCode::Query);
+    let answers = match answers {
         Ok((answers, ..)) => answers,
         // It repeats the question, so whoever made these records is no name server gone mad.
         Err(_) if question.record_type == RecordType::HTTPS => {

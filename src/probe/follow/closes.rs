@@ -73,10 +73,12 @@ impl Closes {
     pub(super) fn note(&mut self, attempt: &Attempt) {
         let is_better = match (&attempt.speech, &self.control) {
             (Speech::Handshake(_), control) => control.is_none(),
+            // A protocol of its own, which few servers answer.
+            (Speech::Raw(_), _) if !attempt.saw_hello => false,
             (Speech::Plain(_) | Speech::Raw(_), control) => {
                 matches!(control, None | Some(Speech::Handshake(_)))
             }
-            // Sessions are offered once, and few servers answer the others.
+            // Sessions are offered once, and few servers let a client renegotiate.
             _ => false,
         };
         if is_better && attempt.has_chosen() {

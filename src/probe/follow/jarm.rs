@@ -53,7 +53,8 @@ impl Follow for Asking {
         }
         let question = hello(self.asked, &self.host, &mut Rng::new())?;
         self.asked += 1;
-        Some(Speech::Raw(Box::new(Bytes { question, ..Bytes::default() })))
+        let what = "a hello that is laid down byte by byte";
+        Some(Speech::Raw(Box::new(Bytes { what, question, ..Bytes::default() })))
     }
 
     fn settle(&mut self, number: usize, attempt: &Attempt) {

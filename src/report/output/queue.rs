@@ -89,7 +89,7 @@ struct Entrance {
     encoding: Arc<Encoding>,
     /// Says that a shard holds something. One signal waits at most: the output looks at all shards.
     signal: mpsc::Sender<()>,
-    /// That of the output.
+    /// Where the output naps.
     nap: Arc<Nap>,
     /// Held by the one task that waits for room; others wait behind it, in order.
     turn: tokio::sync::Mutex<()>,
@@ -213,7 +213,7 @@ impl RecordReceiver {
         self.signals.blocking_recv().is_some()
     }
 
-    /// Lets records gather for `nap`, or until a shard is half full.
+    /// Lets records gather for `length`, or until a shard is half full.
     pub(super) fn nap(&self, length: Duration) {
         self.nap.take(length);
     }

@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::failure::{Failure, Kind, Stage};
+use crate::names::content_type::HANDSHAKE;
 use crate::probe::{Dial, Patience};
 
 /// An attempt that was answered, or one that was dropped.
@@ -15,7 +16,8 @@ fn attempt(is_answered: bool) -> Attempt {
         true => Ok(()),
         false => Err(Failure::new(Stage::Handshake, Kind::Reset, "reset")),
     };
-    Attempt { saw_hello: is_answered, ..Attempt::new(&dial, result) }
+    let first_read = if is_answered { vec![HANDSHAKE] } else { Vec::new() };
+    Attempt { saw_hello: is_answered, first_read, ..Attempt::new(&dial, result) }
 }
 
 /// Asks questions that the server would answer, and controls, over connections of which `is_served` says
@@ -102,4 +104,13 @@ fn a_connection_that_could_not_be_made_shows_nothing() {
     assert_eq!(closes.settle(Control, &lost), Evidence::Nothing);
     assert_eq!(closes.settle(Question, &lost), Evidence::Nothing);
     assert!(!closes.are_chance());
+}
+
+#[test]
+fn an_answer_in_a_protocol_of_its_own_is_no_control() {
+    let mut answered = attempt(true);
+    assert!(Closes::after([&answered]).check().is_some());
+    answered.saw_hello = false;
+    assert!(answered.has_chosen());
+    assert!(Closes::after([&answered]).check().is_none());
 }
