@@ -57,8 +57,29 @@ fn agree(ours: &Value, theirs: Option<bool>, what: &str) -> bool {
     true
 }
 
+/// Whether `openssl s_client` completes a handshake with nothing but this suite.
+fn completes(openssl: &Program, server: &Server, version: &str, suite: &str) -> bool {
+    let converted = shown(&openssl.run(["ciphers", "-convert", suite]));
+    let name = converted.split("OpenSSL cipher name: ").nth(1).map(str::trim);
+    let flag = match version {
+        "TLSv1.0" => "-tls1",
+        "TLSv1.1" => "-tls1_1",
+        "TLSv1.2" => "-tls1_2",
+        // The suites of TLS 1.3 have another option, and OpenSSL has no SSL 3.0 here.
+        _ => return false,
+    };
+    let Some(name) = name else { return false };
+    let (to, cipher) = (target(server), format!("{name}:@SECLEVEL=0"));
+    openssl.run(["s_client", "-connect", &to, flag, "-cipher", &cipher]).status.success()
+}
+
 /// Returns how many answers were compared.
-fn compare(enumeration: &Value, theirs: &Value, case: &str) -> usize {
+fn compare(
+    enumeration: &Value,
+    theirs: &Value,
+    case: &str,
+    completes: impl Fn(&str, &str) -> bool,
+) -> usize {
     let result = |scan: &str| &theirs[scan]["result"];
     let mut compared = 0;
     for (version, scan) in [
@@ -79,7 +100,10 @@ fn compare(enumeration: &Value, theirs: &Value, case: &str) -> usize {
         let listed = listed.map(|suite| suite["suite"].as_str().unwrap().to_owned());
         // Of the suites that sslyze does not know, it says nothing.
         let known = listed.filter(|name| accepted.contains(name) || rejected.contains(name));
-        assert_eq!(known.collect::<BTreeSet<_>>(), accepted, "{what}");
+        let mut known: BTreeSet<_> = known.collect();
+        // Of those that it knows, it loses one now and then on a busy machine, and calls it rejected.
+        known.retain(|suite| accepted.contains(suite) || !completes(version, suite));
+        assert_eq!(known, accepted, "{what}");
     }
     let resumption = &enumeration["resumption"];
     let word = |field: &str| match result("session_resumption")[field].as_str()? {
@@ -154,6 +178,9 @@ fn an_enumeration_says_what_sslyze_says() {
         of_nginx("ssl_session_cache off; ssl_session_tickets off;"),
         serve_gnutls(&gnutls, &rsa, "NORMAL", &[]),
     ];
+    let completes_all = |suite: &str| completes(&openssl, &servers[4], "TLSv1.2", suite);
+    assert!(completes_all("TLS_DHE_RSA_WITH_AES_256_CBC_SHA"));
+    assert!(!completes_all("TLS_RSA_WITH_NULL_SHA"));
     let outcome = Tlsweep::json()
         .args(["--enumerate", "--timeout", "100s"])
         .sweep(servers.each_ref().map(target));
@@ -163,7 +190,10 @@ fn an_enumeration_says_what_sslyze_says() {
         let port = &result["server_location"]["port"];
         let place = servers.iter().position(|server| *port == server.addr.port()).unwrap();
         let record = records.iter().find(|record| record["port"] == *port).unwrap();
-        compared += compare(&record["enumeration"], &result["scan_result"], &format!("{place}"));
+        let completes =
+            |version: &str, suite: &str| completes(&openssl, &servers[place], version, suite);
+        let case = place.to_string();
+        compared += compare(&record["enumeration"], &result["scan_result"], &case, completes);
     }
     eprintln!("{compared} answers compared");
     assert!(compared >= 100, "{compared}");
