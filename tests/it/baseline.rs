@@ -316,11 +316,11 @@ fn what_is_no_baseline_says_why() {
     assert!(outcome.stderr.contains("same file"), "{}", outcome.stderr);
 }
 
-/// Every issuer another one, which is the worst case. The type of an entry holds the 200 bytes; what the
-/// kernel says of a whole process differs by half a MiB from run to run, hence the margin of 10 %.
+/// Every issuer another one, which is the worst case. What the kernel says of a whole process differs by half
+/// a MiB from run to run: 4 bytes of a target, with so many of them. Several arenas would add to that.
 #[test]
-fn a_target_of_the_baseline_takes_about_200_bytes() {
-    const TARGETS: [u64; 2] = [5_000, 45_000];
+fn a_target_of_the_baseline_takes_at_most_200_bytes() {
+    const TARGETS: [u64; 2] = [10_000, 130_000];
     let swept = Swept::new();
     let line = swept.edited(|record| {
         record["host"] = "HOST".into();
@@ -341,7 +341,8 @@ fn a_target_of_the_baseline_takes_about_200_bytes() {
         file.finish().unwrap();
         let summary = swept.dir.path().join("summary");
         let files = [Path::new("--from"), &now, Path::new("--baseline"), &path];
-        let run = Tlsweep::json().args(files).args([Path::new("--summary"), &summary]);
+        let run = Tlsweep::json().env("MALLOC_ARENA_MAX", "1").args(files);
+        let run = run.args([Path::new("--summary"), &summary]);
         run.run("").assert_complete();
         let document: Value = serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
         assert_eq!(document["baseline"]["missing"], targets);
@@ -349,5 +350,5 @@ fn a_target_of_the_baseline_takes_about_200_bytes() {
     });
     let each = peaks[1].saturating_sub(peaks[0]) / (TARGETS[1] - TARGETS[0]);
     println!("{each} bytes for each target: {peaks:?}");
-    assert!(each <= 220, "{each} bytes for each target: {peaks:?}");
+    assert!(each <= 200, "{each} bytes for each target: {peaks:?}");
 }
