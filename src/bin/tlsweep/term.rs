@@ -41,6 +41,9 @@ const INDENT: &str = "  ";
 /// Goes before a message that would otherwise be appended to the progress line.
 const CLEAR_LINE: &[u8] = b"\r\x1b[2K";
 
+/// How long a thread that waits for the queue may miss that it is written.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// How long the end of a run waits for the queue to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -160,7 +163,7 @@ impl Stderr {
         }
         state.queue.extend_from_slice(text);
         drop(state);
-        self.changed.notify_all();
+        self.changed.notify_one();
     }
 
     fn settle(&self, limit: Duration) {
@@ -177,7 +180,7 @@ impl Stderr {
             }
             drop(state);
             // Several threads may wait here, and the end of a nap wakes one of them.
-            self.settled.take(left.min(Duration::from_millis(10)));
+            self.settled.take(left.min(LOOK_AGAIN));
         }
     }
 
