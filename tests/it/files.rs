@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::support::cmd::{BINARY, Outcome, Tlsweep};
 use crate::support::peer::Spec;
 use crate::support::pki::CA;
-use crate::support::programs::{Program, shown, skip};
+use crate::support::programs::{Program, install_executable, shown, skip};
 
 /// Every flag that names a file, and whether the file is written.
 const FLAGS: [(&str, bool); 10] = [
@@ -162,7 +162,7 @@ fn a_report_of_another_user_keeps_the_group_of_the_file_that_it_replaces() {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     // Another user may not be allowed to look into the folder where the binary was built.
     let binary = dir.path().join("tlsweep");
-    fs::copy(BINARY, &binary).unwrap();
+    install_executable(BINARY, &binary);
     let path = dir.path().join("summary");
     fs::write(&path, "old").unwrap();
     chown(&path, Some(54321), Some(12345)).unwrap();

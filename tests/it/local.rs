@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use crate::support::cmd::{BINARY, Outcome, Tlsweep, verdict};
 use crate::support::dns::NameServer;
 use crate::support::peer::{Peer, Spec};
-use crate::support::programs::{Program, in_network_namespace, shown, skip, unshare_mounts};
+use crate::support::programs::{
+    Program, in_network_namespace, install_executable, shown, skip, unshare_mounts,
+};
 use crate::support::script::{Step, send};
 
 const AT_ONCE_MS: f64 = 4000.0;
@@ -82,7 +84,7 @@ fn a_machine_that_gives_too_little_is_an_error_or_a_smaller_sweep() {
     // Another user may not be allowed to look into the folder where the binary was built.
     let dir = TempDir::new().unwrap();
     let binary = dir.path().join("tlsweep");
-    std::fs::copy(BINARY, &binary).unwrap();
+    install_executable(BINARY, &binary);
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(dir.path(), everybody).unwrap();
     let descriptors = (4..24).map(|most| format!("--nofile={most}:{most}"));

@@ -3,7 +3,6 @@
 //! Only names of hosts and of folders are replaced, because nothing here leaves loopback.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::cmd::{BINARY, Tlsweep};
 use crate::support::peer::{Peer, Spec};
 use crate::support::pki::CA;
-use crate::support::programs::{Program, shown};
+use crate::support::programs::{Program, install_executable, shown};
 
 const README: &str = include_str!("../../README.md");
 const CHAPTER: &str = include_str!("../../src/manual/recipes.md");
@@ -87,9 +86,7 @@ impl Kitchen {
             port = kitchen.good.addr.port(),
             roots = roots.display(),
         );
-        kitchen.write("bin/tlsweep", sweep);
-        fs::set_permissions(kitchen.path("bin/tlsweep"), fs::Permissions::from_mode(0o755))
-            .unwrap();
+        kitchen.write_program(sweep);
         kitchen.write("hosts.txt", format!("{good}\n{closed}\n"));
         kitchen.write("mx.txt", "127.0.0.1\n");
         kitchen.write("open.txt", "127.0.0.1\n");
@@ -126,6 +123,12 @@ impl Kitchen {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
+    }
+
+    /// What a recipe starts as `tlsweep`.
+    fn write_program(&self, script: impl AsRef<[u8]>) {
+        self.write("bin/tlsweep.sh", script);
+        install_executable(self.path("bin/tlsweep.sh"), self.path("bin/tlsweep"));
     }
 
     fn run(&self, text: &str, arguments: &[&str]) -> Output {
@@ -228,7 +231,7 @@ fn the_plugin_has_the_exit_codes_of_nagios() {
         assert!(text.starts_with(status) && text.contains(words), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
     }
-    kitchen.write("bin/tlsweep", "#!/bin/sh\nexit 3\n");
+    kitchen.write_program("#!/bin/sh\nexit 3\n");
     let output = kitchen.run_script(script, &["a.test"]);
     assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
 }

@@ -33,6 +33,17 @@ pub(crate) fn is_packaged(program: &str) -> bool {
     programs.any(|(known, _package)| known == program || name == Some(known))
 }
 
+/// Makes a file that may be executed of another one.
+///
+/// A process of its own writes it. A child that one of our threads has just forked has all our open
+/// files until its own `exec`; with the new file among them, that file could not be started
+/// (`ETXTBSY`).
+pub(crate) fn install_executable(source: impl AsRef<OsStr>, target: impl AsRef<OsStr>) {
+    let mut install = Command::new("install");
+    let output = install.arg("--mode=755").arg(source).arg(target).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 pub(crate) struct Program(PathBuf);
 
 impl Program {
