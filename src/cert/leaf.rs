@@ -8,7 +8,7 @@ use super::oid;
 use super::problem::Problem;
 use super::reading::{KEY_CERT_SIGN, Reading, algorithm_oid, id};
 use super::text::DAY;
-use crate::signature::{Checked, Key, Proof, Unproven};
+use crate::signature::{Algorithm, Checked, Key, Proof, Unproven};
 
 /// Every fault of the leaf itself at this moment (seconds since 1970).
 pub(super) fn faults(leaf: &Reading<'_>, now: i64) -> impl Iterator<Item = Problem> {
@@ -84,6 +84,8 @@ pub(super) fn is_weak_key(spki: &[u8]) -> bool {
     Key::read(spki).is_some_and(|key| key.is_weak())
 }
 
-pub(super) fn is_weak_signature(algorithm: &[u8]) -> bool {
-    algorithm_oid(algorithm).is_some_and(oid::is_weak_signature)
+fn is_weak_signature(algorithm: &[u8]) -> bool {
+    // The hash of RSASSA-PSS is in its parameters.
+    let has_weak_hash = Algorithm::of_identifier(algorithm).is_some_and(Algorithm::has_weak_hash);
+    has_weak_hash || algorithm_oid(algorithm).is_some_and(oid::is_weak_signature)
 }

@@ -22,7 +22,7 @@ pub(super) enum KeyKind {
     Rsa,
     /// The curve is in the parameters.
     Ec,
-    /// The size goes with the name, where it is a matter of bits at all.
+    /// The name, and the size in bits where it follows from the name.
     Fixed(&'static str, Option<u32>),
 }
 
@@ -64,7 +64,7 @@ pub(super) fn signature_algorithm(oid: &[u8]) -> Cow<'static, str> {
     named(&SIGNATURE_ALGORITHMS, oid).map_or_else(|| numbered(oid), Cow::Borrowed)
 }
 
-/// Whether a signature algorithm rests on MD2, MD5 or SHA-1.
+/// Whether the name of a signature algorithm says MD2, MD5 or SHA-1.
 pub(super) fn is_weak_signature(oid: &[u8]) -> bool {
     let name = signature_algorithm(oid).to_ascii_lowercase();
     ["md2", "md5", "sha1"].iter().any(|weak| name.contains(weak))

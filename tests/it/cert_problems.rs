@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tlsweep::cert::Problem::{Expired, NotYetValid, UnknownIssuer};
+use tlsweep::cert::Problem::{Expired, NotYetValid, UnknownIssuer, WeakKey, WeakSignature};
 use tlsweep::cert::{Examined, Presented, Status, Wanted};
 
 use crate::cert_cases::{self, Case};
@@ -81,6 +81,17 @@ fn broken_encodings() {
 #[test]
 fn weak_signatures_and_keys() {
     check(cert_cases::weak());
+}
+
+/// All problems are named, also where none is needed to refuse the leaf.
+#[test]
+fn weak_signatures_and_keys_without_a_root() {
+    for case in cert_cases::weak().iter().filter(|case| case.chain.len() == 1) {
+        let found = problems(&[&case.chain[0]], &[]);
+        for problem in case.problems.iter().filter(|it| matches!(it, WeakSignature | WeakKey)) {
+            assert!(found.contains(problem), "{}: {found:?}", case.name);
+        }
+    }
 }
 
 #[test]

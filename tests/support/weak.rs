@@ -31,6 +31,7 @@ impl Weak {
             new good rsa:2048 leaf root sha256 $leaf
             new sha1 rsa:2048 leaf root sha1 $leaf
             new md5 rsa:2048 leaf root md5 $leaf
+            new pss rsa:2048 leaf root 'sha1 -sigopt rsa_padding_mode:pss' $leaf
             new rsa1024 rsa:1024 leaf root sha256 $leaf
             new both rsa:1024 leaf root sha1 $leaf
             new ca1024 rsa:1024 small root sha256 $ca

@@ -135,6 +135,7 @@ pub(crate) fn weak() -> Vec<Case> {
         case("only the root", "good", false, None, &[]),
         case("SHA-1", "sha1", false, None, &[WeakSignature]),
         case("MD5", "md5", false, None, &[WeakSignature]),
+        case("SHA-1 in RSASSA-PSS", "pss", false, None, &[WeakSignature]),
         case("RSA-1024", "rsa1024", false, None, &[WeakKey]),
         case("both", "both", false, None, &[WeakSignature, WeakKey]),
         case("under a small key", "under1024", false, small, &[WeakKey]),
