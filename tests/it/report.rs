@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -187,6 +187,20 @@ fn a_report_of_a_part_says_that_it_is_one() {
     }
     let (page, outcome) = reported(&whole);
     assert!(!page.contains("Not complete") && !outcome.text().contains("Not complete"), "{page}");
+}
+
+#[test]
+fn the_page_is_written_when_the_report_cannot_be_printed() {
+    let dir = TempDir::new().unwrap();
+    let [records, page] = ["records.jsonl", "page.html"].map(|name| dir.path().join(name));
+    fs::write(&records, made(10, false).lines).unwrap();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let args = [Path::new("--from"), &records, Path::new("--report"), &page];
+    let run = Tlsweep::new().stdout(full).args(args).args(["--format", "report"]);
+    let outcome = run.run("");
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("No space left on device"), "{}", outcome.stderr);
+    assert!(fs::read_to_string(&page).unwrap().contains("TLS sweep of 10 results"));
 }
 
 #[test]

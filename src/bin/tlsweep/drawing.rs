@@ -1,4 +1,4 @@
-//! What all records come to, drawn as a page and for the terminal.
+//! The report on all records, as an HTML page and for the terminal.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::replaced::Replaced;
 use crate::stdio;
 use crate::term;
 
-/// How long the report waits until what was said before is written.
-const SAID: Duration = Duration::from_millis(100);
+/// How long the report waits for earlier messages to be written to stderr.
+const EARLIER_MESSAGES: Duration = Duration::from_millis(100);
 
 /// An overview, and where it is to be shown.
 pub(crate) struct Drawing {
@@ -37,25 +37,25 @@ impl Drawing {
         }
     }
 
-    /// Prints the report of a run that ended like this, and writes the page.
+    /// Prints the report of a run that ended like this, and writes the page. Each is tried whatever
+    /// becomes of the other.
     ///
     /// # Errors
-    /// What cannot be written.
+    /// The first of them that cannot be written.
     pub(crate) fn draw(&self, exit: Exit) -> Result<()> {
         let Some(overview) = &self.overview else { return Ok(()) };
         let mut sheet = overview.lock().unwrap_or_else(PoisonError::into_inner).sheet();
         sheet.warning = warning(exit);
-        if let Some(layout) = &self.printed {
+        let printed = self.printed.as_ref().map_or(Ok(()), |layout| {
             let text =
                 terminal::text(&sheet, layout.width.map(|columns| columns()), layout.coloured);
-            // The progress line is to be gone, and what was said to be above the report.
-            term::settle(SAID);
-            stdio::print(&text).context("cannot write to stdout")?;
-        }
-        match &self.page {
-            Some(page) => page.replace(html::page(&sheet).as_bytes()),
-            None => Ok(()),
-        }
+            // The progress line is erased first, and earlier messages stand above the report.
+            term::settle(EARLIER_MESSAGES);
+            stdio::print(&text).context("cannot write to stdout")
+        });
+        let page = self.page.as_ref();
+        let written = page.map_or(Ok(()), |page| page.replace(html::page(&sheet).as_bytes()));
+        printed.and(written)
     }
 }
 
