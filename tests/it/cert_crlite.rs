@@ -262,6 +262,14 @@ impl Scene {
             ["--roots", &path("root.pem"), "--crlite", &path(folder), "--sni", "example.com"];
         Tlsweep::json().args(args).sweep([peer.target()])
     }
+
+    /// What the detail says of a record.
+    fn detail(&self, record: &str) -> String {
+        self.write("record.jsonl", record.as_bytes());
+        let path = self.dir.path().join("record.jsonl");
+        let run = Tlsweep::new().args(["-q", "--format", "detail", "--from"]).args([path]);
+        run.run("").text().to_owned()
+    }
 }
 
 /// Days since 1970.
@@ -281,6 +289,8 @@ fn a_sweep_says_who_says_it() {
         assert_eq!(record["trust"]["verdict"], "revoked", "{record:#}");
         assert_eq!(record["trust"]["revoked_by"], "crlite", "{record:#}");
         assert_eq!(record["revocation"], json!({"crlite": "revoked"}), "{record:#}");
+        let detail = scene.detail(outcome.text());
+        assert!(detail.contains("revoked by the filters of --crlite\n"), "{detail}");
         assert!(!outcome.stderr.contains("--crlite"), "{}", outcome.stderr);
     }
 }

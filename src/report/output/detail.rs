@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::cert::{Certificate, Ocsp};
+use crate::cert::{Certificate, CrlStatus, CrliteStatus, Ocsp};
 use crate::escape::escaped;
 use crate::failure::Failure;
 use crate::plural::{count, days_left};
@@ -243,11 +243,12 @@ impl Block {
             let value = format!("ends {}, {}", date(end), days_left(days));
             self.coloured_row("path", &value, self.colours.of("days", &days.to_string()));
         }
-        if let Some(crl) = record.revocation.as_ref().and_then(|revocation| revocation.crl) {
-            self.row(
-                "revocation",
-                &format!("{} by the lists of --crl", crl.as_str().replace('_', " ")),
-            );
+        let revocation = record.revocation.as_ref();
+        let lists = revocation.and_then(|it| it.crl).map(CrlStatus::as_str);
+        let filters = revocation.and_then(|it| it.crlite).map(CrliteStatus::as_str);
+        for (status, source) in [(lists, "lists of --crl"), (filters, "filters of --crlite")] {
+            let said = status.map(|word| format!("{} by the {source}", word.replace('_', " ")));
+            self.optional_row("revocation", said.as_ref());
         }
         if let Some(staple) = record.ocsp.as_deref() {
             self.staple(staple);
