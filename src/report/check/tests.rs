@@ -1,10 +1,11 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+
 use crate::cert::{Certificate, Problem, Trust, Verdict};
 use crate::feed::input::Place;
 use crate::names::{Group, Suite};
-use crate::report::record::Tls;
+use crate::report::record::{Record, Tls};
 use crate::tls::enumerate::Support;
 
 const PIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Batch, Format};
+use super::format::Format;
+use super::sink::Batch;
 use crate::limits::{SHARD_BYTES, SHARD_TARGETS};
 use crate::pace::nap::Nap;
 use crate::report::record::Record;

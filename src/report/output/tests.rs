@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZero;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use super::file::OutputFile;
@@ -10,6 +11,8 @@ use super::stream::Stream;
 use super::*;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::{Line, Place};
+use crate::report::record::Record;
+use crate::report::status::Status;
 
 /// A page: a head, the number of each line, a foot.
 struct Page;
