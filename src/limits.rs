@@ -103,6 +103,9 @@ pub const MAX_TIMESTAMPS: usize = 32;
 /// Bytes of the first read of an answer that a fingerprint looks at: JARM is defined by so many.
 pub const FIRST_READ_LIMIT: usize = 1484;
 
+/// Bytes of the answer to a request for renegotiation, one record, that are read.
+pub const RENEGOTIATION_LIMIT: usize = 1484;
+
 /// Bytes of plain text that a peer may send before it agrees to TLS.
 pub const PLAINTEXT_LIMIT: usize = 16 * 1024;
 

@@ -20,7 +20,7 @@ use crate::dial::tap::Tap;
 use crate::dial::upgrade::upgrade;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::target::ServerIdentity;
-use crate::limits::FIRST_READ_LIMIT;
+use crate::limits::{FIRST_READ_LIMIT, RENEGOTIATION_LIMIT};
 use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
@@ -308,7 +308,7 @@ async fn renegotiate(
             return attempt;
         }
     };
-    let mut answer = vec![0; FIRST_READ_LIMIT];
+    let mut answer = vec![0; RENEGOTIATION_LIMIT];
     let result = match random() {
         Ok(random) => {
             let server_name = identity.sent.as_ref().map(|name| name.as_ref());
