@@ -82,7 +82,7 @@ pub(super) fn pausing(asked: &Asked, pause: Duration) {
 /// What was to be found out about a topic is found out, as far as the server answers.
 pub(super) fn followed(asked: &Asked, topic: &str, dials: u32, took: Duration) {
     let target = &asked.target.text;
-    info!("{target}: {topic}: {} in {}", count(dials, "connection"), ms(took));
+    info!("{target}: {topic}: {} in {}", count(dials, "dial"), ms(took));
 }
 
 /// A question about a topic was answered, or was not.

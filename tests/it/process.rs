@@ -220,7 +220,7 @@ fn what_is_enumerated_is_told_by_topics_and_on_demand_by_questions() {
         let lines = brief.lines().filter(|line| line.contains(&format!("{target}: {topic}: ")));
         let lines: Vec<_> = lines.collect();
         assert_eq!(lines.len(), 1, "{topic}: {brief}");
-        assert!(lines[0].contains(" connection") && lines[0].ends_with(" ms"), "{lines:?}");
+        assert!(lines[0].contains(" dial") && lines[0].ends_with(" ms"), "{lines:?}");
     }
     assert!(brief.lines().count() < 20 && !brief.contains(", question "), "{brief}");
     let whole = told("-vv");
