@@ -76,8 +76,10 @@ mod tests {
         while nap.state.load(Ordering::Acquire) != NAPPING {
             thread::yield_now();
         }
+        let ended = Instant::now();
         nap.end();
         napping.join().unwrap();
+        assert!(ended.elapsed() < LONG / 100, "{:?}", ended.elapsed());
     }
 
     #[test]
