@@ -94,15 +94,20 @@
 //!
 //! ```text
 //!  file / stdin / arguments
-//!    │ feed::input      numbered lines; a bad line becomes a record, not a crash
+//!    │ feed::input      lines; one that is too long becomes a record, not a crash
+//!    │ feed::selection  ranges ──► lines with numbers; shards, order, what is already done
 //!    ▼
-//!  mpsc (bounded) ──► sweep: one permit of the semaphore per task
-//!                       │ feed::target     line ──► Target
-//!                       │ dial::resolve    Target ──► addresses
-//!                       │ dial::connect    addresses ──► TcpStream, watched by dial::tap
-//!                       │ tls::handshake   TcpStream ──► Session; accepts any certificate
-//!                       │ tls::drain       Session ──► ReadEnd; goodbye first, then to the end
-//!                       │ cert             chain ──► facts, verdict; after the clock has stopped
+//!  feed::queue (bounded) ──► sweep: one task and one permit for each line
+//!                       │ probe            the work on a line; probe::parse asks feed::target
+//!                       │  ├ addresses     dial::resolve: a name ──► addresses
+//!                       │  ├ plan          which connection to make next, from those made so far
+//!                       │  ├ connection    makes one connection:
+//!                       │  │   dial::connect    address ──► TcpStream, watched by dial::tap
+//!                       │  │   dial::starttls   plain text until both agree to TLS
+//!                       │  │   tls::handshake   TcpStream ──► Session; accepts any certificate
+//!                       │  │   tls::drain       Session ──► ReadEnd; goodbye first, then to the end
+//!                       │  ├ judge         cert: chain ──► facts, verdict; after the clock has stopped
+//!                       │  └ follow        facts that need more connections, or a datagram (dial::udp)
 //!                       ▼
 //!                     report::record       any step may end in failure::Failure instead
 //!    ┌──────────────────┘

@@ -16,7 +16,8 @@ pub(super) fn bounded(name: &[u8]) -> Option<String> {
 
 /// A distinguished name (with its header) by RFC 4514, the most specific part first.
 ///
-/// What is no string is `#` and hex; a byte that is not UTF-8 is `\` and hex.
+/// A value that is no string, or whose attribute has no keyword, is `#` and hex. A byte that its string
+/// cannot have is `\` and hex.
 fn distinguished(name: &[u8]) -> Option<String> {
     let mut parts = Vec::new();
     let mut sequence = Reader::new(Reader::new(name).expect(tag::SEQUENCE)?.value);

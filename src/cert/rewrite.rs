@@ -1,10 +1,9 @@
 //! Rewrites a certificate so that webpki can represent it.
 //!
 //! webpki refuses some well-formed certificates, because it cannot represent them: dates before
-//! 1970, unique identifiers, path lengths above 255, policies marked critical, constraints on names
-//! other than DNS names and addresses, names that differ from the issuer's in case or string type.
-//! Such a certificate is rewritten to an equivalent one. `rules` checks what has to be left out, and
-//! says of a malformed certificate that it is one.
+//! 1970, unique identifiers, path lengths above 255, policies marked critical, names that differ from
+//! the issuer's in case or string type. Such a certificate is rewritten to an equivalent one. `rules`
+//! checks what the rewritten certificate leaves out, and reports malformed certificates.
 
 use rustls_pki_types::{Der, TrustAnchor};
 use webpki::EndEntityCert;
@@ -16,8 +15,9 @@ use super::link::Link;
 use super::mend;
 use super::reading::{Moment, Reading, id};
 
-/// Whether a certificate has something that webpki cannot represent. That includes malformed ones:
-/// where webpki stops at an extension that we know, only the rewritten certificate shows the rest.
+/// Whether a certificate has to be rewritten: webpki cannot represent it, or it has name constraints,
+/// which `rules` evaluates, so that their cost is limited. webpki cannot represent malformed ones
+/// either: where it stops at an extension that we know, only the rewritten certificate shows the rest.
 pub(super) fn is_beyond_webpki(link: &Link<'_>) -> bool {
     let certificate = &link.reading;
     let is_before_1970 = |moment: Option<Moment<'_>>| moment.is_some_and(|m| m.seconds < 0);
@@ -59,7 +59,8 @@ pub(super) fn rewrite(certificate: &Reading<'_>) -> Vec<u8> {
     write(tag::SEQUENCE, &[&tbs, algorithm, &write(tag::BIT_STRING, &[&[0], signature])])
 }
 
-/// With moments before 1970 moved to its beginning. What cannot be read limits nothing.
+/// The validity. A date before 1970 becomes the beginning of 1970, and one that cannot be read limits
+/// nothing.
 fn validity(certificate: &Reading<'_>) -> Vec<u8> {
     let epoch = write(tag::GENERALIZED_TIME, &[b"19700101000000Z"]);
     let never = write(tag::GENERALIZED_TIME, &[b"99991231235959Z"]);
@@ -72,8 +73,7 @@ fn validity(certificate: &Reading<'_>) -> Vec<u8> {
     write(tag::SEQUENCE, &[&moment(begins, &epoch), &moment(ends, &never)])
 }
 
-/// Those that webpki looks at on a path, without the limits that `rules` checks, and those that
-/// nobody knows.
+/// The extensions that webpki evaluates, without the limits that `rules` checks, and the unknown ones.
 fn extensions(certificate: &Reading<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     for extension in &certificate.extensions {

@@ -20,8 +20,8 @@ use crate::support::script;
 use crate::support::script::Step::{Fin, Hold, ReadHello, Serve};
 use crate::support::servers::{Files, serve_nginx_mail, serve_openssl};
 
-/// After silence for half of it, a smaller hello is sent.
-const PATIENTLY: &str = "20s";
+/// A limit for the handshake. A smaller hello is sent after half of it, which a busy machine never needs.
+const LONG: &str = "20s";
 
 /// A good server that closes some connections after it has read the hello, by their number from 0.
 fn drops(is_dropped: fn(usize) -> bool) -> Spec {
@@ -40,8 +40,8 @@ fn drops(is_dropped: fn(usize) -> bool) -> Spec {
     })
 }
 
-/// A good server that does this with the connections behind its first one, which it answers when the last
-/// of these is over. Whatever comes later is refused.
+/// A good server that plays one script with each connection after the first, and serves the first one when
+/// the last script is over. Later connections get an alert.
 fn answers_the_first_after(beside: Vec<Vec<script::Step>>) -> Spec {
     let config = Arc::new(server_config(&GOOD, rustls::DEFAULT_VERSIONS));
     let (met, beside) = (Arc::new(AtomicUsize::new(0)), Arc::new(beside));
@@ -68,8 +68,8 @@ fn answers_the_first_after(beside: Vec<Vec<script::Step>>) -> Spec {
     })
 }
 
-/// A good server that answers its first connection as soon as there is a second one, and never that one.
-/// Such a server is slow, and not silent.
+/// A good server that serves its first connection as soon as there is a second one, which gets only
+/// `second`. It is slow, and not silent.
 fn answers_the_first_late(second: &'static [script::Step]) -> Spec {
     let config = Arc::new(server_config(&GOOD, rustls::DEFAULT_VERSIONS));
     let met = Arc::new(AtomicUsize::new(0));
@@ -171,7 +171,7 @@ fn what_follows_the_hello_leaves_in_one_segment() {
 }
 
 fn sweep(target: &str, args: &[&str]) -> Value {
-    sweep_within(target, PATIENTLY, args)
+    sweep_within(target, LONG, args)
 }
 
 fn sweep_within(target: &str, limit: &str, args: &[&str]) -> Value {

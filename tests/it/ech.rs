@@ -84,7 +84,7 @@ fn a_server_accepts_the_configuration_of_its_record() {
     assert_eq!(go.last_handshake(), format!("true {NAME}"));
 }
 
-/// It sees its own name in the clear, as from any client without ECH.
+/// The server sees its own name in plain text, as from any client without ECH.
 #[test]
 fn a_server_without_a_record_offers_its_configurations() {
     let Some(go) = Go::start("public.test", 7, true) else { return };
@@ -114,7 +114,7 @@ fn a_stale_configuration_is_rejected_and_another_one_offered() {
     assert_eq!(now.last_handshake(), "false old.test");
 }
 
-/// Without an offer, only a configuration that the server itself has published is rejected.
+/// Where the server offers no configuration, `rejected` is said only of one that a DNS record had.
 #[test]
 fn a_rejection_without_an_offer() {
     let servers = (Go::start("old.test", 3, false), Go::start("new.test", 4, false));
@@ -128,7 +128,7 @@ fn a_rejection_without_an_offer() {
     assert_eq!(ech(&made_up), (&not_shown, 2), "{made_up:#}");
 }
 
-/// Caddy publishes its configurations itself; without a DNS provider it only keeps them.
+/// Caddy publishes its configurations through a DNS provider. Without one it only keeps them on disk.
 #[test]
 fn caddy_accepts_its_configuration() {
     let Some(caddy) = Program::of_engines("caddy") else { return };

@@ -1,4 +1,4 @@
-//! Lists in UTF-16, gzip and zstd, and lists that are not of targets.
+//! Lists in UTF-16, gzip and zstd, and input that is no list of targets.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -27,7 +27,7 @@ impl Lists {
         format!("# a list\r\n\r\n{}\r\n\r\n{},,b\u{fc}cher\r\n", self.target, self.target)
     }
 
-    /// Names and bytes; gzip by the program that everybody has.
+    /// Each encoding with its name. That of gzip is left out where the program is missing.
     fn all(&self) -> Vec<(&'static str, Vec<u8>)> {
         let text = self.text();
         let units = || "\u{feff}".encode_utf16().chain(text.encode_utf16());
@@ -108,7 +108,7 @@ fn a_line_is_swept_before_more_of_the_list_comes() {
 fn a_torn_archive_says_so_after_its_lines() {
     let peer = Spec::good().start();
     let lists = Lists::of(peer.target());
-    // Lines that do not compress, so that the torn half has some.
+    // The lines compress badly, so that whole ones are left before the cut.
     let text: String = (0..600_u32)
         .map(|n| format!("{},,{:x}\n", peer.target(), n.wrapping_mul(2_654_435_761)))
         .collect();
@@ -128,7 +128,7 @@ fn a_torn_archive_says_so_after_its_lines() {
 }
 
 #[test]
-fn a_compressed_list_is_gone_on_with() {
+fn resume_continues_a_compressed_list() {
     let peer = Spec::good().start();
     let lists = Lists::of(peer.target());
     let output = lists.dir.path().join("out.jsonl");
@@ -179,7 +179,7 @@ fn blanks_and_paths_are_read() {
 }
 
 #[test]
-fn a_list_that_is_none_of_targets_gives_one_hint() {
+fn a_list_of_something_else_gives_one_hint() {
     for (list, hint) in [
         ("1,google.test\n2,youtube.test\n3,x.test\n", "cut -d, -f2"),
         ("{\"host\":\"a\"}\n{\"host\":\"b\"}\n", "jq -r"),

@@ -26,7 +26,7 @@ const EXPECTED: &[(&str, i32, &str)] = &[
     ("Mail servers: do they offer TLS", 0, "127.0.0.1"),
     ("Everything that one server speaks", 0, "TLSv1.3 TLS_AES"),
     ("Yesterday's results again", 1, "target,"),
-    ("What has changed since yesterday?", 0, ""),
+    ("Which targets have another key", 0, ""),
     ("A picture of the same results", 0, "TLS sweep of 2 results"),
     ("A million lines, compressed", 0, ""),
     ("Somebody else's network, gently", 0, ""),

@@ -14,14 +14,14 @@ use tlsweep::plural::count;
 
 use crate::term;
 
-/// Filters are made every twelve hours.
+/// The age from which filters are called old. Mozilla makes new ones every twelve hours.
 const FRESH: Duration = Duration::from_secs(7 * DAY);
 const DAY: u64 = 24 * 60 * 60;
 
-/// Where `upki fetch` puts them in its cache.
+/// The folder for filters in the cache of `upki fetch`.
 const IN_CACHE: &str = "revocation";
 
-/// The filters in a folder, or in its folder `revocation`. That they are old is told unless `quiet`.
+/// The filters in a folder, or in its folder `revocation`. Old ones get a warning, unless `quiet`.
 ///
 /// # Errors
 /// A folder that cannot be read or has no filter in it, a file that is no filter, or too many bytes.

@@ -15,14 +15,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// From today back to when the certificates begin, and on to when they end.
+/// Half the lifetime of a certificate that has not expired.
 const YEAR: Duration = Duration::from_secs(365 * DAY.as_secs());
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A fatal handshake_failure, as a plaintext record (RFC 8446, section 6).
 const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
-/// Starts the demo's servers and trusts their CA; the targets that they are. Their names, which end
+/// Starts the demo's servers, adds their CA to `roots`, and returns their targets. Their names, which end
 /// in `.localhost`, are those of this machine (RFC 6761, section 6.3).
 ///
 /// # Errors
@@ -61,7 +61,7 @@ async fn servers(roots: &mut Roots) -> Result<Vec<OsString>> {
         targets.push(target(name, listener.local_addr()?.port()));
         tokio::spawn(serve(listener, behaviour));
     }
-    // Bound but not listening: its port is taken, and refuses.
+    // It is bound and does not listen, so the kernel refuses connections to its port.
     let refusing = TcpSocket::new_v4()?;
     refusing.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     targets.push(target("refused", refusing.local_addr()?.port()));
@@ -76,12 +76,12 @@ fn target(name: &str, port: u16) -> OsString {
 async fn serve(listener: TcpListener, behaviour: Behaviour) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // A client that went away before, or a shortage, which passes.
+            // The client has left already, or descriptors are short for a moment.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
         let behaviour = behaviour.clone();
-        // A client that goes away is no matter.
+        // An error is ignored: a client may leave at any time.
         tokio::spawn(async move { answer(stream, behaviour).await.is_ok() });
     }
 }

@@ -6,8 +6,8 @@ use super::*;
 
 const DAY: u64 = 86_400;
 
-/// The problems of a leaf that was issued on that day and is valid for so many seconds, under a root
-/// that ended in 2019, at the moment of its issue.
+/// The problems of a leaf on the day of its issue, when it is valid for so many seconds from then. Its
+/// root ended in 2019 if it is built in, whose dates do not count, and otherwise ends in 2090.
 fn problems(issued: (i32, u8, u8), seconds: u64, is_built_in: bool) -> Vec<Problem> {
     let key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::default();
@@ -34,7 +34,7 @@ fn problems(issued: (i32, u8, u8), seconds: u64, is_built_in: bool) -> Vec<Probl
 }
 
 #[test]
-fn public_certificates_may_last_as_long_as_on_the_day_of_their_issue() {
+fn the_longest_lifetime_is_that_of_the_day_of_issue() {
     for (issued, days) in [
         ((2020, 9, 1), 398),
         ((2026, 3, 14), 398),

@@ -113,6 +113,7 @@ impl Follow for Asking {
             Err(_) if failed(Kind::Timeout) && was_patient => {
                 Some(Quic::without_versions(QuicStatus::NotShown))
             }
+            // This machine could not ask, or the network says that nobody is there, or the time was over.
             Err(_) => None,
         };
     }

@@ -52,8 +52,8 @@ struct Claims {
     extensions: Vec<Vec<u8>>,
     /// Nobody may trust it: an extension is critical and unknown, or one that matters stands twice.
     is_odd: bool,
-    /// Numbers of extensions that may say more than the fields below. What a field takes from them is then
-    /// not looked at.
+    /// The last number in the OID of each extension that may say more than the fields below. Its fields are
+    /// ignored.
     unclear: Vec<u8>,
     ca: bool,
     path_length: Option<u8>,
@@ -157,7 +157,7 @@ impl Member {
             && (usage.unwrap_or(true) || self.claims.is_unclear(KEY_USAGE))
     }
 
-    /// Whether a path of so many authorities below it is short enough.
+    /// Whether its path length allows so many authorities below it.
     fn is_above(&self, authorities: usize) -> bool {
         let limit = self.claims.path_length;
         self.claims.is_unclear(BASIC_CONSTRAINTS)

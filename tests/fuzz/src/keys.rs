@@ -5,7 +5,7 @@ use crate::forge::Key;
 /// How many keys there are.
 pub const KEYS: usize = 29;
 
-/// Keys by their number: some that sign, and some whose signatures are junk that costs to check.
+/// Keys by their number: some that sign, and some whose signatures are junk that is expensive to check.
 pub struct Keys(Vec<Key>);
 
 impl Default for Keys {

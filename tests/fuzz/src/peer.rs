@@ -1,4 +1,4 @@
-//! The other side of a connection: rustls' server, whose words the script may change.
+//! The other side of a connection: rustls' server, whose messages the script may change.
 
 use std::future::Future;
 use std::os::fd::OwnedFd;
@@ -51,7 +51,7 @@ pub fn pair() -> (TcpStream, UnixStream) {
 #[derive(Default)]
 pub struct Setup {
     pub tls12: bool,
-    /// Offers P-256 only, so that a client whose first share is another's is asked again.
+    /// Knows P-256 only, so that a client whose first share is of another group is asked again.
     pub retry: bool,
     pub client_cert: bool,
     pub alpn: bool,
