@@ -12,12 +12,13 @@ pub(crate) fn after_help() -> String {
     format!(
         "Text columns: {}.\n\
          Separated by tabs; a column that does not apply is -. On a terminal, as many as fit.\n\n\
-         Conditions of --fail-on (what was not observed meets none but `error`):\n{}  \
+         Conditions of --fail-on (what was not observed meets only `error`, and `profile` where a rule \
+         could not be judged):\n{}  \
          and every problem of the verdict, gravest first: {}\n\n\
          Exit codes: 0 complete (dead hosts are results) · 1 complete, and a --fail-on condition \
-         was met · 2 usage, or an input, roots or output file that cannot be used · 3 output could not \
-         be written, or targets ended in local/resource or local/internal · 129, 130, 143 stopped \
-         by SIGHUP, SIGINT, SIGTERM.",
+         was met · 2 usage, or an input, roots or output file that cannot be used · 3 the output, \
+         summary, metrics, page or status could not be written, or targets ended in local/resource or \
+         local/internal · 129, 130, 143 stopped by SIGHUP, SIGINT (or --max-time), SIGTERM.",
         columns.join("  "),
         checks.collect::<String>(),
         problems.join(" "),

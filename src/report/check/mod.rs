@@ -1,7 +1,7 @@
 //! The conditions of `--fail-on`: pure functions on the record.
 //!
-//! A condition about something that was not observed is not met: only `error` speaks of targets
-//! without a finished handshake.
+//! A condition about something that was not observed is not met, with two exceptions: `error` speaks of
+//! targets without a finished handshake, and a `profile` of rules that could not be judged.
 
 mod changed;
 mod checks;

@@ -6,7 +6,8 @@ use crate::report::record::Presented;
 pub(super) const ROW: Row = Row {
     name: "pin",
     value: Value::Required("SHA256"),
-    help: "the SHA-256 of the leaf's SPKI is not this one, nor any other pin, or the key is unproven",
+    help: "the leaf's key matches no pin (SHA-256 of its SPKI), or the server did not prove that it has the \
+           key",
     make: |pins| {
         let pins: Vec<String> =
             pins.split(',').map(|pin| pin.replace(':', "").to_ascii_lowercase()).collect();

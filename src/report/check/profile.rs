@@ -1,8 +1,9 @@
 //! `profile=modern`, `profile=intermediate/ciphers`: the server breaks a rule of a published guideline.
 //!
 //! The profiles are those of TLSRef, which were Mozilla's "Server Side TLS" until 2026. Each rule is a
-//! condition of its own, so that a record names what its server breaks. A rule that cannot be judged is met
-//! as well, with `unknown` at the end of its name: what nobody looked at is no pass.
+//! condition of its own, so that a record names what its server breaks. That a rule cannot be judged is
+//! another condition, with `unknown` at the end of its name, and a profile has both: what nobody looked at is
+//! no pass. Neither is met by a target that showed nothing of TLS.
 
 use serde::Deserialize;
 
@@ -14,7 +15,8 @@ use crate::tls::enumerate::Support;
 pub(super) const ROW: Row = Row {
     name: "profile",
     value: Value::Required("modern"),
-    help: "it breaks a rule of this guideline of TLSRef (or `intermediate`), or one is unknown",
+    help: "the server breaks a rule of TLSRef's `modern` (or `intermediate`) guideline, or a rule could \
+           not be judged",
     make: |value| {
         let mut parts = value.split('/');
         let guideline = parts.next().and_then(text).ok_or_else(unknown_profile)?;
