@@ -1,7 +1,7 @@
 //! CRLite: what Mozilla knows of all revocations of public CAs, in filters of a few megabytes.
 //!
-//! A filter covers a certificate when a timestamp in it (SCT) is of a log and a time that the filter was
-//! made from. It then says whether the certificate is revoked, if it has the issuer at all. Certificates
+//! A certificate carries timestamps (SCTs) from logs. A filter covers the certificate if one of them comes
+//! from a log and a period that the filter was made from. It then says whether the certificate is revoked, if it has the issuer at all. Certificates
 //! of CAs carry no such timestamps, so filters are about leaves.
 
 use std::error::Error as _;
@@ -31,7 +31,7 @@ pub enum CrliteStatus {
     /// No filter covers it: it is newer than the filters, or has no timestamps of their logs, or no path
     /// leads to a root.
     NotCovered,
-    /// A filter covers it, and none that does has its issuer.
+    /// Filters cover its timestamps, but none of them has its issuer.
     NotEnrolled,
     /// A filter that covers it says that it is not revoked, and none says that it is.
     Good,

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Problem {
-    /// A genuine and current stapled OCSP response says that the leaf is revoked, or a revocation list
-    /// that the user gave says so of a certificate of the path.
+    /// A certificate is revoked. The source is a genuine, current OCSP staple or a CRLite filter (leaf
+    /// only), or a list of `--crl` (any certificate of the path).
     Revoked,
     /// A certificate is not the DER of an X.509 certificate.
     BadEncoding,
@@ -47,7 +47,7 @@ pub enum Problem {
     NameMismatch,
     /// The peer did not prove that it has the leaf's key, so the chain may be a copy.
     Unproven,
-    /// A signature uses SHA-1 or MD5.
+    /// A signature uses SHA-1, MD5 or MD2.
     WeakSignature,
     /// An RSA key of fewer than 2048 bits.
     WeakKey,

@@ -149,8 +149,8 @@ pub struct Tls {
     /// The key-exchange group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The post-quantum posture of the key exchange. Absent: the peer showed no group, or one that
-    /// IANA does not know.
+    /// The post-quantum posture of the key exchange; `classical` without a group up to TLS 1.2. Absent in
+    /// TLS 1.3 without a group, and for a group that IANA does not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_exchange: Option<Posture>,
     /// The application protocol that the peer chose.
@@ -182,7 +182,8 @@ pub struct Tls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocsp_stapled: Option<bool>,
     /// Whether the peer answers only hellos without post-quantum groups: it left the full hello
-    /// unanswered, answered a smaller one, and left the full one unanswered two more times.
+    /// unanswered, answered a smaller one, left the full one unanswered two more times, and answered the
+    /// smaller one two more times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pq_intolerant: Option<bool>,
     /// Bits of the prime of a Diffie-Hellman key exchange.

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
-    /// Every target has its line.
+    /// Every target has its line, or whoever read the output went away.
     Complete,
     /// Every target has its line, and some met a condition of `--fail-on`.
     Met,
-    /// A flag, an input or an output file cannot be used.
+    /// A flag, an input or an output file cannot be used, or an input cannot be read to its end.
     Unusable,
-    /// The output could not be written, or our own machine failed some target.
+    /// The output, the summary, the metrics, the page or a status line could not be written, or our own
+    /// machine failed some target.
     Incomplete,
     /// SIGINT, or `--max-time`.
     Interrupted,
@@ -35,7 +36,7 @@ impl Exit {
         }
     }
 
-    /// The exit of a run whose summary, metrics or page could not be written.
+    /// The exit of a run whose summary, metrics, page or status lines could not be written.
     pub(crate) fn without_report(self) -> Self {
         match self {
             Self::Complete | Self::Met => Self::Incomplete,
