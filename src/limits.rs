@@ -1,7 +1,7 @@
 //! Upper bounds on what a peer, a name server or an input line can make tlsweep keep or do.
 //!
-//! This is the only home of such constants. `src/manual/limits.md` shows them to users, and a test
-//! compares the two.
+//! This is the only home of such constants. `src/manual/limits.md` shows them to users. A test compares
+//! the two, and lists those that users cannot notice.
 
 use std::num::NonZero;
 
@@ -44,11 +44,11 @@ pub const SHARD_BYTES: NonZero<usize> = NonZero::new(128 << 10).unwrap();
 pub const SHARD_TARGETS: NonZero<usize> = NonZero::new(1024).unwrap();
 
 /// Connections tried for one target, retries included. With `--all-addresses` this holds for each
-/// address. Connections of `--enumerate` and other follow-ups are not counted.
+/// address. Connections of follow-ups are not counted.
 pub const MAX_CONNECTIONS: usize = 32;
 
-/// Connections of `--enumerate` and other follow-ups that check whether a close is a refusal. A server
-/// that refuses everything by closing takes 70 or fewer.
+/// Connections of follow-ups that check whether a close is a refusal. A server that refuses
+/// everything by closing takes 70 or fewer.
 pub const MAX_CONTROLS: usize = 96;
 
 /// With `--all-addresses`, the addresses of one name that get a line each.
@@ -73,7 +73,7 @@ pub const EVIDENCE_LIMIT: usize = 64;
 /// ServerHello: the largest one, with a key share of ML-KEM-1024, takes about 1,700 bytes.
 pub const BEGINNING_LIMIT: usize = 2048;
 
-/// Datagrams that are looked at for an answer. A peer that sends more that are none is no server.
+/// Datagrams that are looked at for an answer. After as many that are none, no other is waited for.
 pub const MAX_DATAGRAMS: usize = 64;
 
 /// Bytes that are read of a datagram.
@@ -161,8 +161,8 @@ pub const OUTPUT_LINE_LIMIT: usize = 32 * 1024;
 /// Bytes of an output line with `--pem`.
 pub const PEM_LINE_LIMIT: usize = 384 * 1024;
 
-/// Bytes that `--enumerate`, `--jarm`, `--quic` and `--ech` together may add to an output line: each version with
-/// every suite that IANA names, and a certificate for each kind of key.
+/// Bytes that follow-ups together may add to an output line: each version with every suite that IANA
+/// names, and a certificate for each kind of key.
 pub const FOLLOW_UPS_LINE_LIMIT: usize = 384 * 1024;
 
 /// Bytes of a line that is read back as a record. What tlsweep writes is shorter, with `--pem` and

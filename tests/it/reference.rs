@@ -1,12 +1,13 @@
 //! The reference says what the tables of the library and the command line say.
 
+mod limits;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tlsweep::dial::starttls::PROTOCOLS;
-use tlsweep::limits;
 use tlsweep::manual::CHAPTERS;
 use tlsweep::report::check::CHECKS;
 use tlsweep::report::output::COLUMNS;
@@ -21,6 +22,11 @@ fn root() -> PathBuf {
 /// All chapters, one after the other.
 fn reference() -> String {
     CHAPTERS.iter().map(|chapter| chapter.text).collect()
+}
+
+/// The text of one chapter.
+fn chapter(name: &str) -> &'static str {
+    CHAPTERS.iter().find(|chapter| chapter.name == name).unwrap().text
 }
 
 #[test]
@@ -48,10 +54,14 @@ fn links_between_chapters_lead_somewhere() {
     }
 }
 
+fn help() -> String {
+    let output = Command::new(BINARY).arg("--help").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn every_flag_is_explained() {
-    let output = Command::new(BINARY).arg("--help").output().unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
+    let help = help();
     let reference = reference();
     let flags: BTreeSet<_> = help
         .lines()
@@ -73,17 +83,20 @@ fn every_flag_is_explained() {
     }
 }
 
-/// Every word of the closed list at `pointer` of the schema.
-fn words(pointer: &str) -> Vec<String> {
-    let schema = schema();
-    let list = schema.as_value().pointer(pointer).unwrap();
-    let words = |list: &serde_json::Value| {
-        let one = list.get("const").into_iter();
-        let many = list.get("enum").and_then(|list| list.as_array()).into_iter().flatten();
-        one.chain(many).map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let choices = list.get("oneOf").and_then(|choices| choices.as_array()).into_iter().flatten();
-    std::iter::once(list).chain(choices).flat_map(words).collect()
+#[test]
+fn every_value_of_a_flag_is_named() {
+    let reference = reference();
+    let code: Vec<_> = reference.split('`').skip(1).step_by(2).collect();
+    let is_in_word = |c: char| c.is_ascii_alphanumeric() || ['-', '.'].contains(&c);
+    let help = help().split_whitespace().collect::<Vec<_>>().join(" ");
+    let lists =
+        help.split("[possible values: ").skip(1).map(|list| list.split(']').next().unwrap());
+    let values: BTreeSet<_> = lists.flat_map(|list| list.split(", ")).collect();
+    assert!(values.contains("complete-bash"), "{values:?}");
+    for value in values {
+        let is_named = |code: &&str| code.split(|c| !is_in_word(c)).any(|word| word == value);
+        assert!(code.iter().any(is_named), "{value}");
+    }
 }
 
 #[test]
@@ -109,68 +122,17 @@ fn checks_and_columns() {
     }
 }
 
-#[test]
-fn limits_in_force() {
-    let reference = reference();
-    let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
-    let mib = |bytes: usize| format!("{} MiB", bytes >> 20);
-    for (what, limit) in [
-        ("addresses of a range", format!("2^{}", limits::RANGE_BITS)),
-        ("shards of a list", limits::MAX_SHARDS.to_string()),
-        ("targets that `--shuffle`", limits::MAX_SHUFFLE.to_string()),
-        ("memory of the targets that `--shuffle`", mib(limits::SHUFFLE_BYTES)),
-        ("answers of name servers that are read", limits::RESOLVER_TCP.to_string()),
-        (
-            "connections of `--enumerate`, `--jarm` and `--ech` that check",
-            limits::MAX_CONTROLS.to_string(),
-        ),
-        ("records that are judged", limits::BULKY_LIMIT.to_string()),
-        ("a line of input", kib(limits::LINE_LIMIT)),
-        ("a name in the input", kib(limits::UNMAPPED_NAME_LIMIT)),
-        ("echo of a line that is no target", limits::ECHO_LIMIT.to_string()),
-        ("evidence", limits::EVIDENCE_LIMIT.to_string()),
-        ("plain text before TLS", kib(limits::PLAINTEXT_LIMIT)),
-        ("banner in a record", limits::BANNER_LIMIT.to_string()),
-        ("plaintext flight", kib(limits::FLIGHT_LIMIT)),
-        ("certificates of a handshake", limits::MAX_CERTIFICATES.to_string()),
-        ("certificates of a chain whose hashes", limits::MAX_KEPT_CERTIFICATES.to_string()),
-        ("certificates in which a path", limits::MAX_INTERMEDIATES.to_string()),
-        ("bytes of all messages of a handshake", kib(limits::HANDSHAKE_LIMIT)),
-        ("what looking for a path", format!("{} ms", limits::SEARCH_NANOSECONDS / 1_000_000)),
-        ("what checking the signatures", format!("{} ms", limits::STAPLE_NANOSECONDS / 1_000_000)),
-        ("certificates of one name", limits::MAX_NAMESAKES.to_string()),
-        ("paths that are looked for", limits::MAX_DETOURS.to_string()),
-        ("single responses of a stapled", limits::MAX_SINGLE_RESPONSES.to_string()),
-        ("possible issuers that a staple", limits::MAX_ISSUERS.to_string()),
-        ("bytes kept of a handshake message", kib(limits::MESSAGE_LIMIT)),
-        ("filters of `--crlite` together", mib(usize::try_from(limits::CRLITE_LIMIT).unwrap())),
-        ("timestamps of a certificate", limits::MAX_TIMESTAMPS.to_string()),
-        ("HTTPS records of a name", limits::HTTPS_RECORDS_LIMIT.to_string()),
-        ("values that are kept of a list", limits::HTTPS_VALUES_LIMIT.to_string()),
-        ("ECH configurations in an HTTPS record", kib(limits::ECH_LIST_LIMIT)),
-        ("ECH configurations that are kept", limits::ECH_CONFIGS_LIMIT.to_string()),
-        ("a line of output |", kib(limits::OUTPUT_LINE_LIMIT)),
-        ("a line of output with `--pem`", kib(limits::PEM_LINE_LIMIT)),
-        (
-            "what `--enumerate`, `--jarm`, `--quic` and `--ech` add",
-            kib(limits::FOLLOW_UPS_LINE_LIMIT),
-        ),
-        ("target and tag in a line", kib(limits::TARGET_LIMIT)),
-        ("alternative names in a record", limits::MAX_NAMES.to_string()),
-        ("alternative names in a record", kib(limits::NAMES_LIMIT)),
-        ("alternative names in a record", kib(limits::CHAIN_NAMES_LIMIT)),
-        ("subject, issuer, root, responder", limits::NAME_LIMIT.to_string()),
-        ("a list of URLs", kib(limits::URLS_LIMIT)),
-        ("other text that a certificate makes", limits::TEXT_LIMIT.to_string()),
-        ("the detail of a failure", limits::DETAIL_LIMIT.to_string()),
-        ("targets with metrics of their own", limits::WATCHED_TARGETS.to_string()),
-        ("target, server name or tag as a label", limits::TARGET_LABEL_LIMIT.to_string()),
-        ("text of a baseline", limits::BASELINE_TEXT_LIMIT.to_string()),
-        ("chains whose verdict is kept", limits::MAX_CHAINS.to_string()),
-    ] {
-        let row = reference.lines().find(|line| line.starts_with(&format!("| {what}")));
-        assert!(row.is_some_and(|row| row.replace(',', "").contains(&limit)), "{what}: {limit}");
-    }
+/// Every word of the closed list at `pointer` of the schema.
+fn words(pointer: &str) -> Vec<String> {
+    let schema = schema();
+    let list = schema.as_value().pointer(pointer).unwrap();
+    let words = |list: &serde_json::Value| {
+        let one = list.get("const").into_iter();
+        let many = list.get("enum").and_then(|list| list.as_array()).into_iter().flatten();
+        one.chain(many).map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let choices = list.get("oneOf").and_then(|choices| choices.as_array()).into_iter().flatten();
+    std::iter::once(list).chain(choices).flat_map(words).collect()
 }
 
 #[test]

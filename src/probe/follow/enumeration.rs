@@ -8,7 +8,8 @@ use crate::tls::enumerate::{Enumeration, Outcome, Probe};
 /// Other providers add to what it finds.
 pub(super) const ENUMERATE: Flag = Flag {
     name: "enumerate",
-    help: "Find out everything that each server speaks: versions, suites, groups (many dials)",
+    help: "Find out everything that each server speaks: versions, suites, groups, certificates, signature \
+           schemes, ALPN, resumption, renegotiation, SSL 2.0 (many dials)",
 };
 
 pub(super) const ROW: Row = Row {
