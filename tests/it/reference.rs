@@ -1,5 +1,6 @@
 //! The reference says what the tables of the library and the command line say.
 
+mod fields;
 mod limits;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,6 @@ use tlsweep::dial::starttls::PROTOCOLS;
 use tlsweep::manual::CHAPTERS;
 use tlsweep::report::check::CHECKS;
 use tlsweep::report::output::COLUMNS;
-use tlsweep::report::schema::{leaves, schema};
 
 use crate::support::cmd::BINARY;
 
@@ -119,43 +119,5 @@ fn checks_and_columns() {
     for (place, column) in COLUMNS.iter().enumerate() {
         let row = format!("| {} | {column} |", place + 1);
         assert!(reference().contains(&row), "{row}");
-    }
-}
-
-/// Every word of the closed list at `pointer` of the schema.
-fn words(pointer: &str) -> Vec<String> {
-    let schema = schema();
-    let list = schema.as_value().pointer(pointer).unwrap();
-    let words = |list: &serde_json::Value| {
-        let one = list.get("const").into_iter();
-        let many = list.get("enum").and_then(|list| list.as_array()).into_iter().flatten();
-        one.chain(many).map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let choices = list.get("oneOf").and_then(|choices| choices.as_array()).into_iter().flatten();
-    std::iter::once(list).chain(choices).flat_map(words).collect()
-}
-
-#[test]
-fn kinds_and_stages() {
-    let error = "/properties/error/properties";
-    let kinds = words(&format!("{error}/kind"));
-    let stages = words(&format!("{error}/stage"));
-    assert_eq!((kinds.len(), stages.len()), (19, 6));
-    for word in kinds.iter().chain(&stages) {
-        assert!(reference().contains(&format!("`{word}`")), "{word}");
-    }
-}
-
-#[test]
-fn every_field_is_named() {
-    let reference = reference();
-    for leaf in leaves() {
-        let (room, name) = leaf.rsplit_once('.').unwrap_or(("", &leaf));
-        let is_summed_up = ["ocsp", "enumeration"].contains(&room);
-        let whole = format!("`{leaf}`");
-        let in_row =
-            |line: &str| line.contains(&format!("`{room}.")) && line.contains(&format!(".{name}`"));
-        let is_named = is_summed_up || reference.contains(&whole) || reference.lines().any(in_row);
-        assert!(is_named, "{leaf}");
     }
 }
