@@ -143,6 +143,14 @@ pub struct Tailored {
     pub ech: Option<EchConfig>,
 }
 
+impl Tailored {
+    /// A hello that differs in the versions alone. A follow-up that needs more sets its own fields and takes
+    /// the others from here, so that a new field concerns no other follow-up.
+    pub fn new(hello: Hello, versions: Versions) -> Self {
+        Self { hello, versions, alpn: None, sessions: None, ech: None }
+    }
+}
+
 /// The key-exchange groups of a [`Hello`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Groups {

@@ -50,11 +50,8 @@ impl Follow for Asking {
         }
         self.questions.begin();
         Some(Speech::Tailored(Box::new(Tailored {
-            hello: self.hello,
-            versions: self.versions,
             alpn: Some(self.open.clone()),
-            sessions: None,
-            ech: None,
+            ..Tailored::new(self.hello, self.versions)
         })))
     }
 

@@ -188,11 +188,8 @@ impl Follow for Asking {
         let is_first = !std::mem::replace(&mut self.is_asked, true);
         is_first.then(|| {
             Speech::Tailored(Box::new(Tailored {
-                hello: self.hello,
-                versions: Versions::Tls13,
-                alpn: None,
-                sessions: None,
                 ech: Some(offer.config.clone()),
+                ..Tailored::new(self.hello, Versions::Tls13)
             }))
         })
     }

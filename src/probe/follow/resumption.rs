@@ -145,13 +145,7 @@ impl Way {
             Means::Ticket => (Versions::Tls12, Tls12Resumption::SessionIdOrTickets),
             Means::Psk => (Versions::Tls13, Tls12Resumption::Disabled),
         };
-        Tailored {
-            hello: self.hello,
-            versions,
-            alpn: None,
-            sessions: Some((sessions, kind)),
-            ech: None,
-        }
+        Tailored { sessions: Some((sessions, kind)), ..Tailored::new(self.hello, versions) }
     }
 
     fn settle(&mut self, sessions: Arc<Sessions>, attempt: &Attempt) {

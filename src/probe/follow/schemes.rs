@@ -77,13 +77,8 @@ impl Follow for Asking {
             _ => {
                 let schemes = list.open.iter().filter_map(|number| scheme_of_number(*number));
                 let schemes = Schemes::Only(schemes.collect());
-                Speech::Tailored(Box::new(Tailored {
-                    hello: Hello { schemes, ..self.hello },
-                    versions: Versions::Tls13,
-                    alpn: None,
-                    sessions: None,
-                    ech: None,
-                }))
+                let hello = Hello { schemes, ..self.hello };
+                Speech::Tailored(Box::new(Tailored::new(hello, Versions::Tls13)))
             }
         })
     }
