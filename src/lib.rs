@@ -223,7 +223,7 @@ pub mod record {
     /// What `enumeration` holds.
     pub mod enumeration {
         #[doc(inline)]
-        pub use crate::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
+        pub use crate::probe::{Protocols, Resumption, SignatureSchemes, Ssl2};
         #[doc(inline)]
         pub use crate::report::enumeration::{Report, Shown};
         #[doc(inline)]

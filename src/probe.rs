@@ -27,7 +27,7 @@ use tokio::time::Instant;
 pub use attempt::{Attempt, Bytes, Dial, Dialogue, Patience, Speech, Times};
 pub use follow::{
     Ech, EchConfigOf, EchRetryConfig, EchStatus, Facts, Found, Https, HttpsRecord, HttpsStatus,
-    Protocols, Quic, QuicStatus, Resumption, Shown, SignatureSchemes, Signing, Ssl2,
+    Protocols, Quic, QuicStatus, Resumption, Shown, SignatureSchemes, Ssl2,
     flags as follow_up_flags,
 };
 pub use plan::{Attempts, Costs};

@@ -1,9 +1,10 @@
 //! Facts that need connections of their own: one provider per file, one row each in [`ROWS`].
 //!
 //! A provider does no I/O. It says what to send next, and is given the outcome. Its flag stands in its row,
-//! and what it adds to the record is a type in its file, a field of [`Facts`] and a field of the record. The
-//! driver in this file runs all of them under `--per-host`, the rate and the target's deadline. It also finds
-//! out which closes are refusals: [`Attempt::is_refused`] is the only "no" that a provider may conclude from.
+//! and what it adds to the record is a type in its file, a field of [`Facts`], and a field of the record or,
+//! under `--enumerate`, of its `enumeration`. The driver in this file runs all of them under `--per-host`, the
+//! rate and the target's deadline. It also finds out which closes are refusals: [`Attempt::is_refused`] is the
+//! only "no" that a provider may conclude from.
 
 mod alpn;
 mod certificates;
@@ -25,7 +26,7 @@ pub use ech::{Ech, EchConfigOf, EchRetryConfig, EchStatus};
 pub use https::{Https, HttpsRecord, HttpsStatus};
 pub use quic::{Quic, QuicStatus};
 pub use resumption::Resumption;
-pub use schemes::{SignatureSchemes, Signing};
+pub use schemes::SignatureSchemes;
 pub use ssl2::Ssl2;
 
 use std::collections::VecDeque;
@@ -48,8 +49,9 @@ use crate::pace::limiter::HostSlot;
 use crate::tls::enumerate::{Findings, Support};
 use crate::tls::handshake::{Hello, Versions};
 
-/// Every provider, in the order in which they run.
+/// Every provider, in the order in which they run and then add their findings to [`Facts`].
 const ROWS: &[Row] = &[
+    // It stands first: `schemes`, `resumption` and `renegotiation` read in `Facts` which versions it found.
     enumeration::ROW,
     certificates::ROW,
     schemes::ROW,
@@ -134,7 +136,7 @@ pub struct Facts {
     /// Every certificate that the server shows.
     pub certificates: Option<Box<Found>>,
     /// Every signature scheme that the server uses.
-    pub signing: Option<Box<Signing>>,
+    pub signature_schemes: Option<Box<SignatureSchemes>>,
     /// Every application protocol that the server chooses.
     pub alpn: Option<Box<Protocols>>,
     /// What the server does with sessions that are offered again.
@@ -154,7 +156,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What the enumeration says of a version.
+    /// What the enumeration says of a version; unknown to a provider whose row stands before it.
     fn support_of(&self, version: Version) -> Support {
         let versions = self.enumeration.iter().flat_map(|findings| &findings.versions);
         let mut versions = versions.filter(|known| known.version == version);
@@ -368,5 +370,17 @@ impl Prober {
         let attempt = self.attempt(&context, &dial).await;
         drop(slot);
         Settled { number, attempt, waited: (from, to) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Until it has added its findings, [`Facts::support_of`] knows of no version.
+    #[test]
+    fn the_enumeration_comes_before_whoever_reads_its_findings() {
+        let first = ROWS.first().map(|row| row.topic);
+        assert_eq!(first, Some(enumeration::ROW.topic));
     }
 }

@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::cert::{Certificate, Examined, Trust};
 use crate::names::{self, Group};
 use crate::plural::count;
-use crate::probe::{self, Found};
-use crate::report::depth::{Protocols, Resumption, SignatureSchemes, Ssl2};
-use crate::tls::enumerate::{Findings, Support, Version};
+use crate::probe::{self, Facts, Protocols, Resumption, SignatureSchemes, Ssl2};
+use crate::tls::enumerate::{Support, Version};
 
 /// Everything that a server speaks.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -104,9 +103,12 @@ impl Report {
         line
     }
 
-    /// What both kinds of hellos found out.
-    pub(crate) fn new(findings: Findings, found: Found) -> Self {
-        Self {
+    /// Takes what `--enumerate` found out from `facts`. None: it was not asked for, or the server was not
+    /// reached.
+    pub(crate) fn of(facts: &mut Facts) -> Option<Self> {
+        let findings = *facts.enumeration.take()?;
+        let found = *facts.certificates.take().unwrap_or_default();
+        Some(Self {
             versions: findings.versions,
             curves: findings.curves.list,
             curves_complete: findings.curves.complete,
@@ -118,12 +120,12 @@ impl Report {
             extended_master_secret: findings.extended_master_secret,
             certificates: found.certificates.into_iter().map(Shown::from).collect(),
             certificates_complete: found.is_complete,
-            signature_schemes: None,
-            alpn: None,
-            resumption: None,
-            client_renegotiation: Support::Unknown,
-            ssl2: Ssl2::default(),
-        }
+            signature_schemes: facts.signature_schemes.take().map(|schemes| *schemes),
+            alpn: facts.alpn.take().map(|protocols| *protocols),
+            resumption: facts.resumption.take().map(|resumption| *resumption),
+            client_renegotiation: facts.client_renegotiation.unwrap_or_default(),
+            ssl2: facts.ssl2.take().unwrap_or_default(),
+        })
     }
 }
 

@@ -4,7 +4,6 @@ pub mod baseline;
 pub mod build;
 pub mod changed;
 pub mod check;
-pub mod depth;
 pub mod enumeration;
 pub mod latency;
 pub mod metrics;

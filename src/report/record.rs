@@ -17,7 +17,6 @@ use crate::feed::target::Target;
 use crate::names;
 use crate::probe::{Attempt, Attempts, Costs, Dialogue, Ech, Https, Probed, Quic};
 use crate::report::changed::Changed;
-use crate::report::depth::{SignatureSchemes, Ssl2};
 use crate::report::enumeration::Report;
 use crate::report::timestamp::Timestamp;
 use crate::tls::drain::ReadEnd;
@@ -296,17 +295,8 @@ impl Record {
         (record.attempts, record.sent, record.received) = (Some(dials), sent, received);
         record.ms.resolve = probed.resolve.map(milliseconds);
         record.ms.total = milliseconds(probed.total);
-        let facts = probed.facts;
-        record.enumeration = facts.enumeration.map(|findings| {
-            let certificates = facts.certificates.map(|found| *found).unwrap_or_default();
-            let mut report = Report::new(*findings, certificates);
-            report.signature_schemes = facts.signing.map(|signing| SignatureSchemes::of(*signing));
-            report.alpn = facts.alpn.map(|protocols| (*protocols).into());
-            report.resumption = facts.resumption.map(|resumption| (*resumption).into());
-            report.client_renegotiation = facts.client_renegotiation.unwrap_or_default();
-            report.ssl2 = facts.ssl2.map(Ssl2::from).unwrap_or_default();
-            Box::new(report)
-        });
+        let mut facts = probed.facts;
+        record.enumeration = Report::of(&mut facts).map(Box::new);
         record.jarm = facts.jarm;
         record.quic = facts.quic;
         (record.https, record.ech) = (facts.https, facts.ech);

@@ -71,7 +71,6 @@ const LIBRARY: &[&str] = &[
     "probe::plan",
     "probe",
     "report::timestamp",
-    "report::depth",
     "report::width",
     "report::enumeration",
     "report::changed",

@@ -1,5 +1,8 @@
 //! `--enumerate`: every application protocol that a server chooses in the ALPN extension.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
@@ -23,13 +26,15 @@ pub(super) const ROW: Row = Row {
     without_tls: |_facts| {},
 };
 
-/// The application protocols of a server.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// The application protocols that a server chooses.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Protocols {
-    /// In the order in which they were chosen.
-    pub names: Vec<Vec<u8>>,
-    /// Whether the server chose none of the others. Otherwise the asking broke off.
-    pub is_complete: bool,
+    /// Their IANA names, in the order in which they were chosen.
+    pub protocols: Vec<String>,
+    /// Whether that list is whole; else no clear answer came.
+    pub complete: bool,
 }
 
 struct Asking {
@@ -45,7 +50,7 @@ struct Asking {
 
 impl Follow for Asking {
     fn next(&mut self) -> Option<Speech> {
-        if self.found.is_complete || !self.questions.may_begin() {
+        if self.found.complete || !self.questions.may_begin() {
             return None;
         }
         self.questions.begin();
@@ -59,9 +64,9 @@ impl Follow for Asking {
         self.questions.end();
         // If the server has chosen nothing yet, it may have refused the length of the list instead.
         let is_about_names = attempt.alert() == Some(AlertDescription::NO_APPLICATION_PROTOCOL)
-            || !self.found.names.is_empty();
+            || !self.found.protocols.is_empty();
         if attempt.is_refused() && is_about_names {
-            self.found.is_complete = true;
+            self.found.complete = true;
             self.by_close = attempt.is_refusal;
             return;
         }
@@ -74,17 +79,18 @@ impl Follow for Asking {
         match &agreed.alpn {
             Some(chosen) if self.open.contains(chosen) => {
                 self.open.retain(|open| open != chosen);
-                self.found.names.push(chosen.clone());
-                self.found.is_complete = self.open.is_empty();
+                // It was offered, so it is one of our own texts.
+                self.found.protocols.push(String::from_utf8_lossy(chosen).into_owned());
+                self.found.complete = self.open.is_empty();
             }
             // The server chose something that it was not offered.
             Some(_) => self.questions.give_up(),
-            None => self.found.is_complete = true,
+            None => self.found.complete = true,
         }
     }
 
     fn doubt_closes(&mut self) {
-        self.found.is_complete &= !self.by_close;
+        self.found.complete &= !self.by_close;
     }
 
     fn into_facts(self: Box<Self>, facts: &mut Facts) {

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use rustls::client::Tls12Resumption;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::enumeration::ENUMERATE;
 use super::questions::Questions;
@@ -38,7 +40,9 @@ pub(super) const ROW: Row = Row {
 };
 
 /// What a server does with sessions that are offered again.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Resumption {
     /// TLS 1.2, by the id of the session.
     pub tls12_id: Support,
@@ -48,7 +52,8 @@ pub struct Resumption {
     pub tls13_psk: Support,
     /// Whether the tickets of TLS 1.3 allow early data (0-RTT).
     pub early_data: Support,
-    /// How many bytes of it.
+    /// How many bytes of early data they allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_data_size: Option<u32>,
 }
 

@@ -3,10 +3,13 @@
 //! Up to TLS 1.2 the signature is in plain text, so every scheme that IANA names can be offered. In
 //! TLS 1.3 it is encrypted; there, only the schemes that rustls can take part in are offered.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
-use crate::names::Version;
+use crate::names::{self, Version};
 use crate::probe::{Attempt, Speech};
 use crate::tls::enumerate::Support;
 use crate::tls::handshake::{Hello, Schemes, Tailored, Versions};
@@ -28,34 +31,35 @@ pub(super) const ROW: Row = Row {
     without_tls: |_facts| {},
 };
 
-/// The signature schemes that a server uses.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Signing {
-    /// In TLS 1.2.
-    pub tls12: SignatureSchemes,
-    /// In TLS 1.3.
-    pub tls13: SignatureSchemes,
-}
-
-/// The signature schemes of one version.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// The signature schemes that a server signs handshakes with.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SignatureSchemes {
-    /// By number, in the order in which they were chosen.
-    pub numbers: Vec<u16>,
-    /// Whether the server refused all the others. Otherwise the asking broke off.
-    pub is_complete: bool,
+    /// In TLS 1.2, by their IANA names, in the order in which they were chosen.
+    pub tls12: Vec<String>,
+    /// Whether that list is whole; else no clear answer came.
+    pub tls12_complete: bool,
+    /// In TLS 1.3.
+    pub tls13: Vec<String>,
+    /// Whether that list is whole; else no clear answer came.
+    pub tls13_complete: bool,
 }
 
 /// The place of TLS 1.2 among the lists.
 const TLS12: usize = 0;
 
+/// The signature schemes of one version.
 struct List {
     /// What is still to be offered.
     open: Vec<u16>,
     questions: Questions,
     /// Whether the refusal that ended the asking was a close.
     by_close: bool,
-    found: SignatureSchemes,
+    /// By number, in the order in which they were chosen.
+    found: Vec<u16>,
+    /// Whether the server refused all the others. Otherwise the asking broke off.
+    is_complete: bool,
 }
 
 struct Asking {
@@ -93,17 +97,20 @@ impl Follow for Asking {
 
     fn doubt_closes(&mut self) {
         for list in &mut self.lists {
-            list.found.is_complete &= !list.by_close;
+            list.is_complete &= !list.by_close;
         }
     }
 
     fn into_facts(self: Box<Self>, facts: &mut Facts) {
-        let [mut tls12, mut tls13] = self.lists.map(|list| list.found);
-        for (found, version) in [(&mut tls12, Version::TLS_1_2), (&mut tls13, Version::TLS_1_3)] {
-            // A version that the server does not speak has no signatures.
-            found.is_complete |= facts.support_of(version) == Support::NotSupported;
-        }
-        facts.signing = Some(Box::new(Signing { tls12, tls13 }));
+        let [tls12, tls13] = &self.lists;
+        // A version that the server does not speak has no signatures.
+        let has_none = |version| facts.support_of(version) == Support::NotSupported;
+        facts.signature_schemes = Some(Box::new(SignatureSchemes {
+            tls12: tls12.names(),
+            tls12_complete: tls12.is_complete || has_none(Version::TLS_1_2),
+            tls13: tls13.names(),
+            tls13_complete: tls13.is_complete || has_none(Version::TLS_1_3),
+        }));
     }
 }
 
@@ -113,28 +120,33 @@ impl List {
             open,
             questions: Questions::default(),
             by_close: false,
-            found: SignatureSchemes::default(),
+            found: Vec::new(),
+            is_complete: false,
         }
     }
 
+    fn names(&self) -> Vec<String> {
+        self.found.iter().map(|number| names::signature_scheme(*number).into_owned()).collect()
+    }
+
     fn may_be_asked(&self) -> bool {
-        !self.found.is_complete && self.questions.may_begin()
+        !self.is_complete && self.questions.may_begin()
     }
 
     fn settle(&mut self, attempt: &Attempt) {
         if let Some(scheme) = attempt.seen.signature_scheme.filter(|it| self.open.contains(it)) {
             self.questions.answered();
             self.open.retain(|open| *open != scheme);
-            self.found.numbers.push(scheme);
-            self.found.is_complete = self.open.is_empty();
+            self.found.push(scheme);
+            self.is_complete = self.open.is_empty();
             return;
         }
         // It may sign with the same scheme whatever it is offered.
         let not_offered = attempt.answer.as_ref().and_then(|answer| answer.not_offered);
         let signs_the_same = matches!(not_offered, Some(NotOffered::Scheme(scheme))
-            if self.found.numbers.contains(&scheme));
+            if self.found.contains(&scheme));
         // A server that has signed nothing yet may refuse something else, such as every suite.
-        let is_refused = attempt.is_refused() && !self.found.numbers.is_empty();
+        let is_refused = attempt.is_refused() && !self.found.is_empty();
         if !signs_the_same && !is_refused {
             self.questions.unanswered();
             return;
@@ -142,11 +154,11 @@ impl List {
         // It may have chosen its certificate before it looked at the schemes, and another certificate would
         // do. So it is asked once more without those that it has shown.
         self.questions.answered();
-        let shown = self.found.numbers.iter().map(|number| Signer::of_scheme(*number));
+        let shown = self.found.iter().map(|number| Signer::of_scheme(*number));
         let shown: Vec<_> = shown.collect();
         let asked = self.open.len();
         self.open.retain(|open| !shown.contains(&Signer::of_scheme(*open)));
-        self.found.is_complete = self.open.len() == asked || self.open.is_empty();
+        self.is_complete = self.open.len() == asked || self.open.is_empty();
         self.by_close |= attempt.is_refusal;
     }
 }
@@ -181,7 +193,7 @@ mod tests {
             list.settle(&attempt);
             made += 1;
         }
-        assert_eq!((made, list.found.numbers), (3, vec![scheme]));
-        assert!(list.found.is_complete);
+        assert_eq!((made, list.found), (3, vec![scheme]));
+        assert!(list.is_complete);
     }
 }

@@ -1,5 +1,8 @@
 //! `--enumerate`: whether a server still speaks SSL 2.0, and with which ciphers.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::enumeration::ENUMERATE;
 use super::questions::Questions;
 use super::{Facts, Follow, Row};
@@ -14,13 +17,17 @@ pub(super) const ROW: Row = Row {
     without_tls: |_facts| {},
 };
 
-/// What is known of SSL 2.0.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// SSL 2.0, which is prohibited (RFC 6176).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Ssl2 {
     /// Whether the server speaks it.
     pub support: Support,
-    /// The numbers of its kinds of ciphers, in the server's order.
-    pub ciphers: Vec<u32>,
+    /// Its kinds of ciphers by the names of the draft, such as `SSL_CK_RC4_128_WITH_MD5`, in the server's
+    /// order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<String>,
 }
 
 #[derive(Default)]
@@ -49,14 +56,15 @@ impl Follow for Asking {
     fn settle(&mut self, _number: usize, attempt: &Attempt) {
         self.questions.end();
         if let Some(ciphers) = ssl2::ciphers(&attempt.first_read) {
-            self.found = Some(Ssl2 { support: Support::Supported, ciphers });
+            let suites = ciphers.into_iter().map(ssl2::cipher_kind).collect();
+            self.found = Some(Ssl2 { support: Support::Supported, suites });
         } else if attempt.is_refused()
             || attempt.result.is_ok()
                 && attempt.alert().is_none()
                 && ssl2::is_whole(&attempt.first_read)
         {
             // Whoever answers in another protocol does not speak this one.
-            self.found = Some(Ssl2 { support: Support::NotSupported, ciphers: Vec::new() });
+            self.found = Some(Ssl2 { support: Support::NotSupported, suites: Vec::new() });
             self.by_close = attempt.is_refusal;
         } else {
             self.questions.unanswered();
