@@ -2,7 +2,7 @@
 
 use super::{Row, Value};
 use crate::names::Group;
-use crate::tls::posture::is_post_quantum;
+use crate::tls::posture::{Posture, is_post_quantum};
 
 pub(super) const ROW: Row = Row {
     name: "no-pq",
@@ -10,8 +10,12 @@ pub(super) const ROW: Row = Row {
     help: "the key exchange is not post-quantum",
     make: |_value| {
         Ok(Box::new(|record| {
-            let group = record.tls.as_ref().and_then(|tls| tls.group.as_deref());
-            group.is_some_and(|name| !Group::of_any_name(name).is_some_and(is_post_quantum))
+            let Some(tls) = &record.tls else { return false };
+            match tls.group.as_deref() {
+                Some(name) => !Group::of_any_name(name).is_some_and(is_post_quantum),
+                // RSA, and Diffie-Hellman without a named group, have no group.
+                None => tls.key_exchange == Some(Posture::Classical),
+            }
         }))
     },
 };

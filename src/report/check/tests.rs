@@ -7,6 +7,7 @@ use crate::feed::input::Place;
 use crate::names::{Group, Suite};
 use crate::report::record::{Record, Tls};
 use crate::tls::enumerate::Support;
+use crate::tls::posture::Posture;
 
 const PIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -56,7 +57,7 @@ fn met(list: &str, record: &Record) -> Vec<String> {
 #[test]
 fn each_condition_is_met_by_what_it_names_and_by_nothing_else() {
     type Change = fn(&mut Record);
-    let cases: [(&str, Change); 11] = [
+    let cases: [(&str, Change); 12] = [
         ("error", |r| r.ok = false),
         ("untrusted", |r| r.trust = Some(Box::new(trust(&[Problem::UnknownIssuer])))),
         ("self-signed", |r| r.trust = Some(Box::new(trust(&[Problem::SelfSigned])))),
@@ -70,6 +71,10 @@ fn each_condition_is_met_by_what_it_names_and_by_nothing_else() {
         ("min-tls=1.0", |r| r.tls.as_mut().unwrap().version = Some("SSLv3".to_owned())),
         ("weak", |r| r.trust = Some(Box::new(trust(&[Problem::Expired, Problem::WeakKey])))),
         ("no-pq", |r| r.tls.as_mut().unwrap().group = Some("x25519".to_owned())),
+        ("no-pq", |r| {
+            let tls = r.tls.as_mut().unwrap();
+            (tls.group, tls.key_exchange) = (None, Some(Posture::Classical));
+        }),
         ("no-staple", |r| r.tls.as_mut().unwrap().ocsp_stapled = Some(false)),
         ("pin", |r| r.cert.as_mut().unwrap().spki_sha256 = Some("ff".repeat(32))),
     ];
