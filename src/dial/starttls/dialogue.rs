@@ -14,7 +14,7 @@ pub enum Step {
     Wait,
 }
 
-/// One protocol's part in a [`Conversation`].
+/// One protocol's part in a [`Conversation`](super::Conversation).
 pub(super) trait Dialogue: Send {
     /// What to say before the peer has spoken; nothing to a peer that greets.
     fn open(&mut self) -> Vec<u8> {

@@ -54,6 +54,7 @@ fn every_limit_is_documented_or_internal() {
         limit!("plaintext flight", FLIGHT_LIMIT, kib),
         limit!("bytes kept of the beginning of a handshake", BEGINNING_LIMIT, kib),
         limit!("first read of an answer to a hello of JARM", FIRST_READ_LIMIT, plain),
+        limit!("answer to a request for renegotiation", RENEGOTIATION_LIMIT, plain),
         limit!("datagrams that are looked at", MAX_DATAGRAMS, plain),
         limit!("datagrams that are looked at", DATAGRAM_LIMIT, kib),
         limit!("versions of QUIC", QUIC_VERSIONS_LIMIT, plain),
