@@ -1,8 +1,9 @@
 //! CRLite: what Mozilla knows of all revocations of public CAs, in filters of a few megabytes.
 //!
 //! A certificate carries timestamps (SCTs) from logs. A filter covers the certificate if one of them comes
-//! from a log and a period that the filter was made from. It then says whether the certificate is revoked, if it has the issuer at all. Certificates
-//! of CAs carry no such timestamps, so filters are about leaves.
+//! from a log and a period that the filter was made from. If the filter has the certificate's issuer, it says
+//! whether the certificate is revoked. Certificates of CAs carry no such timestamps, so filters are about
+//! leaves.
 
 use std::error::Error as _;
 use std::fmt;

@@ -12,8 +12,8 @@ use super::contain::contain;
 use super::der::{Reader, tag};
 use super::name::{self, Alternative};
 use super::oid;
-use super::reading::{Extension, Reading, algorithm_oid, id};
-use super::text::{DAY, bounded_hex, bounded_list, days_until, hex, list_length, rfc3339, sha256};
+use super::reading::{Extension, Moment, Reading, algorithm_oid, id};
+use super::text::{DAY, bounded_hex, bounded_list, days_until, hex, list_length, sha256};
 use crate::escape::{cut, written_length};
 use crate::limits::{CHAIN_NAMES_LIMIT, NAME_LIMIT, NAMES_LIMIT, TEXT_LIMIT, URLS_LIMIT};
 use crate::signature::{Key, Spki};
@@ -239,8 +239,8 @@ impl Certificate {
         let mut facts = Self {
             subject: reading.subject.and_then(name::bounded),
             issuer: reading.issuer.and_then(name::bounded),
-            not_before: reading.not_before.and_then(|from| rfc3339(from.seconds)),
-            not_after: reading.not_after.and_then(|until| rfc3339(until.seconds)),
+            not_before: reading.not_before.and_then(Moment::rfc3339),
+            not_after: reading.not_after.and_then(Moment::rfc3339),
             lifetime_days: lifetime_days(&reading),
             serial: reading.serial.map(serial),
             spki_sha256: reading.spki.map(|spki| hex(&sha256(spki))),

@@ -20,7 +20,7 @@ use super::name;
 use super::named::Named;
 use super::reading::{Moment, Reading, algorithm_oid, holds, id, moment};
 use super::roots::Roots;
-use super::text::{bounded_hex, rfc3339};
+use super::text::bounded_hex;
 use crate::limits::{MAX_NAMESAKES, MAX_RESPONDERS, MAX_SINGLE_RESPONSES};
 use crate::signature::{Checked, Spki};
 
@@ -289,7 +289,7 @@ impl<'a> Basic<'a> {
         let is_cut = self.answers_count > self.answers.len();
         let ocsp = Ocsp {
             responses_count: is_cut.then_some(self.answers_count),
-            produced_at: self.produced_at.and_then(shown),
+            produced_at: self.produced_at.and_then(Moment::rfc3339),
             responder,
             ..Ocsp::of(Status::Mismatch)
         };
@@ -300,9 +300,9 @@ impl<'a> Basic<'a> {
         let ended = answer.next_update.is_some_and(|until| until.seconds < now);
         Ocsp {
             status: answer.status,
-            this_update: shown(answer.this_update),
-            next_update: answer.next_update.and_then(shown),
-            revoked_at: answer.revoked_at.and_then(shown),
+            this_update: answer.this_update.rfc3339(),
+            next_update: answer.next_update.and_then(Moment::rfc3339),
+            revoked_at: answer.revoked_at.and_then(Moment::rfc3339),
             current: Some(begun && !ended),
             signature: Some(signature),
             ..ocsp
@@ -379,15 +379,20 @@ impl<'a> Basic<'a> {
             Signature::Valid => {}
             other => return other,
         }
+        // A responder whose certificate cannot be checked leaves open who it is.
+        let mut otherwise = Signature::Invalid;
         let spki = if self.is_responder(&issuer.name, issuer.key()) {
             Some(&*issuer.spki)
         } else {
-            self.certificates
-                .iter()
-                .find(|certificate| self.is_authorised(certificate, issuer, checker, now))
-                .and_then(|certificate| certificate.reading.spki)
+            let mut certificates = self.certificates.iter();
+            let authorised = certificates.find(|certificate| {
+                let authority = self.authority(certificate, issuer, checker, now);
+                otherwise = if authority == Signature::Unchecked { authority } else { otherwise };
+                authority == Signature::Valid
+            });
+            authorised.and_then(|certificate| certificate.reading.spki)
         };
-        spki.map_or(Signature::Invalid, |spki| {
+        spki.map_or(otherwise, |spki| {
             checker.check(spki, (self.algorithm, self.data, self.signature))
         })
     }
@@ -401,13 +406,13 @@ impl<'a> Basic<'a> {
         }
     }
 
-    fn is_authorised(
+    fn authority(
         &self,
         Named { reading: certificate, subject, issuer: issued_by }: &Named<'_>,
         issuer: &Issuer<'_>,
         checker: &Checker<'_>,
         now: i64,
-    ) -> bool {
+    ) -> Signature {
         let is_meant = || {
             let usage = certificate.extension(id::EXTENDED_KEY_USAGE)?;
             let (_, usage) = ExtendedKeyUsage::from_der(usage.value).ok()?;
@@ -418,7 +423,8 @@ impl<'a> Basic<'a> {
             let is_issued = issued_by.as_ref() == Some(&issuer.name);
             Some(usage.ocsp_signing && is_valid && is_issued && is_responder)
         };
-        is_meant() == Some(true) && signature_of(certificate, issuer, checker) == Signature::Valid
+        let meant = is_meant().filter(|is_meant| *is_meant);
+        meant.map_or(Signature::Invalid, |_| signature_of(certificate, issuer, checker))
     }
 }
 
@@ -490,8 +496,4 @@ fn certificates(list: &[u8]) -> Vec<Named<'_>> {
         .take(MAX_RESPONDERS)
         .map(|certificate| Named::new(certificate.whole))
         .collect()
-}
-
-fn shown(moment: Moment<'_>) -> Option<String> {
-    rfc3339(moment.seconds)
 }

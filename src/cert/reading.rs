@@ -9,6 +9,7 @@ use x509_parser::time::ASN1Time;
 
 use super::canonical;
 use super::der::{Element, Reader, tag};
+use super::text::rfc3339;
 use crate::signature::spki_of;
 
 /// The pieces of one certificate.
@@ -43,6 +44,13 @@ pub(super) struct Moment<'a> {
     /// Since 1970.
     pub(super) seconds: i64,
     pub(super) whole: &'a [u8],
+}
+
+impl Moment<'_> {
+    /// As RFC 3339 writes it; `None` beyond its years.
+    pub(super) fn rfc3339(self) -> Option<String> {
+        rfc3339(self.seconds)
+    }
 }
 
 /// One extension.

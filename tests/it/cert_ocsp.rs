@@ -104,10 +104,25 @@ fn a_response_that_others_signed_is_not_believed() {
     };
     assert_eq!(by(&unauthorised), Some(Signature::Invalid));
     responder.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
-    assert_eq!(by(&setting.issuer.issue(responder.clone())), Some(Signature::Valid));
+    let mut authorised = setting.issuer.issue(responder.clone());
+    assert_eq!(by(&authorised), Some(Signature::Valid));
+    authorised.der = with_unsupported_signature(&authorised.der);
+    assert_eq!(by(&authorised), Some(Signature::Unchecked));
     assert_eq!(by(&stranger.issue(responder.clone())), Some(Signature::Invalid));
     let expired = valid(responder, 2020, 2021);
     assert_eq!(by(&setting.issuer.issue(expired)), Some(Signature::Invalid));
+}
+
+/// The certificate, as if it were signed with SHA-224, which nothing here checks.
+fn with_unsupported_signature(der: &[u8]) -> CertificateDer<'static> {
+    const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3];
+    let mut der = der.to_vec();
+    for start in 0..der.len() - ECDSA.len() {
+        if der[start..].starts_with(ECDSA) {
+            der[start + ECDSA.len()] = 1;
+        }
+    }
+    der.into()
 }
 
 #[test]

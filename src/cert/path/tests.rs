@@ -6,8 +6,8 @@ use super::*;
 
 const DAY: u64 = 86_400;
 
-/// The problems of a leaf on the day of its issue, when it is valid for so many seconds from then. Its
-/// root ended in 2019 if it is built in, whose dates do not count, and otherwise ends in 2090.
+/// The problems of a leaf on the day of its issue, when it is valid for so many seconds from then. A
+/// built-in root ended in 2019, because its dates do not count; any other ends in 2090.
 fn problems(issued: (i32, u8, u8), seconds: u64, is_built_in: bool) -> Vec<Problem> {
     let key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::default();
