@@ -73,7 +73,7 @@ pub const EVIDENCE_LIMIT: usize = 64;
 /// ServerHello: the largest one, with a key share of ML-KEM-1024, takes about 1,700 bytes.
 pub const BEGINNING_LIMIT: usize = 2048;
 
-/// Datagrams that are looked at for an answer. After as many that are none, no other is waited for.
+/// Datagrams that are looked at for an answer. After so many others, nobody waits for it any more.
 pub const MAX_DATAGRAMS: usize = 64;
 
 /// Bytes that are read of a datagram.
@@ -220,5 +220,6 @@ pub const MAX_CRL_KEYS: usize = 16;
 /// Entries in the cache of certificate signatures that were verified.
 pub const MAX_SIGNATURES: usize = 16_384;
 
-/// Different TLS versions, and different groups, that the summary counts separately.
+/// Different TLS versions and different groups that the summary, the metrics and the report count
+/// separately, and the keys and conditions of a report.
 pub const LABELS: usize = 64;

@@ -8,8 +8,7 @@ use tokio::net::UdpSocket;
 
 use crate::limits::{DATAGRAM_LIMIT, MAX_DATAGRAMS};
 
-/// Sends a datagram and waits for one that `is_answer`, or for [`MAX_DATAGRAMS`] that are not; then there
-/// is none. Each datagram that came is told to `count`.
+/// Sends a datagram and waits for one that `is_answer`. `None` after [`MAX_DATAGRAMS`] others. Each datagram that came is told to `count`.
 ///
 /// The socket is connected, so that the kernel passes on no datagram from elsewhere, and says so when
 /// nobody listens there.

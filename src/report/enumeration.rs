@@ -18,11 +18,11 @@ pub struct Report {
     pub versions: Vec<Version>,
     /// The curves of TLS 1.2 and before, in the order in which they were chosen.
     pub curves: Vec<Group>,
-    /// Whether the list of curves is whole; else the peer fell silent.
+    /// Whether the list of curves is whole.
     pub curves_complete: bool,
     /// The groups of TLS 1.3, in the order in which they were chosen.
     pub groups: Vec<Group>,
-    /// Whether the list of groups is whole; else the peer fell silent.
+    /// Whether the list of groups is whole.
     pub groups_complete: bool,
     /// Compression of the record layer, which CRIME is about.
     pub compression: Support,
@@ -103,8 +103,8 @@ impl Report {
         line
     }
 
-    /// Takes what `--enumerate` found out from `facts`. None: it was not asked for, or the server was not
-    /// reached.
+    /// Moves the findings of `--enumerate` out of `facts`. None: it was not asked for, or the server was
+    /// not reached.
     pub(crate) fn of(facts: &mut Facts) -> Option<Self> {
         let findings = *facts.enumeration.take()?;
         let found = *facts.certificates.take().unwrap_or_default();

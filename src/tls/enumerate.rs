@@ -22,7 +22,7 @@ use track::{GroupTrack, Said, SuiteTrack, VERSIONS};
 pub enum Support {
     /// The server used it.
     Supported,
-    /// The server was asked, and refused.
+    /// The server refused it, or answered without using it.
     NotSupported,
     /// The answers do not tell, or there was no way to ask.
     #[default]

@@ -144,8 +144,8 @@ pub struct Tailored {
 }
 
 impl Tailored {
-    /// A hello that differs in the versions alone. A follow-up that needs more sets its own fields and takes
-    /// the others from here, so that a new field concerns no other follow-up.
+    /// `hello` with these versions and nothing else changed. A follow-up sets the fields that it needs and
+    /// takes the rest from here, so that a new field concerns no other follow-up.
     pub fn new(hello: Hello, versions: Versions) -> Self {
         Self { hello, versions, alpn: None, sessions: None, ech: None }
     }

@@ -290,7 +290,7 @@ fn a_sweep_says_who_says_it() {
         assert_eq!(record["trust"]["revoked_by"], "crlite", "{record:#}");
         assert_eq!(record["revocation"], json!({"crlite": "revoked"}), "{record:#}");
         let detail = scene.detail(outcome.text());
-        assert!(detail.contains("revoked by the filters of --crlite\n"), "{detail}");
+        assert!(detail.contains("--crlite: revoked\n"), "{detail}");
         assert!(!outcome.stderr.contains("--crlite"), "{}", outcome.stderr);
     }
 }
@@ -302,6 +302,8 @@ fn old_filters_are_told_about() {
     scene.write("old/one.filter", &scene.filter(today() - 10));
     let fresh = scene.sweep("week");
     assert_eq!(fresh.only_record()["revocation"]["crlite"], "not_covered");
+    let detail = scene.detail(fresh.text());
+    assert!(detail.contains("--crlite: not covered\n"), "{detail}");
     assert!(!fresh.stderr.contains("--crlite"), "{}", fresh.stderr);
     let old = scene.sweep("old");
     assert_eq!(old.only_record()["revocation"]["crlite"], "not_covered");

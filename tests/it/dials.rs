@@ -20,7 +20,7 @@ use crate::support::script;
 use crate::support::script::Step::{Fin, Hold, ReadHello, Serve};
 use crate::support::servers::{Files, serve_nginx_mail, serve_openssl};
 
-/// A limit for the handshake. A smaller hello is sent after half of it, which a busy machine never needs.
+/// A limit for the handshake. A smaller hello is sent after half of it; even a busy machine answers sooner.
 const LONG: &str = "20s";
 
 /// A good server that closes some connections after it has read the hello, by their number from 0.

@@ -33,7 +33,7 @@ pub(crate) fn is_packaged(program: &str) -> bool {
     programs.any(|(known, _package)| known == program || name == Some(known))
 }
 
-/// Makes a file that may be executed of another one.
+/// Copies `source` to `target` and makes the copy executable.
 ///
 /// A process of its own writes it. A child that one of our threads has just forked has all our open
 /// files until its own `exec`; with the new file among them, that file could not be started

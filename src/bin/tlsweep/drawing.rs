@@ -41,7 +41,7 @@ impl Drawing {
     /// becomes of the other.
     ///
     /// # Errors
-    /// The first of them that cannot be written.
+    /// What cannot be written.
     pub(crate) fn draw(&self, exit: Exit) -> Result<()> {
         let Some(overview) = &self.overview else { return Ok(()) };
         let mut sheet = overview.lock().unwrap_or_else(PoisonError::into_inner).sheet();
@@ -55,7 +55,10 @@ impl Drawing {
         });
         let page = self.page.as_ref();
         let written = page.map_or(Ok(()), |page| page.replace(html::page(&sheet).as_bytes()));
-        printed.and(written)
+        match (printed, written) {
+            (Err(printed), Err(written)) => Err(printed.context(format!("{written:#}"))),
+            (printed, written) => printed.and(written),
+        }
     }
 }
 

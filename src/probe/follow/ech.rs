@@ -177,7 +177,7 @@ impl Follow for Asking {
             let mut lists = https.into_iter().flat_map(|https| https.ech(self.port));
             let of_record = lists.find_map(Offer::of_list);
             let of_record = of_record.map(|offer| (EchConfigOf::HttpsRecord, offer));
-            // It cannot be made on a machine without random numbers alone: no handshake began there.
+            // Making one fails only without random numbers, and then no handshake would have begun either.
             of_record.or_else(|| Some((EchConfigOf::MadeUp, Offer::made_up(name).ok()?)))
         });
         self.https = https.map(|https| Box::new(https.clone().into()));

@@ -246,8 +246,8 @@ impl Block {
         let revocation = record.revocation.as_ref();
         let lists = revocation.and_then(|it| it.crl).map(CrlStatus::as_str);
         let filters = revocation.and_then(|it| it.crlite).map(CrliteStatus::as_str);
-        for (status, source) in [(lists, "lists of --crl"), (filters, "filters of --crlite")] {
-            let said = status.map(|word| format!("{} by the {source}", word.replace('_', " ")));
+        for (status, source) in [(lists, "--crl"), (filters, "--crlite")] {
+            let said = status.map(|word| format!("{source}: {}", word.replace('_', " ")));
             self.optional_row("revocation", said.as_ref());
         }
         if let Some(staple) = record.ocsp.as_deref() {

@@ -87,7 +87,7 @@ pub struct Version {
     pub version: names::Version,
     /// Whether the server speaks it.
     pub support: Support,
-    /// The suites that it accepts, the preferred first.
+    /// The suites that it accepts, in the order in which they were chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<Accepted>,
     /// Whose preference the order shows, when that was found out.

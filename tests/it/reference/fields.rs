@@ -106,9 +106,9 @@ fn assert_named(fields: &[Field], passages: &[String]) {
 fn names(passage: &str, field: &str) -> bool {
     let has = |text: String| passage.contains(&text);
     let (object, name) = field.rsplit_once('.').unwrap_or(("", field));
-    has(format!("`{field}`"))
-        || has(format!("`{object}.")) && has(format!("`.{name}`"))
-        || has(format!("element of `{object}`")) && has(format!("`{name}`"))
+    let is_behind = has(format!("`{object}.")) && has(format!("`.{name}`"));
+    let is_of_element = has(format!("element of `{object}`")) && has(format!("`{name}`"));
+    has(format!("`{field}`")) || !object.is_empty() && (is_behind || is_of_element)
 }
 
 /// The parts of a text that are about one thing: a paragraph, a list, or a row of a table with the table's

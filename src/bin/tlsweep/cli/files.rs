@@ -36,7 +36,8 @@ pub(crate) enum Use {
 }
 
 impl Cli {
-    /// The table of all files: a flag that names one has its row here, but for folders.
+    /// The table of all files: a flag that names one has its row here. A flag that names a
+    /// folder has none.
     pub(crate) fn files(&self) -> Vec<NamedFile<'_>> {
         let Self { targets, certificates, operator, output, .. } = self;
         let inputs = targets.input_places(self.is_demo());

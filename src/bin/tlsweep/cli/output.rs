@@ -83,7 +83,7 @@ pub(crate) struct Output {
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Print on stderr what happens to each target; twice: each connection of --enumerate, --jarm and
+    /// Print on stderr what happens to each target; twice: each question of --enumerate, --jarm and
     /// --ech with its answer, and messages of the libraries, as well
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
