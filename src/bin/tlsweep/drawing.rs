@@ -37,13 +37,10 @@ impl Drawing {
         }
     }
 
-    /// Prints the report of a run that ended like this, and writes the page. Each is tried whatever
-    /// becomes of the other.
-    ///
-    /// # Errors
-    /// What cannot be written.
-    pub(crate) fn draw(&self, exit: Exit) -> Result<()> {
-        let Some(overview) = &self.overview else { return Ok(()) };
+    /// Prints the report of a run that ended like this, and writes the page. What came of each: neither
+    /// keeps the other from being tried.
+    pub(crate) fn draw(&self, exit: Exit) -> [Result<()>; 2] {
+        let Some(overview) = &self.overview else { return [Ok(()), Ok(())] };
         let mut sheet = overview.lock().unwrap_or_else(PoisonError::into_inner).sheet();
         sheet.warning = warning(exit);
         let printed = self.printed.as_ref().map_or(Ok(()), |layout| {
@@ -55,10 +52,7 @@ impl Drawing {
         });
         let page = self.page.as_ref();
         let written = page.map_or(Ok(()), |page| page.replace(html::page(&sheet).as_bytes()));
-        match (printed, written) {
-            (Err(printed), Err(written)) => Err(printed.context(format!("{written:#}"))),
-            (printed, written) => printed.and(written),
-        }
+        [printed, written]
     }
 }
 

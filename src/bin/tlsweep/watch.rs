@@ -278,15 +278,15 @@ impl Watch {
             file.replace(&text)
         });
         let metered = self.sources.write_metrics(Some(exit.code()));
-        let exit = [summarized, self.drawing.draw(exit), metered, self.sources.end_lines()]
-            .into_iter()
-            .fold(exit, |exit, report| match report {
-                Ok(()) => exit,
-                Err(error) => {
-                    term::error(&error);
-                    exit.without_report()
-                }
-            });
+        let [printed, page] = self.drawing.draw(exit);
+        let reports = [summarized, printed, page, metered, self.sources.end_lines()];
+        let exit = reports.into_iter().fold(exit, |exit, report| match report {
+            Ok(()) => exit,
+            Err(error) => {
+                term::error(&error);
+                exit.without_report()
+            }
+        });
         if self.sources.has_gap() { exit.without_report() } else { exit }
     }
 
