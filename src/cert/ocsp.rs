@@ -387,7 +387,9 @@ impl<'a> Basic<'a> {
             let mut certificates = self.certificates.iter();
             let authorised = certificates.find(|certificate| {
                 let authority = self.authority(certificate, issuer, checker, now);
-                otherwise = if authority == Signature::Unchecked { authority } else { otherwise };
+                if authority == Signature::Unchecked {
+                    otherwise = authority;
+                }
                 authority == Signature::Valid
             });
             authorised.and_then(|certificate| certificate.reading.spki)
@@ -421,10 +423,9 @@ impl<'a> Basic<'a> {
             let is_responder =
                 self.is_responder(subject.as_ref()?, Spki::read(certificate.spki?)?.key());
             let is_issued = issued_by.as_ref() == Some(&issuer.name);
-            Some(usage.ocsp_signing && is_valid && is_issued && is_responder)
+            (usage.ocsp_signing && is_valid && is_issued && is_responder).then_some(())
         };
-        let meant = is_meant().filter(|is_meant| *is_meant);
-        meant.map_or(Signature::Invalid, |_| signature_of(certificate, issuer, checker))
+        is_meant().map_or(Signature::Invalid, |()| signature_of(certificate, issuer, checker))
     }
 }
 
