@@ -25,7 +25,7 @@ use rustls_pki_types::DnsName;
 use socket2::{Domain, Socket, Type};
 use tlsweep::config::{LIMITS, LOOKUPS};
 use tlsweep::deadline::Deadline;
-use tlsweep::dial::resolve::{Families, Resolver, Settings};
+use tlsweep::dial::resolve::{Families, Resolver, ResolverSettings};
 use tlsweep::feed::exclude::Exclusions;
 use tlsweep::limits::DIALLED_ADDRESSES;
 
@@ -50,7 +50,7 @@ fn main() {
 }
 
 async fn look_up(what: &str, families: Families, count: usize, distinct: usize, at: SocketAddr) {
-    let resolver = Resolver::new(Settings {
+    let resolver = Resolver::new(ResolverSettings {
         servers: vec![at],
         in_flight: LOOKUPS,
         limit: LIMITS.resolve,

@@ -35,7 +35,7 @@ pub use plan::{Attempts, Costs};
 use crate::cert::{Judge, Roots};
 use crate::config::{Config, Starttls};
 use crate::deadline::{Clock, Deadline, Wait};
-use crate::dial::resolve::{Resolver, Settings};
+use crate::dial::resolve::{Resolver, ResolverSettings};
 use crate::dial::starttls::Protocol;
 use crate::failure::{Failure, Kind, Stage};
 use crate::feed::input::Line;
@@ -113,7 +113,7 @@ impl Prober {
     /// # Errors
     /// The configured offer makes no hello.
     pub fn new(config: Config, roots: Roots, clock: Clock) -> Result<Self, rustls::Error> {
-        let resolver = Resolver::new(Settings {
+        let resolver = Resolver::new(ResolverSettings {
             servers: config.resolvers.clone(),
             in_flight: config.lookups,
             limit: config.limits.resolve,

@@ -132,19 +132,8 @@ impl Judge {
         };
         let hashes = Hashes::new(chain);
         let wanted = Wanted { trust: wanted.trust && *presented.proof != Proof::False, ..wanted };
-        // The verdict depends on the facts of the leaf, whoever wants to see them.
-        let count = match wanted {
-            Wanted { chain: true, .. } => MAX_KEPT_CERTIFICATES,
-            Wanted { cert: true, .. } | Wanted { trust: true, .. } => 1,
-            _ => 0,
-        };
-        let facts = chain
-            .iter()
-            .zip(&hashes.certificates)
-            .take(count)
-            .map(|(der, hash)| self.memory.facts(der, hash))
-            .collect::<Vec<_>>();
-
+        let facts = chain.iter().zip(&hashes.certificates).take(certificates_to_read(wanted));
+        let facts = facts.map(|(der, hash)| self.memory.facts(der, hash)).collect::<Vec<_>>();
         let looks_at_staple = !presented.ocsp.is_empty() && (wanted.ocsp || wanted.trust);
         let ocsp = looks_at_staple.then(|| {
             self.memory.staple(&hashes, presented.ocsp, now, || {
@@ -171,16 +160,15 @@ impl Judge {
         };
         let cert = facts.first().filter(|_| wanted.cert).map(|facts| shown(facts, leaf));
         let sha256 = hashes.kept().map(|hash| hex(hash)).collect::<Vec<_>>();
-        let kept = facts.iter().zip(chain).map(|(facts, der)| shown(facts, der).in_chain());
+        let kept = facts
+            .iter()
+            .zip(chain)
+            .map(|(facts, der)| shown(facts, der).in_chain());
+        let taken =
+            || cert.as_ref().map_or(0, Certificate::written_length) + sha256.len() * HASH_LENGTH;
         Examined {
             length,
-            chain: wanted.chain.then(|| {
-                let limit = if wanted.pem { PEM_LINE_LIMIT } else { OUTPUT_LINE_LIMIT };
-                let taken = cert.as_ref().map_or(0, Certificate::written_length)
-                    + OTHER_FIELDS
-                    + sha256.len() * HASH_LENGTH;
-                fitting(kept, limit.saturating_sub(taken))
-            }),
+            chain: wanted.chain.then(|| fitting(kept, room(wanted).saturating_sub(taken()))),
             sha256,
             cert,
             considered: path.as_ref().map(|path| path.considered),
@@ -203,6 +191,22 @@ fn beside_the_path(
     let unreadable = is_unreadable.then_some(Problem::BadEncoding);
     let misused = is_misused.then_some(Problem::BadPurpose);
     revoked.into_iter().chain(unreadable).chain(misused)
+}
+
+/// How many certificates of a chain have to be read. The verdict depends on the facts of the leaf,
+/// whoever wants to see them.
+fn certificates_to_read(wanted: Wanted) -> usize {
+    match wanted {
+        Wanted { chain: true, .. } => MAX_KEPT_CERTIFICATES,
+        Wanted { cert: true, .. } | Wanted { trust: true, .. } => 1,
+        _ => 0,
+    }
+}
+
+/// Bytes of a line that all the certificates and hashes may take.
+fn room(wanted: Wanted) -> usize {
+    let limit = if wanted.pem { PEM_LINE_LIMIT } else { OUTPUT_LINE_LIMIT };
+    limit - OTHER_FIELDS
 }
 
 /// Bytes of a line that everything but certificates and hashes takes at most.

@@ -147,25 +147,11 @@ impl<'a> Search<'a> {
             }
         }
 
-        let mut faults = question.faults;
         let found = found.unwrap_or_else(|| self.upward());
         let links = self.links_of(&found);
         let root = found.root();
-        let mut keys = links.iter().filter_map(|link| link.reading.spki);
-        let has_weak_key =
-            keys.any(is_weak_key) || root.is_some_and(|root| is_weak_key(&root.key()));
-        faults.insert_if(has_weak_key, Problem::WeakKey);
         let readings: Vec<_> = links.iter().map(|link| &link.reading).collect();
-        let is_broken = links.iter().any(|link| !link.is_well_formed);
-        faults.insert_if(is_broken, Problem::BadEncoding);
-        let is_public = root.is_some_and(Root::is_built_in);
-        faults.insert_if(
-            is_public && leaf::is_valid_too_long(&self.leaf.reading),
-            Problem::ValidityTooLong,
-        );
-        for fault in leaf::faults(&self.leaf.reading, self.now) {
-            faults.insert(fault);
-        }
+        let mut faults = self.with_what_webpki_ignores(question.faults, &links, root);
         let crlite = self.sources.crlite.status(&links, root, faults);
         faults.insert_if(crlite == Some(CrliteStatus::Revoked), Problem::Revoked);
         Path {
@@ -180,6 +166,30 @@ impl<'a> Search<'a> {
             crlite,
             holds: self.holds(),
         }
+    }
+
+    /// The faults, and those of the path that webpki does not look for.
+    fn with_what_webpki_ignores(
+        &self,
+        mut faults: Problems,
+        links: &[&Link<'_>],
+        root: Option<&Root>,
+    ) -> Problems {
+        let mut keys = links.iter().filter_map(|link| link.reading.spki);
+        let has_weak_key =
+            keys.any(is_weak_key) || root.is_some_and(|root| is_weak_key(&root.key()));
+        faults.insert_if(has_weak_key, Problem::WeakKey);
+        let is_broken = links.iter().any(|link| !link.is_well_formed);
+        faults.insert_if(is_broken, Problem::BadEncoding);
+        let is_public = root.is_some_and(Root::is_built_in);
+        faults.insert_if(
+            is_public && leaf::is_valid_too_long(&self.leaf.reading),
+            Problem::ValidityTooLong,
+        );
+        for fault in leaf::faults(&self.leaf.reading, self.now) {
+            faults.insert(fault);
+        }
+        faults
     }
 
     /// Searches for the path that expires last, because the leaf is trusted until then. This asks
@@ -280,17 +290,7 @@ impl<'a> Search<'a> {
         self.meter.question(question.is_rewritten)?;
         let leaf = EndEntityCert::try_from(leaf)?;
         let found = |path: &VerifiedPath<'_>| {
-            let place = |der: CertificateDer<'_>| {
-                intermediates.iter().position(|known| std::ptr::eq(known.as_ptr(), der.as_ptr()))
-            };
-            let issuers = path.intermediate_certificates();
-            let top = anchors.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
-            let top = top.and_then(|top| tops.get(top)).ok_or(Error::UnknownIssuer)?;
-            let issuers = issuers.map(|certificate| place(certificate.der()));
-            Ok(Found {
-                issuers: issuers.collect::<Option<_>>().ok_or(Error::UnknownIssuer)?,
-                top: Some(*top),
-            })
+            Found::of(path, intermediates, (tops, anchors)).ok_or(Error::UnknownIssuer)
         };
         // What is wrong with a path that webpki itself accepts. Its errors about worse paths may rank higher.
         let refused = Cell::new(None);

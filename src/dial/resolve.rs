@@ -42,7 +42,7 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
 /// Looks up names: `/etc/hosts` first, then name servers over UDP and TCP.
 pub struct Resolver {
-    settings: Settings,
+    settings: ResolverSettings,
     permits: Semaphore,
     hosts: Hosts,
     /// Those of the settings that this machine can reach.
@@ -55,7 +55,7 @@ pub struct Resolver {
 
 /// How names are looked up.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ResolverSettings {
     /// The name servers to ask, one at a time; none: those of the system.
     pub servers: Vec<SocketAddr>,
     /// Lookups in flight.
@@ -84,7 +84,7 @@ pub enum Families {
 
 impl Resolver {
     /// Reads the system's configuration. What of it cannot be used is logged as a warning.
-    pub fn new(mut settings: Settings) -> Self {
+    pub fn new(mut settings: ResolverSettings) -> Self {
         let hosts = Hosts::open(Path::new(HOSTS)).unwrap_or_else(|error| {
             tracing::warn!(
                 "cannot read {HOSTS}: {error}; names in it are asked for like any other"

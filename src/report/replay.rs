@@ -56,13 +56,13 @@ struct OpenFile {
     line: Vec<u8>,
 }
 
-/// How far a line was read.
-enum Line {
-    Whole,
-    /// The file ended, and the line has no end.
-    Unended,
-    /// The file ended behind the last line.
-    End,
+/// What ended a line.
+enum LineEnd {
+    Newline,
+    /// The file ended in the line.
+    Torn,
+    /// The file ended behind the line before, so there is none.
+    NoLine,
 }
 
 /// The one field that every version of the schema has.
@@ -118,8 +118,8 @@ impl Records {
                 }
                 continue;
             };
-            let line = match file.read_line() {
-                Ok(line) => line,
+            let end = match file.read_line() {
+                Ok(end) => end,
                 // A compressed file that was torn off.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     let torn = Next::Torn(file.name.clone());
@@ -128,12 +128,12 @@ impl Records {
                 }
                 Err(error) => return Err(file.error(error.to_string())),
             };
-            if matches!(line, Line::End) {
+            if matches!(end, LineEnd::NoLine) {
                 self.file = None;
                 continue;
             }
-            let record = match (file.record(), line) {
-                (Err(_torn), Line::Unended) => {
+            let record = match (file.record(), end) {
+                (Err(_torn), LineEnd::Torn) => {
                     let torn = Next::Torn(file.name.clone());
                     self.file = None;
                     return Ok(torn);
@@ -172,14 +172,14 @@ impl OpenFile {
     }
 
     /// Reads a line into `self.line`, without its end.
-    fn read_line(&mut self) -> io::Result<Line> {
+    fn read_line(&mut self) -> io::Result<LineEnd> {
         self.line.clear();
         loop {
             let bytes = self.reader.fill_buf()?;
             if bytes.is_empty() {
                 let is_between_lines = self.line.is_empty();
                 self.lines += u64::from(!is_between_lines);
-                return Ok(if is_between_lines { Line::End } else { Line::Unended });
+                return Ok(if is_between_lines { LineEnd::NoLine } else { LineEnd::Torn });
             }
             let end = bytes.iter().position(|byte| *byte == b'\n');
             let length = end.unwrap_or(bytes.len());
@@ -194,7 +194,7 @@ impl OpenFile {
             }
             if end.is_some() {
                 self.lines += 1;
-                return Ok(Line::Whole);
+                return Ok(LineEnd::Newline);
             }
         }
     }

@@ -93,7 +93,7 @@ pub struct Findings {
 /// The enumeration of one server.
 #[derive(Debug)]
 pub struct Enumeration {
-    lines: Vec<Line>,
+    tracks: Vec<Track>,
     /// True when the server has chosen from more suites than some can take.
     takes_all: bool,
     compression: Support,
@@ -103,14 +103,14 @@ pub struct Enumeration {
 
 /// One track, and how the asking goes.
 #[derive(Debug)]
-struct Line {
-    track: Track,
+struct Track {
+    subject: Subject,
     asked: bool,
     silences: u8,
 }
 
 #[derive(Debug)]
-enum Track {
+enum Subject {
     Suites(SuiteTrack),
     Groups(GroupTrack),
     Fallback(Option<Support>),
@@ -122,15 +122,15 @@ pub(crate) const PATIENCE: u8 = 2;
 
 const FALLBACK_SCSV: Suite = Suite(0x5600);
 
-impl Line {
-    fn new(track: Track) -> Self {
-        Self { track, asked: false, silences: 0 }
+impl Track {
+    fn new(subject: Subject) -> Self {
+        Self { subject, asked: false, silences: 0 }
     }
 }
 
-impl Track {
+impl Subject {
     fn is_in_parts(&self) -> bool {
-        matches!(self, Self::Suites(track) if track.is_in_parts())
+        matches!(self, Self::Suites(suites) if suites.is_in_parts())
     }
 }
 
@@ -144,14 +144,14 @@ impl Enumeration {
     /// The start of an enumeration.
     pub fn new() -> Self {
         let newest_first = VERSIONS.iter().rev();
-        let suites = newest_first.map(|version| Track::Suites(SuiteTrack::new(*version)));
+        let suites = newest_first.map(|version| Subject::Suites(SuiteTrack::new(*version)));
         let tracks = suites.chain([
-            Track::Groups(GroupTrack::tls13()),
-            Track::Groups(GroupTrack::curves()),
-            Track::Fallback(None),
+            Subject::Groups(GroupTrack::tls13()),
+            Subject::Groups(GroupTrack::curves()),
+            Subject::Fallback(None),
         ]);
         Self {
-            lines: tracks.map(Line::new).collect(),
+            tracks: tracks.map(Track::new).collect(),
             takes_all: false,
             compression: Support::Unknown,
             secure_renegotiation: Support::Unknown,
@@ -163,16 +163,16 @@ impl Enumeration {
     /// probes under way has its outcome; when there are none, the enumeration is over.
     pub fn next_probe(&mut self) -> Option<Probe> {
         let find = |in_parts| {
-            let lines = self.lines.iter().enumerate();
-            lines
-                .filter(|(_, line)| !line.asked && line.silences < PATIENCE)
-                .filter(|(_, line)| line.track.is_in_parts() == in_parts)
-                .find_map(|(track, line)| Some((track, self.offer(&line.track)?)))
+            let tracks = self.tracks.iter().enumerate();
+            tracks
+                .filter(|(_, track)| !track.asked && track.silences < PATIENCE)
+                .filter(|(_, track)| track.subject.is_in_parts() == in_parts)
+                .find_map(|(index, track)| Some((index, self.offer(&track.subject)?)))
         };
         // The answer to a probe under way may show that asking in parts is not needed.
-        let is_quiet = self.lines.iter().all(|line| !line.asked || line.track.is_in_parts());
+        let is_quiet = self.tracks.iter().all(|track| !track.asked || track.subject.is_in_parts());
         let (track, offer) = find(false).or_else(|| is_quiet.then(|| find(true))?)?;
-        self.lines.get_mut(track)?.asked = true;
+        self.tracks.get_mut(track)?.asked = true;
         Some(Probe { track, offer })
     }
 
@@ -180,16 +180,16 @@ impl Enumeration {
     pub fn settle(&mut self, probe: &Probe, outcome: Outcome<'_>) {
         let said = Said::new(&probe.offer, outcome);
         self.note_extras(&probe.offer, &said);
-        let Some(line) = self.lines.get_mut(probe.track) else {
+        let Some(track) = self.tracks.get_mut(probe.track) else {
             return;
         };
-        line.asked = false;
+        track.asked = false;
         let is_nothing = matches!(said, Said::ChoseGroup(_) | Said::Nothing);
-        line.silences = if is_nothing { line.silences + 1 } else { 0 };
-        match &mut line.track {
-            Track::Suites(track) => track.settle(&said),
-            Track::Groups(track) => track.settle(&said),
-            Track::Fallback(support) => {
+        track.silences = if is_nothing { track.silences + 1 } else { 0 };
+        match &mut track.subject {
+            Subject::Suites(suites) => suites.settle(&said),
+            Subject::Groups(groups) => groups.settle(&said),
+            Subject::Fallback(support) => {
                 *support = match said {
                     Said::Chose(..) => Some(Support::NotSupported),
                     Said::Refused(Some(AlertDescription::INAPPROPRIATE_FALLBACK)) => {
@@ -201,23 +201,23 @@ impl Enumeration {
             }
         }
         self.takes_all |= matches!(said, Said::Chose(..)) && probe.offer.suites.len() > MOST_SUITES;
-        for line in self.lines.iter_mut().filter(|line| !line.asked) {
-            if let Track::Suites(track) = &mut line.track
+        for track in self.tracks.iter_mut().filter(|track| !track.asked) {
+            if let Subject::Suites(suites) = &mut track.subject
                 && self.takes_all
-                && track.is_in_parts()
+                && suites.is_in_parts()
             {
-                track.rejoin();
+                suites.rejoin();
             }
         }
     }
 
     /// Takes back every conclusion that was drawn from a close.
     pub fn doubt_closes(&mut self) {
-        for line in &mut self.lines {
-            match &mut line.track {
-                Track::Suites(track) => track.doubt_closes(),
-                Track::Groups(track) => track.doubt_closes(),
-                Track::Fallback(_) => {}
+        for track in &mut self.tracks {
+            match &mut track.subject {
+                Subject::Suites(suites) => suites.doubt_closes(),
+                Subject::Groups(groups) => groups.doubt_closes(),
+                Subject::Fallback(_) => {}
             }
         }
     }
@@ -230,12 +230,14 @@ impl Enumeration {
             extended_master_secret: self.extended_master_secret,
             ..Findings::default()
         };
-        for line in self.lines {
-            match line.track {
-                Track::Suites(track) => findings.versions.push(track.into_version()),
-                Track::Groups(track) if track.is_tls13() => findings.groups = track.into_groups(),
-                Track::Groups(track) => findings.curves = track.into_groups(),
-                Track::Fallback(support) => {
+        for track in self.tracks {
+            match track.subject {
+                Subject::Suites(suites) => findings.versions.push(suites.into_version()),
+                Subject::Groups(groups) if groups.is_tls13() => {
+                    findings.groups = groups.into_groups()
+                }
+                Subject::Groups(groups) => findings.curves = groups.into_groups(),
+                Subject::Fallback(support) => {
                     findings.fallback_scsv = support.unwrap_or_default();
                 }
             }
@@ -244,12 +246,12 @@ impl Enumeration {
         findings
     }
 
-    fn offer(&self, track: &Track) -> Option<Offer> {
-        match track {
-            Track::Suites(track) => track.offer(),
-            Track::Groups(track) => track.offer(),
-            Track::Fallback(None) => self.fallback_offer(),
-            Track::Fallback(Some(_)) => None,
+    fn offer(&self, subject: &Subject) -> Option<Offer> {
+        match subject {
+            Subject::Suites(suites) => suites.offer(),
+            Subject::Groups(groups) => groups.offer(),
+            Subject::Fallback(None) => self.fallback_offer(),
+            Subject::Fallback(Some(_)) => None,
         }
     }
 
@@ -257,12 +259,12 @@ impl Enumeration {
     /// both are known.
     fn fallback_offer(&self) -> Option<Offer> {
         let mut supported = Vec::new();
-        for line in &self.lines {
-            if let Track::Suites(track) = &line.track {
-                match track.support() {
-                    Some(Support::Supported) => supported.push(track),
+        for track in &self.tracks {
+            if let Subject::Suites(suites) = &track.subject {
+                match suites.support() {
+                    Some(Support::Supported) => supported.push(suites),
                     Some(_) => {}
-                    None if line.silences < PATIENCE => return None,
+                    None if track.silences < PATIENCE => return None,
                     None => {}
                 }
             }

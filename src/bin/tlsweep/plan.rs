@@ -152,7 +152,7 @@ impl Sweep {
         if cli.output.file().is_none() {
             stdio::check_stdout()?;
         }
-        let mut reports = Reports::open(watch::Settings::of(&mut cli)?)?;
+        let mut reports = Reports::open(watch::WantedReports::of(&mut cli)?)?;
         let is_one = cli.targets.is_one();
         let (targets, files) = match cli.is_demo() {
             true => (runtime.block_on(demo::start(&mut roots))?, Vec::new()),
@@ -169,11 +169,8 @@ impl Sweep {
             &progress,
         )?;
         if done.count() > 0 {
-            // What can be read twice is compared with the output before the first dial.
-            if input.size().is_some() {
-                selection.compare(open()?, &mut done)?;
-            }
-            notice_done(&done, quiet);
+            let again = input.size().map(|_| open()).transpose()?;
+            go_on(&selection, &mut done, again, quiet)?;
         }
         let is_whole = selection.shard == Shard::WHOLE && done.count() == 0;
         let expected = baseline.filter(|_| is_whole);
@@ -205,6 +202,17 @@ impl Sweep {
     }
 }
 
+/// Compares what can be read twice with the output, before the first dial, and says how much is done.
+fn go_on(selection: &Selection, done: &mut Done, again: Option<Input>, quiet: bool) -> Result<()> {
+    if let Some(input) = again {
+        selection.compare(input, done)?;
+    }
+    if !quiet {
+        term::notice(format_args!("going on: {} done already", count(done.count(), "target")));
+    }
+    Ok(())
+}
+
 /// What must not be dialled.
 fn exclusions(cli: &Cli) -> Result<Exclusions> {
     let mut exclusions = Exclusions::default();
@@ -226,12 +234,6 @@ fn check_source(config: &Config) -> Result<()> {
             .with_context(|| format!("cannot dial from --source {source}"))?;
     }
     Ok(())
-}
-
-fn notice_done(done: &Done, quiet: bool) {
-    if !quiet {
-        term::notice(format_args!("going on: {} done already", count(done.count(), "target")));
-    }
 }
 
 fn open_input(targets: Vec<OsString>, files: &[PathBuf]) -> Result<Input, InputError> {

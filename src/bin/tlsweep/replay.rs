@@ -31,7 +31,7 @@ use crate::{baseline, stdio, term, threads};
 
 /// A replay that can begin.
 pub(crate) struct Replay {
-    reading: Reading,
+    rewriting: Rewriting,
     /// What people call the sink.
     output: String,
     baseline: Option<Arc<Baseline>>,
@@ -41,7 +41,7 @@ pub(crate) struct Replay {
 }
 
 /// What reads, judges and writes the records, on a thread of its own.
-struct Reading {
+struct Rewriting {
     records: Records,
     review: Review,
     format: Box<dyn Format>,
@@ -73,14 +73,14 @@ impl Replay {
             stdio::check_stdin()?;
         }
         let records = Records::open(files, || Box::new(stdio::Patient(io::stdin())))?;
-        let reports = Reports::open(watch::Settings::of(&mut cli)?)?;
+        let reports = Reports::open(watch::WantedReports::of(&mut cli)?)?;
         let status = Arc::new(Status::new(Extent::default(), None));
         let progress = Progress::new(quiet || cli.output.is_piped(), Arc::clone(&status));
         let Destination { sink, format, name: output, .. } =
             Destination::open(&cli.output, false, (Shard::WHOLE, false), &progress)?;
         let format = reports.observed(format);
-        let reading = Reading { records, review, format, sink, status, quiet };
-        Ok(Self { reading, output, baseline, progress, reports, quiet })
+        let rewriting = Rewriting { records, review, format, sink, status, quiet };
+        Ok(Self { rewriting, output, baseline, progress, reports, quiet })
     }
 
     /// Reads to the end, or until a signal.
@@ -88,20 +88,20 @@ impl Replay {
     /// # Errors
     /// There is no thread to read on, or the metrics cannot be written.
     pub(crate) async fn run(self, mut signals: Signals, asked: Signal) -> Result<Exit> {
-        let Self { reading, output, baseline, progress, reports, quiet } = self;
+        let Self { rewriting, output, baseline, progress, reports, quiet } = self;
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place of a replay that reads the clock"
         )]
         let clock = Clock::start(SystemTime::now());
-        let status = Arc::clone(&reading.status);
-        let has_checks = reading.review.has_checks();
+        let status = Arc::clone(&rewriting.status);
+        let has_checks = rewriting.review.has_checks();
         let lookups = Box::new(|| 0);
         let mut watch = Watch::new(reports, asked, (Arc::clone(&status), lookups, clock))?;
         let runtime = Handle::current();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let mut ended = threads::run_apart("replay", move || reading.run(&runtime, &stopped))?;
+        let mut ended = threads::run_apart("replay", move || rewriting.run(&runtime, &stopped))?;
         let (ended, signal) = tokio::select! {
             ended = &mut ended => (ended.ok(), None),
             signal = signals.next() => {
@@ -148,7 +148,7 @@ impl Replay {
     }
 }
 
-impl Reading {
+impl Rewriting {
     /// Reads on this thread, and writes on another.
     fn run(self, runtime: &Handle, stop: &AtomicBool) -> io::Result<Ended> {
         let Self { mut records, review, format, mut sink, status, quiet } = self;

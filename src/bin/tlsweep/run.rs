@@ -150,13 +150,9 @@ async fn run_sweep(plan: Sweep, mut signals: Signals, asked: Signal) -> Result<E
     let encoding = Encoding { format, leaves_interrupted, status: Arc::clone(&status) };
     let (senders, records) = record_queue(loops, Room::OF_A_LOOP, encoding);
     let (stop, stopping) = watch::channel(Stop::No);
-    let (ended, input_ended) = oneshot::channel();
     let lines = Counted { lines, status: Arc::clone(&status), hints: Hints::new(quiet) };
-    let stop_other_list = stop.clone();
-    threads::spawn("input", move || {
-        let send_all = |lines: &mut Counted| selection.send_all(input, &mut done, lines);
-        lines.take_all(send_all, ended, &stop_other_list);
-    })?;
+    let send_all = move |lines: &mut Counted| selection.send_all(input, &mut done, lines);
+    let input_ended = lines.spawn(send_all, stop.clone())?;
     let counted = Arc::clone(&status);
     let written =
         threads::run_apart("output", move || write_all(records, sink.as_mut(), &counted))?;
@@ -299,6 +295,17 @@ struct Counted {
 }
 
 impl Counted {
+    /// Takes what `send_all` reads, on a thread of its own. The result is how that came out.
+    fn spawn(
+        self,
+        send_all: impl FnOnce(&mut Self) -> Result<(), SelectionError> + Send + 'static,
+        stop: watch::Sender<Stop>,
+    ) -> Result<oneshot::Receiver<Result<(), SelectionError>>> {
+        let (ended, input_ended) = oneshot::channel();
+        threads::spawn("input", move || self.take_all(send_all, ended, &stop))?;
+        Ok(input_ended)
+    }
+
     /// Takes what `send_all` reads. Says in `ended` how that came out, and stops a sweep that goes on
     /// with the output of another list.
     fn take_all(

@@ -40,7 +40,7 @@ const METRICS_INTERVAL: Duration = Duration::from_secs(15);
 
 /// What to report, and where.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub(crate) struct WantedReports {
     /// Between two status lines.
     pub(crate) status: Option<Duration>,
     /// Where they go; `None`: stderr.
@@ -54,7 +54,7 @@ pub(crate) struct Settings {
     pub(crate) printed: Option<Layout>,
 }
 
-impl Settings {
+impl WantedReports {
     /// What the command line asks for.
     ///
     /// # Errors
@@ -106,13 +106,13 @@ impl Reports {
         }
     }
 
-    /// Opens what `settings` name.
+    /// Opens the files that are named.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub(crate) fn open(settings: Settings) -> Result<Self> {
-        let Settings { status, status_file, metrics, of_targets, summary, report, printed } =
-            settings;
+    pub(crate) fn open(wanted: WantedReports) -> Result<Self> {
+        let WantedReports { status, status_file, metrics, of_targets, summary, report, printed } =
+            wanted;
         Ok(Self {
             lines: status_file.as_deref().map(Lines::open).transpose()?,
             interval: match (status, &status_file, &metrics) {

@@ -1,6 +1,7 @@
 //! What a search for a path comes to.
 
-use webpki::Error;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+use webpki::{Error, VerifiedPath};
 
 use super::super::problem::Problem;
 use super::super::roots::Root;
@@ -28,6 +29,21 @@ pub(super) struct Refused {
 }
 
 impl<'a> Found<'a> {
+    /// A path of webpki's, which was given these certificates and anchors; each anchor stands for the top in
+    /// the same place.
+    pub(super) fn of(
+        path: &VerifiedPath<'_>,
+        given: &[CertificateDer<'_>],
+        (tops, anchors): (&[Top<'a>], &[TrustAnchor<'_>]),
+    ) -> Option<Self> {
+        let place = |der: CertificateDer<'_>| {
+            given.iter().position(|known| std::ptr::eq(known.as_ptr(), der.as_ptr()))
+        };
+        let issuers = path.intermediate_certificates().map(|it| place(it.der()));
+        let top = anchors.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()))?;
+        Some(Self { issuers: issuers.collect::<Option<_>>()?, top: Some(*tops.get(top)?) })
+    }
+
     pub(super) fn root(&self) -> Option<&'a Root> {
         match self.top {
             Some(Top::Root(root)) => Some(root),

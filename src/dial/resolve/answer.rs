@@ -7,7 +7,7 @@ use hickory_proto::op::{Header, HeaderCounts, Message, Metadata, OpCode, Query, 
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
-use super::Settings;
+use super::ResolverSettings;
 use super::https::Services;
 use super::question::Question;
 
@@ -47,7 +47,10 @@ pub(super) struct Found {
 
 impl Found {
     /// Keeps of `addresses` what may be dialled.
-    pub(super) fn of(addresses: impl IntoIterator<Item = IpAddr>, settings: &Settings) -> Self {
+    pub(super) fn of(
+        addresses: impl IntoIterator<Item = IpAddr>,
+        settings: &ResolverSettings,
+    ) -> Self {
         let mut found = Self::default();
         for address in addresses {
             if settings.exclude.covers_address(address) {
@@ -74,7 +77,7 @@ impl Found {
 pub(super) fn read(
     message: &[u8],
     question: &Question,
-    settings: &Settings,
+    settings: &ResolverSettings,
 ) -> Result<Answer, DecodeError> {
     let mut decoder = BinDecoder::new(message);
     let Header { metadata, counts, .. } = Header::read(&mut decoder)?;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::answer::{Answer, read};
 use super::question::{HEADER, Question};
 use super::udp::{Reply, Sockets};
-use super::{Cause, Families, Settings, Unresolved, tcp};
+use super::{Cause, Families, ResolverSettings, Unresolved, tcp};
 use crate::deadline::answered_within;
 use crate::failure::{self, Failure, Kind, Stage};
 use crate::limits::RESOLVER_TCP;
@@ -68,7 +68,7 @@ struct NameServer {
 }
 
 impl NameServers {
-    pub(super) fn new(settings: &Settings, tcp_only: bool) -> Self {
+    pub(super) fn new(settings: &ResolverSettings, tcp_only: bool) -> Self {
         let count = settings.servers.len();
         // Each lookup in flight has one descriptor in the budget. At most half of them are for UDP
         // sockets. All others are for TCP: a lookup has two questions, so that even if all answers come
@@ -96,10 +96,10 @@ impl NameServers {
         &self,
         name: &Name,
         record_type: RecordType,
-        settings: &Settings,
+        settings: &ResolverSettings,
     ) -> Result<Answer, Unresolved> {
         let mut servers: Vec<_> = self.servers.iter().collect();
-        servers.sort_by_cached_key(|server| server.silences.load(Ordering::Relaxed));
+        servers.sort_by_cached_key(|server| server.silences());
         let mut failed: Option<Unresolved> = None;
         let mut tries_left = tries(servers.len());
         let mut open = FuturesUnordered::new();
@@ -125,7 +125,7 @@ impl NameServers {
                     open.push(server.ask(question));
                 }
                 let until = Instant::now() + self.limit;
-                loop {
+                let end = loop {
                     let (asked, answer) = match over_tcp.take() {
                         Some(answer) => (server, answer),
                         None => self.next_answer(server, &mut open, until, settings).await,
@@ -135,36 +135,31 @@ impl NameServers {
                         Ok(answer) => return Ok(answer),
                         Err(unresolved) => unresolved,
                     };
-                    let is_silent = unresolved.cause == Cause::Silence;
-                    let is_away = unresolved.cause == Cause::Closed && asked.may_be_restarting();
+                    let end = TryEnd::of(unresolved.cause, asked);
                     // Of several failures, the most informative one is kept.
                     failed = failed.into_iter().chain([unresolved]).max_by_key(|it| it.cause);
                     // A late failure of another server does not end this one's try.
                     if std::ptr::eq(asked, server) {
-                        if is_silent || is_away {
-                            silent.push(server);
-                        }
-                        if is_away {
-                            back_at = Some(until);
-                        }
-                        break;
+                        break end;
                     }
+                };
+                match end {
+                    TryEnd::Silent => silent.push(server),
+                    TryEnd::Away => {
+                        silent.push(server);
+                        back_at = Some(until);
+                    }
+                    TryEnd::Failed => {}
                 }
             }
             let says_something = failed.as_ref().is_some_and(|it| it.cause > Cause::Closed);
             servers = if says_something { Vec::new() } else { silent };
             // One lost packet is no reason to go back to a server that never answers.
-            servers.sort_by_cached_key(|server| {
-                let is_unknown = !server.has_answered();
-                (is_unknown, server.silences.load(Ordering::Relaxed))
-            });
+            servers.sort_by_cached_key(|server| (!server.has_answered(), server.silences()));
             is_first = false;
             is_again = true;
         }
-        Err(failed.unwrap_or_else(|| {
-            let detail = "there is no name server to ask";
-            Unresolved::answered(Failure::new(Stage::Resolve, Kind::Timeout, detail))
-        }))
+        Err(failed.unwrap_or_else(nobody_to_ask))
     }
 
     /// The next answer over UDP, of whichever server; at `until`, the silence of this one.
@@ -175,7 +170,7 @@ impl NameServers {
             impl Future<Output = (&'a NameServer, Question, io::Result<Reply>)>,
         >,
         until: Instant,
-        settings: &Settings,
+        settings: &ResolverSettings,
     ) -> (&'a NameServer, Result<Answer, Unresolved>) {
         let left = until.saturating_duration_since(Instant::now());
         match answered_within(left, open.next()).await.flatten() {
@@ -192,7 +187,7 @@ impl NameServers {
         server: &NameServer,
         question: &Question,
         reply: io::Result<Reply>,
-        settings: &Settings,
+        settings: &ResolverSettings,
     ) -> Result<Answer, Unresolved> {
         let answer = match reply.map_err(|error| server.unreachable(&error, true))? {
             Reply::Message(message) => read(&message, question, settings).ok(),
@@ -234,7 +229,7 @@ impl NameServers {
         &self,
         server: &NameServer,
         question: &Question,
-        settings: &Settings,
+        settings: &ResolverSettings,
     ) -> Result<Answer, Unresolved> {
         // Others' answers may hold all places for long, for which this server is not to blame.
         // The semaphore is never closed, so this does not fail.
@@ -249,6 +244,31 @@ impl NameServers {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
             answer => answer.map_err(|error| server.unreachable(&error, false))?,
         })
+    }
+}
+
+fn nobody_to_ask() -> Unresolved {
+    let detail = "there is no name server to ask";
+    Unresolved::answered(Failure::new(Stage::Resolve, Kind::Timeout, detail))
+}
+
+/// How a try ended in which a server did not say what was asked.
+enum TryEnd {
+    /// It may answer when it is asked again.
+    Silent,
+    /// It may answer when the time of this try is over.
+    Away,
+    /// It has said something, or cannot be reached.
+    Failed,
+}
+
+impl TryEnd {
+    fn of(cause: Cause, server: &NameServer) -> Self {
+        match cause {
+            Cause::Silence => Self::Silent,
+            Cause::Closed if server.may_be_restarting() => Self::Away,
+            _ => Self::Failed,
+        }
     }
 }
 
@@ -270,6 +290,10 @@ impl NameServer {
             answered: 0.into(),
             is_said: false.into(),
         }
+    }
+
+    fn silences(&self) -> u32 {
+        self.silences.load(Ordering::Relaxed)
     }
 
     fn has_answered(&self) -> bool {
@@ -390,7 +414,7 @@ mod tests {
     async fn a_server_that_restarts_is_asked_again() {
         let socket = UdpSocket::bind("127.77.3.5:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let settings = Settings {
+        let settings = ResolverSettings {
             servers: vec![address],
             in_flight: NonZero::new(8).unwrap(),
             limit: Duration::from_secs(3),

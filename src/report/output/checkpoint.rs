@@ -33,7 +33,7 @@ impl Checkpoint {
         several: bool,
         done: Done,
     ) -> io::Result<Self> {
-        let mut reading = Reading::new(lines, done);
+        let mut reading = ReadSoFar::new(lines, done);
         let mut file = BufReader::with_capacity(1 << 20, file);
         let mut line = Vec::new();
         loop {
@@ -69,7 +69,7 @@ impl Checkpoint {
         lines: &mut dyn Reader,
         done: Done,
     ) -> io::Result<Self> {
-        let mut reading = Reading::new(lines, done);
+        let mut reading = ReadSoFar::new(lines, done);
         let whole = whole_frames(&mut file)?;
         let mut text = match whole {
             // There is no whole frame to decode.
@@ -93,7 +93,7 @@ impl Checkpoint {
 }
 
 /// A file that is being read.
-struct Reading<'a> {
+struct ReadSoFar<'a> {
     lines: &'a mut dyn Reader,
     done: Done,
     whole: u64,
@@ -109,7 +109,7 @@ struct Last {
     start: u64,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ReadSoFar<'a> {
     fn new(lines: &'a mut dyn Reader, done: Done) -> Self {
         Self { lines, done, whole: 0, count: 0, last: None }
     }

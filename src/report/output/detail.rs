@@ -6,7 +6,7 @@ use crate::cert::{Certificate, CrlStatus, CrliteStatus, Ocsp};
 use crate::escape::escaped;
 use crate::failure::Failure;
 use crate::plural::{count, days_left};
-use crate::probe::{Ech, Https, Quic};
+use crate::probe::{Ech, Https, Quic, SignatureSchemes};
 use crate::report::changed::Changed;
 use crate::report::enumeration::Report;
 use crate::report::output::advice::{CAUSES, PROBLEMS};
@@ -307,15 +307,7 @@ impl Block {
             self.row(label, "perhaps more: it fell silent, or speaks no suite that tlsweep does");
         }
         if let Some(schemes) = &report.signature_schemes {
-            let versions = [
-                ("TLSv1.3", &schemes.tls13, schemes.tls13_complete),
-                ("TLSv1.2", &schemes.tls12, schemes.tls12_complete),
-            ];
-            let versions = versions.into_iter().filter(|(_, list, _)| !list.is_empty());
-            for (place, (version, list, is_whole)) in versions.enumerate() {
-                let label = if place == 0 { "signatures" } else { "" };
-                self.row(label, &format!("{version}: {}", all(list, is_whole)));
-            }
+            self.signature_schemes(schemes);
         }
         if let Some(alpn) = &report.alpn {
             self.list("ALPN choices", &alpn.protocols, alpn.complete);
@@ -341,6 +333,18 @@ impl Block {
                 ("compression", report.compression),
             ],
         );
+    }
+
+    fn signature_schemes(&mut self, schemes: &SignatureSchemes) {
+        let versions = [
+            ("TLSv1.3", &schemes.tls13, schemes.tls13_complete),
+            ("TLSv1.2", &schemes.tls12, schemes.tls12_complete),
+        ];
+        let versions = versions.into_iter().filter(|(_, list, _)| !list.is_empty());
+        for (place, (version, list, is_whole)) in versions.enumerate() {
+            let label = if place == 0 { "signatures" } else { "" };
+            self.row(label, &format!("{version}: {}", all(list, is_whole)));
+        }
     }
 
     /// What was asked under a label, each with its answer on a line of its own.

@@ -85,50 +85,50 @@ fn room(width: usize, addresses: bool) -> Room {
 impl Format for Table {
     fn begin(&self, lines: &mut Vec<u8>) {
         let Room { target, columns, .. } = room((self.width)(), self.addresses);
-        let mut line = Line::default();
-        line.cell("target", target, false, None);
+        let mut row = Row::default();
+        row.cell("target", target, false, None);
         for column in &columns {
-            line.cell(column.name, column.width, column.is_number, None);
+            row.cell(column.name, column.width, column.is_number, None);
         }
-        let header = self.colours.bold(line.text.to_uppercase().trim_end()) + "\n";
+        let header = self.colours.bold(row.text.to_uppercase().trim_end()) + "\n";
         lines.splice(..0, header.into_bytes());
     }
 
     fn append(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
         let room = room((self.width)(), self.addresses);
         let cells = text::cells(record);
-        let mut line = Line::default();
+        let mut row = Row::default();
         // What has no room in the row has lines of its own.
         let mut below = Vec::new();
-        line.cell(&shortened(cells.of("target"), room.target), room.target, false, None);
+        row.cell(&shortened(cells.of("target"), room.target), room.target, false, None);
         for column in &room.columns {
             let cell = cells.of(column.name);
             let colour = self.colours.of(column.name, cell);
             if column.name == "result" && record.error.is_some() {
                 // Nothing else is known of most of them: the reason takes the place of the facts.
-                match line.width + GAP + width(cell) <= room.width {
-                    true => line.cell(cell, width(cell), false, colour),
+                match row.width + GAP + width(cell) <= room.width {
+                    true => row.cell(cell, width(cell), false, colour),
                     false => below.push((cell.to_owned(), colour)),
                 }
                 break;
             }
             let fitting = shortened(cell, column.width);
-            line.cell(&fitting, column.width, column.is_number, colour);
+            row.cell(&fitting, column.width, column.is_number, colour);
         }
         let note = cells.of("note");
         let why = room.has("verdict").then(|| text::why(record)).flatten();
         let note = why.as_deref().unwrap_or(note);
         let address = Some(cells.of("address")).filter(|address| room.cuts("address", address));
         below.extend(address.map(|address| (format!("at {address}"), None)));
-        let left = room.width.saturating_sub(line.width + GAP);
+        let left = room.width.saturating_sub(row.width + GAP);
         match note {
             "" | NOTHING => {}
             _ if below.is_empty() && width(note) <= left => {
-                line.cell(note, width(note), false, None);
+                row.cell(note, width(note), false, None);
             }
             _ => below.push((note.to_owned(), None)),
         }
-        out.extend_from_slice(line.text.trim_end().as_bytes());
+        out.extend_from_slice(row.text.trim_end().as_bytes());
         out.push(b'\n');
         for (text, colour) in below {
             for line in wrapped(&text, room.width - INDENT) {
@@ -154,13 +154,13 @@ impl Room {
 
 /// A line in the making.
 #[derive(Default)]
-struct Line {
+struct Row {
     text: String,
     /// Columns that are taken: escape sequences take none.
     width: usize,
 }
 
-impl Line {
+impl Row {
     fn cell(&mut self, cell: &str, size: usize, is_right: bool, colour: Option<&'static str>) {
         let gap = if self.width == 0 { 0 } else { GAP };
         let taken = width(cell);
