@@ -154,6 +154,8 @@ pub struct Flag {
     pub name: &'static str,
     /// What it does, for `--help`.
     pub help: &'static str,
+    /// Whether its connections come one after the other, so that a target has one at a time.
+    pub is_one_by_one: bool,
 }
 
 /// Which targets greet in plain text before TLS, but for those whose URL says so.

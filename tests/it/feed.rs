@@ -283,15 +283,19 @@ fn a_dry_run_says_what_will_limit_the_sweep() {
     let Some(prlimit) = Program::find("prlimit") else {
         return;
     };
-    let plan = |dials: &str| -> Value {
+    let plan_with = |dials: &str, flags: &[&str]| -> Value {
         let args = ["--nofile=64", BINARY, "--dry-run", "-j", "-c", dials, "127.0.0.1"];
-        serde_json::from_slice(&prlimit.run(args).stdout).unwrap()
+        serde_json::from_slice(&prlimit.run(args.iter().chain(flags)).stdout).unwrap()
     };
+    let plan = |dials: &str| plan_with(dials, &[]);
     let bent = plan("500");
     let limit = bent["limits"][0].as_str().unwrap();
     assert!(bent["concurrency"].as_u64().unwrap() < 64, "{bent}");
     assert!(limit.contains("64 open files") && limit.contains("ulimit -n "), "{limit}");
     assert_eq!(plan("5")["limits"], serde_json::json!([]));
+    let concurrency = |flags: &[&str]| plan_with("500", flags)["concurrency"].as_u64().unwrap();
+    assert_eq!(concurrency(&["--quic", "--ech"]), concurrency(&[]), "one connection at a time");
+    assert!(concurrency(&["--quic", "--jarm"]) < concurrency(&[]) / 3, "four at once");
 }
 
 #[test]

@@ -140,7 +140,8 @@ pub(crate) fn fit(config: &mut Config, lists: usize) -> Vec<String> {
     // A lookup holds a socket too.
     let lookups = config.lookups.min(config.concurrency);
     config.lookups = lookups.min(at_least_one(free / 4));
-    let each = if config.follow_ups.is_empty() { 1 } else { config.per_host.get() };
+    let is_one_by_one = config.follow_ups.iter().all(|flag| flag.is_one_by_one);
+    let each = if is_one_by_one { 1 } else { config.per_host.get() };
     let fitting = at_least_one((free - config.lookups.get()) / each);
     let mut limits = Vec::new();
     if config.concurrency > fitting {

@@ -24,6 +24,7 @@ pub(super) const ROW: Row = Row {
         name: "ech",
         help: "Look for the HTTPS records of each server name, and find out whether the server reads an \
                encrypted ClientHello (one lookup, one dial)",
+        is_one_by_one: true,
     },
     make: |start| Box::new(Asking::new(start)),
     // What was not looked at is absent.

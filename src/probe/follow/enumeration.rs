@@ -10,6 +10,7 @@ pub(super) const ENUMERATE: Flag = Flag {
     name: "enumerate",
     help: "Find out everything that each server speaks: versions, suites, groups, certificates, signature \
            schemes, ALPN, resumption, renegotiation, SSL 2.0 (many dials)",
+    is_one_by_one: false,
 };
 
 pub(super) const ROW: Row = Row {

@@ -12,7 +12,11 @@ use crate::tls::jarm::{Answer, HELLOS, NONE, fingerprint, hello};
 
 pub(super) const ROW: Row = Row {
     topic: "JARM",
-    flag: &Flag { name: "jarm", help: "Take the JARM fingerprint of each server (ten dials)" },
+    flag: &Flag {
+        name: "jarm",
+        help: "Take the JARM fingerprint of each server (ten dials)",
+        is_one_by_one: false,
+    },
     make: |start| Box::new(Asking::new(start)),
     // None of the ten would be answered, so none is sent.
     without_tls: |facts| facts.jarm = Some(NONE.to_owned()),

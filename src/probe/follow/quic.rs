@@ -17,6 +17,7 @@ pub(super) const ROW: Row = Row {
     flag: &Flag {
         name: "quic",
         help: "Ask each server for its versions of QUIC, at the same port over UDP (one datagram)",
+        is_one_by_one: true,
     },
     make: |start| Box::new(Asking::new(start)),
     // It is asked only where TLS over TCP was reached.
