@@ -30,7 +30,7 @@ use crate::failure::Failure;
 use crate::feed::target::{ServerIdentity, scheme_alpns};
 use crate::names::{Group, Suite, Version};
 use crate::tls::agreed::number_of;
-use crate::tls::counted::counted;
+use crate::tls::suites::adapted;
 use crate::tls::ech::Configurations;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
@@ -40,7 +40,7 @@ use crate::tls::schemes::{SchemeSet, is_taken_by_rustls, known_schemes, scheme_o
 use crate::tls::sessions::Sessions;
 
 /// The cipher suites that are offered, in the order that browsers use.
-static SUITES: LazyLock<[SupportedCipherSuite; 9]> = LazyLock::new(|| OFFERED.map(counted));
+static SUITES: LazyLock<[SupportedCipherSuite; 9]> = LazyLock::new(|| OFFERED.map(adapted));
 
 const OFFERED: [SupportedCipherSuite; 9] = [
     cipher_suite::TLS13_AES_128_GCM_SHA256,

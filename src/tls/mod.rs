@@ -1,7 +1,7 @@
 //! From a byte stream to the facts of a session.
 
-mod counted;
-pub mod schemes;
+mod key_schedule;
+mod suites;
 
 pub mod agreed;
 pub mod drain;
@@ -11,6 +11,7 @@ pub mod ja3s;
 pub mod key_share;
 pub mod recorder;
 pub mod renegotiation;
+pub mod schemes;
 pub mod sessions;
 
 pub mod enumerate;

@@ -1,4 +1,5 @@
-//! TLS 1.3 suites that count the certificates of a handshake as they decrypt it.
+//! The cipher suites of rustls, adapted: those of TLS 1.3 count the certificates of a handshake as they
+//! decrypt it, and have a key schedule of their own.
 //!
 //! In TLS 1.3 the certificates are encrypted, so only the decrypter sees them before rustls parses
 //! them; [`crate::certificate_count`] says why that matters.
@@ -14,20 +15,21 @@ use rustls::{
 };
 use std::sync::Arc;
 
+use super::key_schedule::key_schedule;
 use crate::certificate_count::{CertificateCounter, Form};
 
-/// The same suite, which ends a handshake with more than
-/// [`MAX_CERTIFICATES`](crate::limits::MAX_CERTIFICATES) certificates if it is one of TLS 1.3.
+/// The same suite. If it is one of TLS 1.3, it ends a handshake with more than
+/// [`MAX_CERTIFICATES`](crate::limits::MAX_CERTIFICATES) certificates.
 ///
 /// The suite is never freed, so make it only once.
-pub(super) fn counted(suite: SupportedCipherSuite) -> SupportedCipherSuite {
+pub(super) fn adapted(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     let SupportedCipherSuite::Tls13(suite) = suite else {
         return suite;
     };
     let CipherSuiteCommon { suite: name, hash_provider, confidentiality_limit, .. } = suite.common;
     SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite {
         common: CipherSuiteCommon { suite: name, hash_provider, confidentiality_limit },
-        hkdf_provider: suite.hkdf_provider,
+        hkdf_provider: key_schedule(hash_provider.algorithm()).unwrap_or(suite.hkdf_provider),
         aead_alg: Box::leak(Box::new(Counted(suite.aead_alg))),
         quic: suite.quic,
     })))
