@@ -14,15 +14,23 @@ pub(super) struct Records {
     ends: RecordEnds,
     /// What was received behind the record that the last read returned.
     behind: VecDeque<u8>,
-    /// Whether the next read is put off, so that the reader looks at the record that has just ended.
+    /// Whether a record has just ended, at which the reader has to look before it reads on.
     is_pause_due: bool,
+    /// Whether the latest read was put off.
+    has_put_off: bool,
     is_handshake_over: bool,
 }
 
 impl Records {
     /// Whether the read that is asked for now is put off.
-    pub(super) fn take_pause(&mut self) -> bool {
-        mem::take(&mut self.is_pause_due)
+    pub(super) fn put_off(&mut self) -> bool {
+        self.has_put_off = mem::take(&mut self.is_pause_due);
+        self.has_put_off
+    }
+
+    /// Whether the latest read was put off. Says so once.
+    pub(super) fn take_put_off(&mut self) -> bool {
+        mem::take(&mut self.has_put_off)
     }
 
     /// From now on no read is put off.
@@ -45,7 +53,7 @@ impl Records {
     pub(super) fn cut_off(&mut self, bytes: &[u8]) -> usize {
         let length = self.ends.take_record(bytes);
         self.behind.extend(bytes.get(length..).unwrap_or_default());
-        self.put_off();
+        self.note_end();
         length
     }
 
@@ -59,10 +67,10 @@ impl Records {
         if self.behind.is_empty() {
             self.behind = VecDeque::new();
         }
-        self.put_off();
+        self.note_end();
     }
 
-    fn put_off(&mut self) {
+    fn note_end(&mut self) {
         self.is_pause_due = !self.is_handshake_over && self.ends.is_between();
     }
 }

@@ -117,9 +117,15 @@ impl Tap {
     ///
     /// Until the handshake is over, the read behind each record is put off once. tokio-rustls reads for as
     /// long as it can before it asks whether the handshake is complete, and would take what stands behind
-    /// Finished for part of the handshake.
+    /// Finished for part of the handshake. Nobody is woken for it: whoever polls the handshake asks
+    /// [`Tap::take_put_off`].
     pub fn read_by_record(&mut self) {
         self.records = Some(Box::default());
+    }
+
+    /// Whether the latest read was put off, so that another one has to be tried now. Says so once.
+    pub fn take_put_off(&mut self) -> bool {
+        self.records.as_mut().is_some_and(|records| records.take_put_off())
     }
 
     /// The handshake is over. From now on nothing is packed, and no read is put off.
@@ -270,8 +276,7 @@ impl AsyncRead for Tap {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Some(records) = &mut this.records {
-            if records.take_pause() {
-                cx.waker().wake_by_ref();
+            if records.put_off() {
                 return Poll::Pending;
             }
             if records.behind() > 0 {

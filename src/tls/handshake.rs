@@ -5,7 +5,10 @@ mod interruption;
 mod offered;
 mod silence;
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 
 use rustls::client::{EchConfig, Resumption, Tls12Resumption};
 use rustls::crypto::SupportedKxGroup;
@@ -13,8 +16,8 @@ use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::{ClientConfig, ClientConnection, SignatureScheme, SupportedCipherSuite};
 use rustls_pki_types::{IpAddr, Ipv4Addr, ServerName};
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{Connect, TlsConnector};
 
 pub use crate::tls::agreed::Agreed;
 pub use crate::tls::schemes::Versions;
@@ -30,7 +33,6 @@ use crate::failure::Failure;
 use crate::feed::target::{ServerIdentity, scheme_alpns};
 use crate::names::{Group, Suite, Version};
 use crate::tls::agreed::number_of;
-use crate::tls::suites::adapted;
 use crate::tls::ech::Configurations;
 use crate::tls::key_share::{REUSED, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
@@ -38,6 +40,7 @@ use crate::tls::recorder::{Recorded, Recorder, Seen};
 use crate::tls::renegotiation;
 use crate::tls::schemes::{SchemeSet, is_taken_by_rustls, known_schemes, scheme_of_number};
 use crate::tls::sessions::Sessions;
+use crate::tls::suites::adapted;
 
 /// The cipher suites that are offered, in the order that browsers use.
 static SUITES: LazyLock<[SupportedCipherSuite; 9]> = LazyLock::new(|| OFFERED.map(adapted));
@@ -386,7 +389,15 @@ impl Client {
                     tap.gather(true);
                     tap.read_by_record();
                 }
-                Ok(deadline.run_until(Wait::Handshake, until, &mut connect).await??)
+                let connected = poll_fn(|cx| {
+                    loop {
+                        match Pin::new(&mut connect).poll(cx) {
+                            Poll::Pending if has_put_off_a_read(&mut connect) => {}
+                            polled => return polled,
+                        }
+                    }
+                });
+                Ok(deadline.run_until(Wait::Handshake, until, connected).await??)
             };
             let result: Result<_, Interruption> = result.await;
             let seen = connect.into_seen();
@@ -468,6 +479,11 @@ impl KxGroups {
             Groups::Classical => self.classical.as_ref().unwrap_or(&self.all),
         }
     }
+}
+
+/// Whether the handshake waits for nothing but to be polled again.
+fn has_put_off_a_read(connect: &mut Recorded<Connect<&mut Tap>>) -> bool {
+    connect.inner_mut().get_mut().is_some_and(|tap| tap.take_put_off())
 }
 
 /// rustls sends no server name for an address, so an address stands for "none".
