@@ -134,11 +134,11 @@ pub(crate) fn full_record() -> Record {
     record.addr = Some([192, 0, 2, 1].into());
     record.ok = true;
     let mut tls = Tls::default();
-    tls.version = text("TLSv1.3");
-    tls.cipher = text("TLS_AES_128_GCM_SHA256");
-    tls.group = text("X25519MLKEM768");
+    tls.version = Some("TLSv1.3".into());
+    tls.cipher = Some("TLS_AES_128_GCM_SHA256".into());
+    tls.group = Some("X25519MLKEM768".into());
     tls.alpn = text("h2");
-    tls.signature = text("ecdsa_secp256r1_sha256");
+    tls.signature = Some("ecdsa_secp256r1_sha256".into());
     tls.signature_verified = Some(true);
     tls.hello_retry = Some(false);
     tls.client_cert_requested = Some(false);

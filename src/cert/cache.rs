@@ -56,12 +56,21 @@ impl Memory {
         }
     }
 
-    pub(super) fn facts(&self, der: &CertificateDer<'_>, hash: &[u8; 32]) -> Arc<Certificate> {
-        self.facts.get(hash).unwrap_or_else(|| {
-            let facts = Arc::new(Certificate::hashed(der, hash));
-            self.facts.insert(*hash, Arc::clone(&facts));
-            facts
-        })
+    /// The facts at this moment. They change once a day, so records share them.
+    pub(super) fn facts(
+        &self,
+        der: &CertificateDer<'_>,
+        hash: &[u8; 32],
+        now: i64,
+    ) -> Arc<Certificate> {
+        let known = self.facts.get(hash);
+        if let Some(facts) = known.as_ref().filter(|facts| facts.is_as_of(now)) {
+            return Arc::clone(facts);
+        }
+        let facts = known.map_or_else(|| Certificate::hashed(der, hash), Arc::unwrap_or_clone);
+        let facts = Arc::new(facts.as_of(now));
+        self.facts.insert(*hash, Arc::clone(&facts));
+        facts
     }
 
     /// The cached path, if it holds at this moment. Otherwise it is searched.
@@ -114,7 +123,7 @@ mod tests {
         let memory = Memory::new();
         for number in 0..2 * MAX_CHAINS as u64 {
             let der = CertificateDer::from(number.to_be_bytes().to_vec());
-            memory.facts(&der, &sha256(&der));
+            memory.facts(&der, &sha256(&der), 0);
         }
         assert!(memory.facts.len() <= MAX_CHAINS, "{}", memory.facts.len());
         assert!(memory.facts.weight() <= MAX_FACTS_BYTES);

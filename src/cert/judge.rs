@@ -83,7 +83,7 @@ pub struct Examined {
     /// [`MAX_KEPT_CERTIFICATES`] of them at most.
     pub sha256: Vec<String>,
     /// The facts of the leaf.
-    pub cert: Option<Certificate>,
+    pub cert: Option<Arc<Certificate>>,
     /// The facts of the same certificates, as many as a line of output has room for.
     pub chain: Option<Vec<Certificate>>,
     /// How many certificates besides the leaf a path was looked for in: all of them, or as many
@@ -133,7 +133,7 @@ impl Judge {
         let hashes = Hashes::new(chain);
         let wanted = Wanted { trust: wanted.trust && *presented.proof != Proof::False, ..wanted };
         let facts = chain.iter().zip(&hashes.certificates).take(certificates_to_read(wanted));
-        let facts = facts.map(|(der, hash)| self.memory.facts(der, hash)).collect::<Vec<_>>();
+        let facts = facts.map(|(der, hash)| self.memory.facts(der, hash, now)).collect::<Vec<_>>();
         let looks_at_staple = !presented.ocsp.is_empty() && (wanted.ocsp || wanted.trust);
         let ocsp = looks_at_staple.then(|| {
             self.memory.staple(&hashes, presented.ocsp, now, || {
@@ -154,8 +154,10 @@ impl Judge {
             Trust::new(path, name_ok, presented.proof, others, now)
         });
         let shown = |facts: &Arc<Certificate>, der| {
-            let mut facts = facts.as_of(now);
-            facts.pem = wanted.pem.then(|| pem(der));
+            let mut facts = Arc::clone(facts);
+            if wanted.pem {
+                Arc::make_mut(&mut facts).pem = Some(pem(der));
+            }
             facts
         };
         let cert = facts.first().filter(|_| wanted.cert).map(|facts| shown(facts, leaf));
@@ -163,9 +165,9 @@ impl Judge {
         let kept = facts
             .iter()
             .zip(chain)
-            .map(|(facts, der)| shown(facts, der).in_chain());
+            .map(|(facts, der)| Arc::unwrap_or_clone(shown(facts, der)).in_chain());
         let taken =
-            || cert.as_ref().map_or(0, Certificate::written_length) + sha256.len() * HASH_LENGTH;
+            || cert.as_ref().map_or(0, |cert| cert.written_length()) + sha256.len() * HASH_LENGTH;
         Examined {
             length,
             chain: wanted.chain.then(|| fitting(kept, room(wanted).saturating_sub(taken()))),

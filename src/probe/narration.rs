@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use super::attempt::{Attempt, Dial, Speech};
+use super::attempt::{Attempt, Dial, Dialogue, Speech};
 use super::{Asked, Visit};
+use crate::cert::Trust;
+use crate::failure::Failure;
 use crate::plural::{count, days_left};
 use crate::tls::handshake::{Agreed, Groups};
 
@@ -21,8 +23,8 @@ pub(super) fn found(asked: &Asked, addresses: &[IpAddr], visit: &Visit<'_>) {
 
 /// A connection is about to be made.
 pub(super) fn dialling(asked: &Asked, dial: &Dial, number: usize) {
-    let hello = hello(&dial.speech);
-    info!("{}: connection {number} to {}, {hello}", asked.target.text, dial.address);
+    let (target, address) = (&asked.target.text, dial.address);
+    info!("{target}: connection {number} to {address}, {}", hello(&dial.speech));
 }
 
 /// A connection waits for its place at an address.
@@ -37,19 +39,16 @@ pub(super) fn ended(asked: &Asked, attempt: &Attempt) {
         info!("{target}: connected in {}", ms(took));
     }
     if let (Some(dialogue), Some(took)) = (&attempt.dialogue, attempt.times.starttls) {
-        let banner = dialogue.banner.iter().map(|banner| format!(", which greets: {banner}"));
-        let banner: String = banner.collect();
-        info!("{target}: STARTTLS of {} in {}{banner}", dialogue.protocol.name, ms(took));
+        let name = dialogue.protocol.name;
+        info!("{target}: STARTTLS of {name} in {}{}", ms(took), greeting(dialogue));
     }
     if let (Some(agreed), Some(took)) = (&attempt.agreed, attempt.times.handshake) {
         info!("{target}: the server chooses {} ({})", chosen(agreed), ms(took));
     }
     match &attempt.result {
         Err(failure) => {
-            let result = format!("{}/{}", failure.stage.word(), failure.kind.word());
-            let seen = failure.evidence.iter().map(|bytes| format!("; it sent {bytes}"));
-            let seen: String = seen.collect();
-            info!("{target}: {result}: {}{seen}", failure.detail);
+            let (stage, kind) = (failure.stage.word(), failure.kind.word());
+            info!("{target}: {stage}/{kind}: {}{}", failure.detail, seen(failure));
         }
         Ok(()) => {
             if let Some(read) = &attempt.read {
@@ -63,9 +62,8 @@ pub(super) fn ended(asked: &Asked, attempt: &Attempt) {
 pub(super) fn judged(asked: &Asked, standing: Option<&Attempt>) {
     let examined = standing.and_then(|attempt| attempt.examined.as_ref());
     if let Some(trust) = examined.and_then(|examined| examined.trust.as_ref()) {
-        let days = trust.days_left.map(|days| format!(", {}", days_left(days)));
-        let days = days.unwrap_or_default();
-        info!("{}: the verdict is {}{days}", asked.target.text, trust.verdict.as_str());
+        let verdict = trust.verdict.as_str();
+        info!("{}: the verdict is {verdict}{}", asked.target.text, days(trust));
     }
 }
 
@@ -92,9 +90,20 @@ pub(super) fn answered(asked: &Asked, topic: &str, number: usize, attempt: &Atte
 }
 
 /// The line is no target, or may not be dialled, or its name has no address.
-pub(super) fn not_dialled(text: &str, failure: &crate::failure::Failure) {
-    let result = format!("{}/{}", failure.stage.word(), failure.kind.word());
-    info!("{text}: {result}: {}", failure.detail);
+pub(super) fn not_dialled(text: &str, failure: &Failure) {
+    info!("{text}: {}/{}: {}", failure.stage.word(), failure.kind.word(), failure.detail);
+}
+
+fn greeting(dialogue: &Dialogue) -> String {
+    dialogue.banner.iter().map(|banner| format!(", which greets: {banner}")).collect()
+}
+
+fn seen(failure: &Failure) -> String {
+    failure.evidence.iter().map(|bytes| format!("; it sent {bytes}")).collect()
+}
+
+fn days(trust: &Trust) -> String {
+    trust.days_left.iter().map(|days| format!(", {}", days_left(*days))).collect()
 }
 
 fn hello(speech: &Speech) -> String {

@@ -1,5 +1,7 @@
 //! What a server was found to speak, as it stands in the record.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -151,7 +153,7 @@ impl From<probe::Shown> for Shown {
             signature: shown.scheme.map(|scheme| names::signature_scheme(scheme).into_owned()),
             signature_verified: shown.proof.is_verified(),
             signature_unchecked: shown.proof.why_unchecked(),
-            cert: cert.unwrap_or_default().in_chain(),
+            cert: cert.map(Arc::unwrap_or_clone).unwrap_or_default().in_chain(),
             chain_length: length,
             trust,
         }

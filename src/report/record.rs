@@ -2,7 +2,9 @@
 //!
 //! What was not observed is absent: "no" and "not looked" are never the same thing.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use data_encoding::HEXLOWER;
@@ -69,7 +71,7 @@ pub struct Record {
     pub tls: Option<Box<Tls>>,
     /// The leaf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cert: Option<Box<Certificate>>,
+    pub cert: Option<Arc<Certificate>>,
     /// The chain as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Box<Chain>>,
@@ -141,13 +143,13 @@ pub struct Presented<'a> {
 pub struct Tls {
     /// The protocol version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub version: Option<Cow<'static, str>>,
     /// The cipher suite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cipher: Option<String>,
+    pub cipher: Option<Cow<'static, str>>,
     /// The key-exchange group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
+    pub group: Option<Cow<'static, str>>,
     /// The post-quantum posture of the key exchange; `classical` without a group up to TLS 1.2. Absent in
     /// TLS 1.3 without a group, and for a group that IANA does not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,7 +163,7 @@ pub struct Tls {
     pub alpn_refused: Option<bool>,
     /// The scheme of the signature over the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signature: Option<String>,
+    pub signature: Option<Cow<'static, str>>,
     /// Whether that signature holds under the certificate's key. Absent: it was not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_verified: Option<bool>,
@@ -337,7 +339,7 @@ impl Record {
     /// Takes in what the chain came to.
     #[doc(hidden)]
     pub fn set_examined(&mut self, examined: Examined) {
-        self.cert = examined.cert.map(Box::new);
+        self.cert = examined.cert;
         self.chain = Some(Box::new(Chain {
             length: examined.length,
             considered: examined.considered,
@@ -406,7 +408,7 @@ impl Tls {
         };
         let was_asked = seen.client_cert_requested;
         let mut tls = Self {
-            signature: seen.signature_scheme.map(|n| names::signature_scheme(n).into_owned()),
+            signature: seen.signature_scheme.map(names::signature_scheme),
             signature_verified: seen.proof.is_verified(),
             signature_unchecked: attempt.has_chain.then(|| seen.proof.why_unchecked()).flatten(),
             client_cert_requested: (was_asked || had_occasion).then_some(was_asked),
@@ -414,9 +416,9 @@ impl Tls {
             ..Self::default()
         };
         if let Some(agreed) = agreed {
-            tls.version = agreed.version.map(|version| version.to_string());
-            tls.cipher = agreed.cipher.map(|suite| suite.to_string());
-            tls.group = agreed.group.map(|group| group.to_string());
+            tls.version = agreed.version.map(|version| version.name());
+            tls.cipher = agreed.cipher.map(|suite| suite.name());
+            tls.group = agreed.group.map(|group| group.name());
             tls.key_exchange = Posture::new(agreed.version, agreed.group);
             tls.ja3s = agreed.ja3s.map(|digest| HEXLOWER.encode(&digest));
             tls.alpn = agreed.alpn.as_deref().map(|p| p.escape_ascii().to_string());

@@ -250,11 +250,12 @@ impl Summary {
         self.legacy += u64::from(record.is_legacy);
         if let Some(version) = &record.version {
             let (version, group) = (version.as_str(), record.group.as_ref().map(Label::as_str));
-            *entry(&mut self.versions, version) += 1;
-            let of_version = entry(&mut self.connections, version);
-            *entry(of_version, group.unwrap_or_default()) += 1;
+            change_at(&mut self.versions, version, |count| *count += 1);
+            change_at(&mut self.connections, version, |groups: &mut BTreeMap<_, _>| {
+                change_at(groups, group.unwrap_or_default(), |count| *count += 1);
+            });
             if let Some(group) = group {
-                *entry(&mut self.groups, group) += 1;
+                change_at(&mut self.groups, group, |count| *count += 1);
             }
         }
         if let Some(verdict) = record.verdict {
@@ -321,10 +322,15 @@ impl Summary {
     }
 }
 
-/// The place of a label that a peer had a say in.
-fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, label: &str) -> &'a mut V {
-    let is_full = map.len() >= LABELS && !map.contains_key(label);
-    map.entry(if is_full { OTHER } else { label }.to_owned()).or_default()
+/// Changes what stands at a label that a peer had a say in.
+fn change_at<V: Default>(map: &mut BTreeMap<String, V>, label: &str, change: impl FnOnce(&mut V)) {
+    match map.get_mut(label) {
+        Some(value) => change(value),
+        None => {
+            let label = if map.len() >= LABELS { OTHER } else { label };
+            change(map.entry(label.to_owned()).or_default());
+        }
+    }
 }
 
 /// Counts by `stage/kind`.
@@ -399,7 +405,7 @@ mod tests {
     fn labels_that_peers_choose_are_bounded() {
         let mut summary = Summary::default();
         for number in 0..1000 {
-            let label = |n: u32| Some(n.to_string());
+            let label = |n: u32| Some(n.to_string().into());
             let tls = Tls { version: label(number % 70), group: label(number), ..Tls::default() };
             summary.add(&Tally::of(&[Record { tls: Some(Box::new(tls)), ..record() }]));
         }

@@ -151,7 +151,7 @@ fn only_what_is_wanted_is_worked_out() {
     let examined = judge.examine(presented, now(), everything);
     let facts = examined.chain.unwrap();
     assert_eq!(facts.len(), 2);
-    assert_eq!(examined.cert.as_ref(), facts.first());
+    assert_eq!(examined.cert.as_deref(), facts.first());
     assert_eq!(facts[1].ca, Some(true));
     assert_eq!(examined.ocsp.unwrap().status, Status::Malformed);
 

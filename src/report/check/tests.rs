@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::*;
@@ -18,8 +19,8 @@ fn record() -> Record {
         Record::of_target(Place { line: 1, number: 1 }, &target, 443, SystemTime::UNIX_EPOCH);
     record.ok = true;
     record.tls = Some(Box::new(Tls {
-        version: Some("TLSv1.3".to_owned()),
-        group: Some("X25519MLKEM768".to_owned()),
+        version: Some("TLSv1.3".into()),
+        group: Some("X25519MLKEM768".into()),
         signature_verified: Some(true),
         ocsp_stapled: Some(true),
         ..Tls::default()
@@ -28,9 +29,13 @@ fn record() -> Record {
     leaf.not_before = Some("1970-01-01T00:00:00Z".to_owned());
     leaf.not_after = Some("1970-02-01T00:00:00Z".to_owned());
     leaf.spki_sha256 = Some(PIN.to_owned());
-    record.cert = Some(Box::new(leaf));
+    record.cert = Some(leaf.into());
     record.trust = Some(Box::new(trust(&[])));
     record
+}
+
+fn leaf(record: &mut Record) -> &mut Certificate {
+    Arc::make_mut(record.cert.as_mut().unwrap())
 }
 
 fn trust(problems: &[Problem]) -> Trust {
@@ -67,16 +72,16 @@ fn each_condition_is_met_by_what_it_names_and_by_nothing_else() {
         ("expires-in=50%", |r| {
             r.trust.as_mut().unwrap().not_after = Some("1970-01-16T00:00:00Z".to_owned());
         }),
-        ("min-tls=1.3", |r| r.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned())),
-        ("min-tls=1.0", |r| r.tls.as_mut().unwrap().version = Some("SSLv3".to_owned())),
+        ("min-tls=1.3", |r| r.tls.as_mut().unwrap().version = Some("TLSv1.2".into())),
+        ("min-tls=1.0", |r| r.tls.as_mut().unwrap().version = Some("SSLv3".into())),
         ("weak", |r| r.trust = Some(Box::new(trust(&[Problem::Expired, Problem::WeakKey])))),
-        ("no-pq", |r| r.tls.as_mut().unwrap().group = Some("x25519".to_owned())),
+        ("no-pq", |r| r.tls.as_mut().unwrap().group = Some("x25519".into())),
         ("no-pq", |r| {
             let tls = r.tls.as_mut().unwrap();
             (tls.group, tls.key_exchange) = (None, Some(Posture::Classical));
         }),
         ("no-staple", |r| r.tls.as_mut().unwrap().ocsp_stapled = Some(false)),
-        ("pin", |r| r.cert.as_mut().unwrap().spki_sha256 = Some("ff".repeat(32))),
+        ("pin", |r| leaf(r).spki_sha256 = Some("ff".repeat(32))),
     ];
     for (name, change) in cases {
         let written = if name == "pin" { format!("pin={PIN}") } else { name.to_owned() };
@@ -104,7 +109,7 @@ fn a_pin_without_a_proof_is_no_match() {
         assert_eq!(met(&pin, &record), ["pin"], "{verified:?}");
     }
     let mut unreadable = record();
-    unreadable.cert.as_mut().unwrap().spki_sha256 = None;
+    leaf(&mut unreadable).spki_sha256 = None;
     assert_eq!(met(&pin, &unreadable), ["pin"]);
     let mut anonymous = record();
     (anonymous.cert, anonymous.trust) = (None, None);
@@ -144,7 +149,7 @@ fn what_has_ended_expires_in_any_time_however_odd_its_dates() {
         let mut record = record();
         record.trust = None;
         record.time = (SystemTime::UNIX_EPOCH + Duration::from_secs(20 * 86_400)).into();
-        let cert = record.cert.as_mut().unwrap();
+        let cert = leaf(&mut record);
         (cert.not_before, cert.not_after) = (Some(from.to_owned()), Some(until.to_owned()));
         let all = "expires-in=1s,expires-in=30%";
         assert_eq!(met(all, &record).join(","), all, "{from} {until}");
@@ -160,7 +165,7 @@ fn a_time_longer_than_the_clock_counts_is_met() {
 #[test]
 fn a_share_of_an_unknown_lifetime_is_not_met() {
     let mut record = record();
-    record.cert.as_mut().unwrap().not_before = None;
+    leaf(&mut record).not_before = None;
     assert!(met("expires-in=100%", &record).is_empty());
 }
 
@@ -198,7 +203,7 @@ fn a_wrong_word_names_the_right_one() {
 /// A record of a server that keeps the profile `modern`, as far as `--enumerate` can see.
 fn modern() -> Record {
     let mut record = record();
-    let leaf = record.cert.as_mut().unwrap();
+    let leaf = leaf(&mut record);
     leaf.key = Some("EC".to_owned());
     leaf.key_curve = Some("secp256r1".to_owned());
     leaf.signature_algorithm = Some("ecdsa-with-SHA256".to_owned());
@@ -232,7 +237,7 @@ fn modern() -> Record {
 fn a_profile_names_what_a_server_breaks_and_what_nobody_knows() {
     type Change = fn(&mut Record);
     let cases: [(&str, Change); 14] = [
-        ("tls_versions", |r| r.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned())),
+        ("tls_versions", |r| r.tls.as_mut().unwrap().version = Some("TLSv1.2".into())),
         ("tls_versions", |r| {
             r.enumeration.as_mut().unwrap().versions[0].support = Support::Supported;
         }),
@@ -240,23 +245,22 @@ fn a_profile_names_what_a_server_breaks_and_what_nobody_knows() {
         ("tls_versions/unknown", |r| {
             r.enumeration.as_mut().unwrap().ssl2.support = Support::Unknown;
         }),
-        ("ciphers", |r| r.tls.as_mut().unwrap().cipher = Some("TLS_AES_128_CCM_SHA256".to_owned())),
+        ("ciphers", |r| r.tls.as_mut().unwrap().cipher = Some("TLS_AES_128_CCM_SHA256".into())),
         ("ciphers", |r| {
             r.enumeration.as_mut().unwrap().versions[1].suites[0].suite = Suite(0x1304);
         }),
         ("ciphers/unknown", |r| r.enumeration.as_mut().unwrap().versions[1].complete = false),
         ("tls_curves", |r| r.enumeration.as_mut().unwrap().groups.push(Group(30))),
         ("tls_curves/unknown", |r| r.enumeration.as_mut().unwrap().curves_complete = false),
-        ("certificate_types", |r| r.cert.as_mut().unwrap().key = Some("Ed25519".to_owned())),
+        ("certificate_types", |r| leaf(r).key = Some("Ed25519".to_owned())),
         ("certificate_curves", |r| {
-            r.cert.as_mut().unwrap().key_curve = Some("secp521r1".to_owned());
+            leaf(r).key_curve = Some("secp521r1".to_owned());
         }),
         ("certificate_signatures", |r| {
-            r.cert.as_mut().unwrap().signature_algorithm =
-                Some("sha256WithRSAEncryption".to_owned());
+            leaf(r).signature_algorithm = Some("sha256WithRSAEncryption".to_owned());
         }),
-        ("certificate_signatures/unknown", |r| r.cert.as_mut().unwrap().signature_algorithm = None),
-        ("maximum_certificate_lifespan", |r| r.cert.as_mut().unwrap().lifetime_days = Some(91)),
+        ("certificate_signatures/unknown", |r| leaf(r).signature_algorithm = None),
+        ("maximum_certificate_lifespan", |r| leaf(r).lifetime_days = Some(91)),
     ];
     assert!(met("profile=modern", &modern()).is_empty());
     for (rule, change) in cases {
@@ -265,7 +269,7 @@ fn a_profile_names_what_a_server_breaks_and_what_nobody_knows() {
         assert_eq!(met("profile=modern", &record), [format!("profile=modern/{rule}")]);
     }
     let mut rsa = modern();
-    let leaf = rsa.cert.as_mut().unwrap();
+    let leaf = leaf(&mut rsa);
     (leaf.key, leaf.key_bits) = (Some("RSA".to_owned()), Some(1_024));
     assert_eq!(met("profile=intermediate", &rsa), ["profile=intermediate/rsa_key_size"]);
 }
@@ -274,7 +278,7 @@ fn a_profile_names_what_a_server_breaks_and_what_nobody_knows() {
 fn without_an_enumeration_every_rule_that_is_not_broken_is_unknown() {
     let mut record = modern();
     record.enumeration = None;
-    record.tls.as_mut().unwrap().version = Some("TLSv1.2".to_owned());
+    record.tls.as_mut().unwrap().version = Some("TLSv1.2".into());
     let met_by_record = met("profile=modern", &record);
     assert_eq!(met_by_record[0], "profile=modern/tls_versions");
     assert_eq!(met_by_record.len(), 8, "{met_by_record:?}");

@@ -179,7 +179,7 @@ impl Block {
         if !version.is_empty() {
             self.row("protocol", &version.join(", "));
         }
-        let posture = tls.key_exchange.map(|posture| posture.as_str().replace('_', "-"));
+        let posture = tls.key_exchange.map(|posture| posture.as_str().replace('_', "-").into());
         let group = tls.group.iter().cloned().chain(posture).collect::<Vec<_>>();
         self.optional_row("key exchange", Some(&group.join(", ")));
         self.optional_row("ALPN", tls.alpn.as_ref());
