@@ -64,11 +64,11 @@ impl Memory {
         now: i64,
     ) -> Arc<Certificate> {
         let known = self.facts.get(hash);
-        if let Some(facts) = known.as_ref().filter(|facts| facts.is_as_of(now)) {
+        if let Some(facts) = known.as_ref().filter(|facts| facts.is_of(now)) {
             return Arc::clone(facts);
         }
         let facts = known.map_or_else(|| Certificate::hashed(der, hash), Arc::unwrap_or_clone);
-        let facts = Arc::new(facts.as_of(now));
+        let facts = Arc::new(facts.at(now));
         self.facts.insert(*hash, Arc::clone(&facts));
         facts
     }

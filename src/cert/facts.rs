@@ -158,18 +158,13 @@ impl Certificate {
     }
 
     /// The same facts with the days that are left at this moment (seconds since 1970).
-    #[must_use]
-    pub(super) fn as_of(self, now: i64) -> Self {
-        Self { days_left: self.days_left_at(now), ..self }
+    pub(super) fn at(self, now: i64) -> Self {
+        Self { days_left: self.expires.map(|expires| days_until(expires, now)), ..self }
     }
 
     /// Whether these are the days that are left at this moment.
-    pub(super) fn is_as_of(&self, now: i64) -> bool {
-        self.days_left == self.days_left_at(now)
-    }
-
-    fn days_left_at(&self, now: i64) -> Option<i64> {
-        self.expires.map(|expires| days_until(expires, now))
+    pub(super) fn is_of(&self, now: i64) -> bool {
+        self.days_left == self.expires.map(|expires| days_until(expires, now))
     }
 
     /// The same facts as a certificate of `--chain` has them: with fewer names.
@@ -470,7 +465,7 @@ mod tests {
     fn days_left_are_rounded_down() {
         let facts = Certificate { expires: Some(86_400), ..Certificate::default() };
         for (now, days) in [(0, 1), (1, 0), (86_400, 0), (86_401, -1), (172_801, -2)] {
-            assert_eq!(facts.clone().as_of(now).days_left, Some(days));
+            assert_eq!(facts.clone().at(now).days_left, Some(days));
         }
     }
 
