@@ -299,21 +299,21 @@ def idle_start(comparison):
 
 
 FIGURES = [
-    Figure("cpu", "CPU per handshake against the Go pool, same run", against_pool, "", 0.65, 0.50),
+    Figure("cpu", "CPU per handshake against the Go pool, same run", against_pool, "", 0.52, 0.47),
     Figure("floor", "CPU per handshake against our own floor, same run", against_floor, "", 1.25, 1.10),
-    Figure("bare", "the same against nothing but epoll and rustls, dialling nginx", against_bare, "", 1.25, 1.10),
+    Figure("bare", "the same against nothing but epoll and rustls, dialling nginx", against_bare, "", 1.12, 1.06),
     Figure("saturated", "against our own floor, with its own server, for which nobody waits",
            against_floor_saturated, "", 1.25, 1.10),
     Figure("reused", "the same with `--reuse-key-share`, where the floor makes a share each time", against_floor_reused, "", 1.25, 1.10),
-    Figure("hello", "RSS per dial waiting for the ServerHello", waiting_for_hello, "KiB", 13, 6),
+    Figure("hello", "RSS per dial waiting for the ServerHello", waiting_for_hello, "KiB", 8, 6),
     Figure("hello-reused", "the same with `--reuse-key-share`", waiting_reused, "KiB", 13, 6),
-    Figure("classical", "RSS per dial waiting for the ServerHello with `--groups X25519,P-256`", waiting_classical, "KiB", 6, 4),
-    Figure("connect", "RSS per dial waiting for the connect", waiting_for_connect, "KiB", 2, 1.2),
+    Figure("classical", "RSS per dial waiting for the ServerHello with `--groups X25519,P-256`", waiting_classical, "KiB", 5.5, 4),
+    Figure("connect", "RSS per dial waiting for the connect", waiting_for_connect, "KiB", 1.8, 1.2),
     Figure("growth", "peak RSS, growth from 20 % to 100 % of the targets", growth, "MiB", 1, 0),
     Figure("stalls", "wall with 5 % silent targets against max(good alone, stalled/concurrency x deadline)",
-           stalls, "", 1.15, 1.02),
-    Figure("one", "one target on loopback, start to exit", one_target, "ms", 15, 5),
-    Figure("idle", "idle start (`--version`)", idle_start, "ms", 3, None),
+           stalls, "", 1.10, 1.02),
+    Figure("one", "one target on loopback, start to exit", one_target, "ms", 8, 3),
+    Figure("idle", "idle start (`--version`)", idle_start, "ms", 3, 1.5),
 ]  # fmt: skip
 
 

