@@ -26,7 +26,7 @@ class Size:
     pairs: int
     targets: int = 10_000
     growth: int = 200_000
-    stalls: int = 40_000
+    stalls: int = 80_000  # the deadline of the last silent target is to be a small part of the sweep
     few: int = 1_000  # dials in flight; the memory of one is the slope between the two
     many: int = 8_000
     starts: int = 21

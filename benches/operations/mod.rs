@@ -18,6 +18,7 @@ use tlsweep::feed::input::Place;
 use tlsweep::feed::target::Target;
 use tlsweep::report::output::{FORMATS, Layout};
 use tlsweep::report::record::{Record, Tls};
+use tlsweep::report::schema::Fields;
 use tlsweep::report::status::Status;
 use tlsweep::report::summary::Tally;
 use tlsweep::signature::{Proof, Unproven};
@@ -50,9 +51,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         ("facts of a rich certificate", facts(RICH_LEAF)),
         ("verdict, chain seen before", verdict_seen_before()),
         ("verdict, new leaf", verdict_new_leaf()),
-        ("encode text", encode("text")),
-        ("encode json", encode("json")),
-        ("encode csv", encode("csv")),
+        ("encode text", encode("text", None)),
+        ("encode json", encode("json", None)),
+        ("encode json, some fields", encode("json", Some("target,ok,tls,trust,cert.not_after"))),
+        ("encode csv", encode("csv", None)),
         ("count", count()),
     ]
 }
@@ -104,10 +106,11 @@ fn verdict_new_leaf() -> Box<dyn FnMut()> {
     })
 }
 
-fn encode(format: &str) -> Box<dyn FnMut()> {
+fn encode(format: &str, fields: Option<&str>) -> Box<dyn FnMut()> {
     let record = full_record();
     let (_, make) = FORMATS.into_iter().find(|(name, _)| *name == format).unwrap();
-    let format = make(&Layout::default());
+    let fields = fields.map(|fields| Fields::parse(fields).unwrap());
+    let format = make(&Layout { fields, ..Layout::default() });
     let mut line = Vec::new();
     Box::new(move || {
         line.clear();

@@ -46,14 +46,22 @@ impl Format for Csv {
         };
         pick(record, &self.tree, &mut cells)?;
         let mut writer = self.writer.clone();
-        for (place, cell) in cells.places.into_iter().enumerate() {
-            let cell = cells.text.get(cell).unwrap_or_default();
-            if place > 0 {
-                append(out, 2, |room| writer.delimiter(room).1);
+        let Cells { text, places, .. } = cells;
+        // A cell may be doubled and quoted, and a delimiter may close the quotes of the cell before it.
+        let most = places.iter().map(|cell| 2 * cell.len() + 4).sum::<usize>() + 4;
+        append(out, most, |mut room| {
+            let whole = room.len();
+            for (place, cell) in places.into_iter().enumerate() {
+                if place > 0 {
+                    let written = writer.delimiter(room).1;
+                    room = room.get_mut(written..).unwrap_or_default();
+                }
+                let written = writer.field(text.get(cell).unwrap_or_default(), room).2;
+                room = room.get_mut(written..).unwrap_or_default();
             }
-            append(out, 2 * cell.len() + 2, |room| writer.field(cell, room).2);
-        }
-        append(out, 4, |room| writer.terminator(room).1);
+            let written = writer.terminator(room).1;
+            whole - room.len() + written
+        });
         Ok(())
     }
 
@@ -167,7 +175,7 @@ impl Taker for Cells {
         value.serialize(&mut json::serializer(&mut self.value))?;
         let start = self.text.len();
         match (as_it_is(&self.value), self.value.first()) {
-            (Some(text), _) => self.text.extend_from_slice(text),
+            (Some(text), _) => self.text.extend_from_slice(text.as_bytes()),
             (None, Some(b'"' | b'[')) => {
                 let cell = without_formula(text(&serde_json::from_slice(&self.value)?)?);
                 self.text.extend_from_slice(cell.as_bytes());
@@ -183,13 +191,23 @@ impl Taker for Cells {
     }
 }
 
-/// What stands between the quotation marks of nearly every text: letters and digits without anything
-/// that would have to be escaped.
-fn as_it_is(value: &[u8]) -> Option<&[u8]> {
-    let text = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let is_harmless = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\\');
+/// What stands between the quotation marks of nearly every text, and of the elements of nearly every list:
+/// letters and digits without anything that would have to be escaped.
+fn as_it_is(value: &[u8]) -> Option<Cow<'_, str>> {
+    let (text, least) = match value.strip_prefix(b"[\"").and_then(|it| it.strip_suffix(b"\"]")) {
+        Some(elements) => (elements, b'!'),
+        None => (value.strip_prefix(b"\"")?.strip_suffix(b"\"")?, b' '),
+    };
+    let is_harmless = |byte: &u8| (least..=b'~').contains(byte) && *byte != b'\\';
     let begins_well = text.first().is_none_or(|first| !b"=+-@".contains(first));
-    (begins_well && text.iter().all(is_harmless)).then_some(text)
+    let text = str::from_utf8(text).ok().filter(|_| begins_well && text.iter().all(is_harmless))?;
+    if least == b' ' {
+        return Some(text.into());
+    }
+    // No element holds a quotation mark, which would have a backslash before it. One that is left stands
+    // beside an element that is no text.
+    let joined = text.replace("\",\"", " ");
+    (!joined.contains('"')).then_some(joined.into())
 }
 
 /// Text as it is but for what would break a line, arrays joined by blanks, the rest as JSON. A blank in
@@ -229,5 +247,36 @@ mod tests {
         ] {
             assert_eq!(text(&array).unwrap(), cell);
         }
+    }
+
+    #[test]
+    fn what_is_taken_as_it_is_is_what_would_be_made_of_it() {
+        let values = [
+            json!("plain text"),
+            json!(""),
+            json!("=1"),
+            json!("a\"b"),
+            json!("ä"),
+            json!([]),
+            json!([""]),
+            json!(["", ""]),
+            json!(["a", "b", "c"]),
+            json!(["a,b", "c"]),
+            json!(["a b", "c"]),
+            json!(["-a", "b"]),
+            json!(["a", "-b"]),
+            json!(["a\\", "b"]),
+            json!(["a", 1, "b"]),
+            json!(["a", null, "b"]),
+            json!(["a", ["b", "c"], "d"]),
+            json!(["a", {"b": "c"}, "d"]),
+        ];
+        let taken = values.iter().filter(|value| {
+            let json = value.to_string();
+            let taken = as_it_is(json.as_bytes());
+            let made = without_formula(text(value).unwrap());
+            taken.inspect(|taken| assert_eq!(**taken, made, "{value}")).is_some()
+        });
+        assert_eq!(taken.count(), 7);
     }
 }

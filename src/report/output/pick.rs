@@ -48,8 +48,13 @@ impl Tree {
         }
     }
 
-    fn node(&self, name: &str) -> Option<&Node> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, node)| node)
+    /// The field or object of this name, and its place. Fields come in the order of the record, and most
+    /// trees are in that order too, so the search begins at `expected` and goes round.
+    fn find(&self, name: &str, expected: usize) -> Option<(usize, &Node)> {
+        let nodes = self.0.iter().enumerate();
+        let (from, before) = (nodes.clone().skip(expected), nodes.take(expected));
+        let mut nodes = from.chain(before);
+        nodes.find(|(_, (known, _))| known == name).map(|(place, (_, node))| (place, node))
     }
 }
 
@@ -76,12 +81,20 @@ pub(super) fn pick(
     tree: &Tree,
     taker: &mut impl Taker,
 ) -> Result<(), Error> {
-    record.serialize(Picker { tree, taker })
+    record.serialize(Picker::new(tree, taker))
 }
 
 struct Picker<'a, T> {
     tree: &'a Tree,
     taker: &'a mut T,
+    /// Where in the tree the next field probably is.
+    expected: usize,
+}
+
+impl<'a, T> Picker<'a, T> {
+    fn new(tree: &'a Tree, taker: &'a mut T) -> Self {
+        Self { tree, taker, expected: 0 }
+    }
 }
 
 impl<T: Taker> SerializeStruct for Picker<'_, T> {
@@ -93,12 +106,13 @@ impl<T: Taker> SerializeStruct for Picker<'_, T> {
         name: &'static str,
         value: &V,
     ) -> Result<(), Error> {
-        match self.tree.node(name) {
-            None => Ok(()),
-            Some(Node::Leaf(places)) => self.taker.leaf(name, places, value),
-            Some(Node::Object(tree)) => {
+        let Some((place, node)) = self.tree.find(name, self.expected) else { return Ok(()) };
+        self.expected = place + 1;
+        match node {
+            Node::Leaf(places) => self.taker.leaf(name, places, value),
+            Node::Object(tree) => {
                 self.taker.enter(name);
-                value.serialize(Picker { tree, taker: self.taker })?;
+                value.serialize(Picker::new(tree, self.taker))?;
                 self.taker.leave();
                 Ok(())
             }
