@@ -112,7 +112,7 @@
 //!                     report::record       any step may end in failure::Failure instead
 //!    ┌──────────────────┘
 //!    ▼ report::output::queue (bounded): the task encodes its record, then releases its permit
-//!  report::output       text, json, csv; one thread owns stdout
+//!  report::output       text, detail, json, csv; one thread owns stdout
 //! ```
 //!
 //! Modules stand in the order in which data passes through them. A module imports only modules

@@ -110,19 +110,19 @@ impl Judge {
         }
     }
 
-    /// The same, who looks into these revocation lists as well.
+    /// The same, with these revocation lists to look into.
     #[must_use]
     pub fn with_crls(self, crls: Arc<Crls>) -> Self {
         Self { crls, ..self }
     }
 
-    /// The same, who asks these filters as well.
+    /// The same, with these filters to ask.
     #[must_use]
     pub fn with_crlite(self, crlite: Arc<Crlite>) -> Self {
         Self { crlite, ..self }
     }
 
-    /// Works out what is wanted, as of this moment.
+    /// Works out what is `wanted`, as of `now`.
     pub fn examine(&self, presented: Presented<'_>, now: SystemTime, wanted: Wanted) -> Examined {
         let now = seconds(now);
         let length = presented.chain.len();

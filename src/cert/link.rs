@@ -40,8 +40,8 @@ impl<'a> Link<'a> {
     }
 }
 
-/// The certificates that stand above the leaf by their names. What else was sent cannot matter,
-/// but would put its own faults into webpki's answer.
+/// The certificates that can be above the leaf, by their names. Others cannot matter, but webpki would
+/// report their faults.
 pub(super) fn related<'a>(leaf: &Link<'a>, others: &'a [CertificateDer<'a>]) -> Vec<Link<'a>> {
     let mut candidates = Vec::<Link<'a>>::new();
     for der in others {
@@ -65,7 +65,7 @@ pub(super) fn related<'a>(leaf: &Link<'a>, others: &'a [CertificateDer<'a>]) -> 
     candidates
 }
 
-/// As many of them as webpki can try in a reasonable time, the first ones first.
+/// The first certificates, as many as webpki can try in a reasonable time.
 pub(super) fn bounded(related: Vec<Link<'_>>) -> Vec<Link<'_>> {
     let mut bounded = Vec::<Link<'_>>::new();
     for link in related {

@@ -84,11 +84,11 @@ fn attempt(
     })
 }
 
-/// A socket that is ready for writing once the request is answered.
+/// A socket whose connect has begun. It becomes writable when the peer answers.
 ///
 /// # Errors
-/// Also the refusal, if it is there already: this machine answers itself at once. Such a socket is never
-/// registered for events, which is a third of the system calls of a refused dial.
+/// A refusal that has come already is an error, too. This happens when the peer is this machine. The socket
+/// is then never registered for events, which saves a third of the system calls.
 fn request(address: SocketAddr, source: Option<&IpAddr>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
     if let Some(source) = source {
@@ -113,8 +113,8 @@ fn is_link_local(address: SocketAddr) -> bool {
     matches!(address, SocketAddr::V6(address) if address.ip().is_unicast_link_local())
 }
 
-/// Binds to an address but leaves the port to the connect: a port that is bound first is taken
-/// for all destinations at once, and there are only some 28,000.
+/// Binds to an address, and lets the connect choose the port. A port that is chosen by the bind is taken
+/// for all destinations, and there are only some 28,000.
 fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
     setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
     socket.bind(&SocketAddr::new(source, 0).into())
@@ -122,18 +122,18 @@ fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
 
 /// Whether both ends of the connection are this socket.
 ///
-/// The kernel may give a dial to a free port on this machine that very port as its own, and TCP
+/// When a dial goes to a free port on this machine, the kernel may choose the same port as its source. TCP
 /// then connects the socket to itself. This machine may have any address, not only a loopback one.
 fn is_connected_to_itself(stream: &TcpStream, port: u16) -> bool {
-    // The peer is looked up only where the ports agree: that is another system call. A connection that
-    // is gone already has no peer; the first read says so.
+    // Looking up the peer costs a system call, so it is done only when the ports agree. A connection that is
+    // gone already has no peer. The first read says that it is gone.
     stream.local_addr().is_ok_and(|local| {
         local.port() == port && stream.peer_addr().is_ok_and(|peer| peer == local)
     })
 }
 
-/// Whether this machine has a source address for `address`. EADDRNOTAVAIL means either that or that
-/// no TCP port is free; a UDP socket tells them apart, because its ports are not used up.
+/// Whether this machine has a source address for `address`. EADDRNOTAVAIL means that it has none, or that
+/// no TCP port is free. A UDP socket tells the two apart, because UDP ports are not used up.
 fn has_source_for(address: SocketAddr, source: Option<&IpAddr>) -> bool {
     let any = match (source, address) {
         (Some(source), _) => *source,

@@ -25,7 +25,7 @@ pub struct Place {
     pub number: u64,
 }
 
-/// One target: a line, or an address of a range.
+/// What is to become one target: a line, or an address of a range.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Line {
     /// Where it stands.

@@ -96,7 +96,7 @@ impl HostSlot {
     }
 }
 
-/// Evenly spaced ticks.
+/// Ticks at a steady rate. Late ones are made up for, up to [`CATCH_UP`].
 #[derive(Debug)]
 struct Rate {
     interval: Duration,
@@ -118,7 +118,7 @@ impl Rate {
     }
 }
 
-/// The limit for places of one size: addresses, or prefixes.
+/// A limit for each address, or for each prefix.
 #[derive(Debug)]
 struct PlaceLimit {
     most: NonZero<usize>,

@@ -22,7 +22,7 @@ use crate::tls::recorder::Seen;
 const WORDLESS_ALERTS: [AlertDescription; 2] =
     [AlertDescription::CLOSE_NOTIFY, AlertDescription::INTERNAL_ERROR];
 
-/// What to say over a connection once TLS may begin.
+/// What to say over a connection once TLS may begin: the one question that this connection is made for.
 #[derive(Clone, Debug)]
 pub enum Speech {
     /// A handshake by rustls, then the goodbye and whatever the peer still sends.

@@ -1,4 +1,5 @@
-//! Asks one question over UDP: the counterpart of `connection`.
+//! Asks one question over UDP: the counterpart of `connection`. A handshake, which takes several datagrams,
+//! would have a file beside this one, with its wire format in `tls`.
 
 use std::net::SocketAddr;
 use std::time::Duration;

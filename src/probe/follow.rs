@@ -2,7 +2,7 @@
 //!
 //! A provider does no I/O. It says what to send next, and is given the outcome. Its flag stands in its row,
 //! and what it adds to the record is a type in its file, a field of [`Facts`], and a field of the record or,
-//! under `--enumerate`, of its `enumeration`. The driver in this file runs all of them under `--per-host`, the
+//! under `--enumerate`, of its `enumeration`; `report::output::detail` shows it to people. The driver in this file runs all of them under `--per-host`, the
 //! rate and the target's deadline. It also finds out which closes are refusals: [`Attempt::is_refused`] is the
 //! only "no" that a provider may conclude from.
 

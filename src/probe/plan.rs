@@ -3,6 +3,9 @@
 //! A target is dialled in *tries*: one, and one more for each retry. A try begins with the full
 //! hello at the first address; whatever comes next follows from what the attempts of this try
 //! showed. [`Plan::next`] says what to do, [`Attempts::standing`] which attempt counts.
+//!
+//! Connections are also made again elsewhere: `follow` repeats a question whose answer was a close, and
+//! [`connect`](crate::dial::connect::connect) tries again when this machine is short of something.
 
 mod attempts;
 mod legacy;

@@ -74,7 +74,7 @@ impl Algorithm {
         let oid = fields.expect(tag::OID)?.value;
         let parameters = fields.rest();
         let pkcs1 = |hash| {
-            // RFC 4055, section 5: NULL; but it is often left out.
+            // RFC 4055, section 5, asks for NULL. It is often left out.
             (parameters.is_empty() || parameters == NULL).then_some(Self::RsaPkcs1(hash))
         };
         if let Some(number) = oid.strip_prefix(PKCS1) {
@@ -118,7 +118,7 @@ impl Algorithm {
     }
 }
 
-/// RSASSA-PSS-params (RFC 4055, section 3.1). Each hash must be the one of MGF1, too.
+/// RSASSA-PSS-params (RFC 4055, section 3.1). MGF1 must use the same hash as the signature.
 pub(super) fn pss_parameters(parameters: &[u8]) -> Option<Algorithm> {
     const TRAILER: &[u8] = &[1];
     let mut outer = Reader::new(parameters);

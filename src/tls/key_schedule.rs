@@ -23,7 +23,7 @@ pub(super) fn key_schedule(hash: HashAlgorithm) -> Option<&'static dyn Hkdf> {
 }
 
 struct KeySchedule<H: HmacImpl> {
-    /// Extracted from zeros, with a salt of zeros: so begins every handshake that offers no session.
+    /// Extracted from zeros, with a salt of zeros. Every handshake that offers no session begins with it.
     beginning: Secret<H>,
 }
 
@@ -75,7 +75,7 @@ impl<H: HmacImpl + Send + Sync> HkdfExpander for Secret<H> {
 
     fn expand_block(&self, info: &[&[u8]]) -> OkmBlock {
         let mut block = Output::<H>::default();
-        // Only more than 255 blocks are too long.
+        // Only an output of more than 255 blocks fails. This is one block.
         let _filled = self.0.expand_multi_info(info, &mut block);
         OkmBlock::new(&block)
     }

@@ -113,8 +113,8 @@ fn facts_of_the_corpus_are_openssls() {
     assert!(compared > 450, "only {compared} certificates are readable for OpenSSL");
 }
 
-/// NIST's suite of paths. Policies and revocation, which most of them are about, OpenSSL does not
-/// look at by default either.
+/// NIST's suite of paths. Most are about policies and revocation. OpenSSL does not look at those by default
+/// either.
 #[test]
 fn paths_of_pkits_are_judged_as_by_openssl() {
     let Some(folder) = vectors() else {

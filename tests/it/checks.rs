@@ -147,7 +147,7 @@ fn assert_usage(outcome: &Outcome, words: &[&str]) {
 }
 
 #[test]
-fn an_unknown_condition_is_answered_with_the_nearest() {
+fn a_bad_condition_is_refused_with_a_hint() {
     for (condition, words) in [
         ("untrustd", ["untrustd", "untrusted"]),
         ("self_singed", ["self_singed", "self-signed"]),

@@ -98,10 +98,10 @@ fn compare(
             .map(|list| suites(&result(scan)[format!("{list}_cipher_suites")]));
         let listed = ours["suites"].as_array().into_iter().flatten();
         let listed = listed.map(|suite| suite["suite"].as_str().unwrap().to_owned());
-        // Of the suites that sslyze does not know, it says nothing.
+        // sslyze says nothing of suites that it does not know.
         let known = listed.filter(|name| accepted.contains(name) || rejected.contains(name));
         let mut known: BTreeSet<_> = known.collect();
-        // Of those that it knows, it loses one now and then on a busy machine, and calls it rejected.
+        // On a busy machine it sometimes loses a suite that it knows, and calls it rejected.
         known.retain(|suite| accepted.contains(suite) || !completes(version, suite));
         assert_eq!(known, accepted, "{what}");
     }
@@ -112,7 +112,7 @@ fn compare(
         _ => None,
     };
     let flag = |scan: &str, field: &str| result(scan)[field].as_bool();
-    // TLS 1.3 has none, where sslyze may call it secure.
+    // TLS 1.3 has no renegotiation, but sslyze may call it secure.
     let mut versions = enumeration["versions"].as_array().unwrap().iter();
     let has_renegotiation =
         versions.any(|one| one["version"] != "TLSv1.3" && one["support"] == "supported");
@@ -122,7 +122,7 @@ fn compare(
             flag("ssl_2_0_cipher_suites", "is_tls_version_supported"),
             "SSL 2.0",
         ),
-        // In some runs, sslyze does not resume by id where OpenSSL does; depth:: holds who does not.
+        // In some runs, sslyze does not resume by id where OpenSSL does; `depth` tests servers that do not.
         (
             &resumption["tls12_id"],
             word("session_id_resumption_result").filter(|resumes| *resumes),

@@ -193,7 +193,7 @@ impl Waiting {
                 Some(number) => io::Error::from_raw_os_error(number),
                 None => io::Error::new(error.kind(), error.to_string()),
             };
-            // Those who have given up need no answer.
+            // An asker that has given up needs no answer.
             let _taken = asker.reply.send(Err(error));
         }
     }
@@ -225,7 +225,7 @@ impl Waiting {
         }
     }
 
-    /// Gives the one who still waits what could not be used.
+    /// Ends the wait with the doubtful reply, if no good one has come.
     fn settle(&self, id: u16, wire: &[u8], doubtful: Reply) {
         let mut waiting = self.lock();
         let Some(askers) = waiting.as_mut() else { return };
@@ -236,7 +236,7 @@ impl Waiting {
     }
 }
 
-/// Closes the socket for everybody who waits when the reading task ends.
+/// When the reading task ends, tells every asker that the socket is closed.
 struct Reader(Arc<Waiting>);
 
 impl Drop for Reader {

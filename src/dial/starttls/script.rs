@@ -36,7 +36,7 @@ pub(super) fn failure_of(protocol: &str, script: &[Said<'_>]) -> Failure {
     failures[0].clone()
 }
 
-/// Every end of the script: played whole, byte by byte, and cut once at each place.
+/// Plays the script whole, byte by byte, and cut once at each place. Returns each outcome.
 fn play_in_pieces(protocol: &str, script: &[Said<'_>]) -> Vec<Result<Option<String>, Failure>> {
     let longest = script.iter().map(|said| match said {
         Said::Peer(bytes) => bytes.len(),

@@ -64,7 +64,7 @@ pub struct HttpsRecord {
     /// Protocols that the service speaks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alpn: Vec<String>,
-    /// The service does not speak HTTP/1.1 unless `alpn` says so; absent where it does.
+    /// True: the service speaks HTTP/1.1 only if `alpn` lists it. Absent: it speaks HTTP/1.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_default_alpn: Option<bool>,
     /// The port, if the record has one.
@@ -76,8 +76,8 @@ pub struct HttpsRecord {
     /// Addresses of the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ipv6hint: Vec<Ipv6Addr>,
-    /// The names that stand in the clear when a client uses one of the ECH configurations in the record.
-    /// Absent: it has none. Empty: none that could be read.
+    /// The names that a client sends in the clear with the ECH configurations of the record. Absent: the
+    /// record has none. Empty: none of them can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ech_public_names: Option<Vec<String>>,
     /// Why a client ignores the record.

@@ -64,9 +64,9 @@ struct List {
 
 struct Asking {
     hello: Hello,
-    /// Of TLS 1.2 and 1.3.
+    /// The lists of TLS 1.2 and of TLS 1.3.
     lists: [List; 2],
-    /// The place of the list, by the number of the speech.
+    /// For each speech, by its number: the place of the list that it asked about.
     asked: Vec<usize>,
 }
 

@@ -60,7 +60,7 @@ impl Checks {
         self.0.is_empty()
     }
 
-    /// The first condition that nothing can meet without a baseline.
+    /// The first condition that needs a baseline.
     #[doc(hidden)]
     pub fn on_changes(&self) -> Option<&str> {
         let mut names = self.0.iter().map(|(name, _)| name.as_str());

@@ -1,4 +1,4 @@
-//! `pin=SHA256`: the peer did not prove that it has one of the expected keys.
+//! `pin=SHA256`: a shown certificate has none of the expected keys, or its key was not proved.
 
 use super::{Row, Value, shows_a_peer};
 use crate::report::record::Presented;

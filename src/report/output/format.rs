@@ -25,7 +25,8 @@ pub struct Layout {
 /// Makes a format.
 pub type Make = fn(&Layout) -> Box<dyn Format>;
 
-/// A way to write records.
+/// A way to write records, each target by itself. What needs the records of many targets together, as the
+/// report does, is no format but an observer of one.
 pub trait Format: Send + Sync {
     /// Appends the line of `record`, its end included.
     ///

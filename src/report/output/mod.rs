@@ -1,4 +1,4 @@
-//! Records as lines of text, JSON or CSV, and the one owner of what they are written to.
+//! Records as text, tables, detail, JSON or CSV, and the one owner of what they are written to.
 
 mod advice;
 pub mod checkpoint;
@@ -43,7 +43,7 @@ fn text_or_table(layout: &Layout) -> Box<dyn Format> {
     }
 }
 
-/// Why records of another version of the schema are not gone on with.
+/// The error for records of another version of the schema, behind which nothing can be written.
 fn other_version(version: u32) -> io::Error {
     io::Error::other(format!(
         "it has version {version} of the schema, and this tlsweep writes version {VERSION}"

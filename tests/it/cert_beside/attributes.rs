@@ -1,4 +1,4 @@
-//! Attributes of distinguished names, beside `openssl x509 -nameopt`.
+//! Attributes of distinguished names, compared with `openssl x509 -nameopt`.
 
 use super::{root_key, usual};
 use crate::support::certs::element;
@@ -8,7 +8,7 @@ use crate::support::x509;
 /// The numbers and short names that we know.
 const KNOWN: &str = include_str!("../../../src/cert/oid/attributes.txt");
 
-/// Where the subject of a certificate with these parts is written otherwise.
+/// Where tlsweep and OpenSSL write a subject of these parts differently.
 fn differences(parts: &[Vec<u8>]) -> Option<Vec<String>> {
     let subject = element(SEQUENCE, parts);
     let der = usual([]).but(|leaf| leaf.subject = subject).signed_by(root_key());
@@ -44,7 +44,7 @@ fn parts_without_attributes_are_left_out() {
 }
 
 #[test]
-fn specials_are_escaped_as_by_openssl() {
+fn special_characters_are_escaped_as_by_openssl() {
     for text in ["a,b+c=\"d\"<e>;#f\\", "#x", " a b", "Käse", "=x", "a=b"] {
         let Some(differences) = differences(&[attribute("2.5.4.3", UTF8, text.as_bytes())]) else {
             return;

@@ -43,7 +43,7 @@ fn time(text: &str, max: Duration) -> Result<Duration> {
     let text = if is_number { format!("{text}s") } else { text.to_owned() };
     let time = humantime::parse_duration(&text).context("not a time; write 300ms, 5s or 1m")?;
     if !(Duration::from_millis(1)..=max).contains(&time) {
-        bail!("from 1ms to {}", humantime::format_duration(max));
+        bail!("not a time from 1ms to {}", humantime::format_duration(max));
     }
     Ok(time)
 }
