@@ -154,7 +154,7 @@ pub struct Flag {
     pub name: &'static str,
     /// What it does, for `--help`.
     pub help: &'static str,
-    /// Whether its connections come one after the other, so that a target has one at a time.
+    /// Whether it uses one socket at a time for each target.
     pub is_one_by_one: bool,
 }
 

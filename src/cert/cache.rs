@@ -56,7 +56,7 @@ impl Memory {
         }
     }
 
-    /// The facts at this moment. They change once a day, so records share them.
+    /// The facts at this moment. Only `days_left` changes, once a day, so records share them.
     pub(super) fn facts(
         &self,
         der: &CertificateDer<'_>,

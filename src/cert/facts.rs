@@ -144,7 +144,7 @@ impl Certificate {
         Some(size.map_or_else(|| key.to_owned(), |size| format!("{key} {size}")))
     }
 
-    /// Reads what can be read. `days_left` waits for [`Certificate::as_of`].
+    /// Reads what can be read. `days_left` waits for [`Certificate::at`].
     #[doc(hidden)]
     pub fn new(der: &[u8]) -> Self {
         Self::hashed(der, &sha256(der))

@@ -14,7 +14,7 @@ pub(super) struct Records {
     ends: RecordEnds,
     /// What was received behind the record that the last read returned.
     behind: VecDeque<u8>,
-    /// Whether a record has just ended, at which the reader has to look before it reads on.
+    /// Whether a record has just ended, which the reader has to look at before it reads on.
     is_pause_due: bool,
     /// Whether the latest read was put off.
     has_put_off: bool,
@@ -22,7 +22,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Whether the read that is asked for now is put off.
+    /// Puts off the read that is asked for now, if a record has just ended. Says whether it did.
     pub(super) fn put_off(&mut self) -> bool {
         self.has_put_off = mem::take(&mut self.is_pause_due);
         self.has_put_off

@@ -117,8 +117,11 @@ impl Tap {
     ///
     /// Until the handshake is over, the read behind each record is put off once. tokio-rustls reads for as
     /// long as it can before it asks whether the handshake is complete, and would take what stands behind
-    /// Finished for part of the handshake. Nobody is woken for it: whoever polls the handshake asks
-    /// [`Tap::take_put_off`].
+    /// Finished for part of the handshake.
+    ///
+    /// A read that is put off returns `Pending` and wakes nobody. So whoever polls the handshake has to ask
+    /// [`Tap::take_put_off`] after each `Pending`, and to poll again if it says true. Otherwise the handshake
+    /// hangs.
     pub fn read_by_record(&mut self) {
         self.records = Some(Box::default());
     }

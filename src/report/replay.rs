@@ -59,8 +59,8 @@ struct OpenFile {
 /// What ended a line.
 enum LineEnd {
     Newline,
-    /// The file ended in the line.
-    Torn,
+    /// The file ended, without a newline.
+    EndOfFile,
     /// The file ended behind the line before, so there is none.
     NoLine,
 }
@@ -133,7 +133,7 @@ impl Records {
                 continue;
             }
             let record = match (file.record(), end) {
-                (Err(_torn), LineEnd::Torn) => {
+                (Err(_torn), LineEnd::EndOfFile) => {
                     let torn = Next::Torn(file.name.clone());
                     self.file = None;
                     return Ok(torn);
@@ -179,7 +179,7 @@ impl OpenFile {
             if bytes.is_empty() {
                 let is_between_lines = self.line.is_empty();
                 self.lines += u64::from(!is_between_lines);
-                return Ok(if is_between_lines { LineEnd::NoLine } else { LineEnd::Torn });
+                return Ok(if is_between_lines { LineEnd::NoLine } else { LineEnd::EndOfFile });
             }
             let end = bytes.iter().position(|byte| *byte == b'\n');
             let length = end.unwrap_or(bytes.len());

@@ -322,7 +322,7 @@ impl Summary {
     }
 }
 
-/// Changes what stands at a label that a peer had a say in.
+/// Changes the value of a label. Peers have a say in labels, so from [`LABELS`] on, new ones share [`OTHER`].
 fn change_at<V: Default>(map: &mut BTreeMap<String, V>, label: &str, change: impl FnOnce(&mut V)) {
     match map.get_mut(label) {
         Some(value) => change(value),

@@ -101,7 +101,7 @@ pub struct Enumeration {
     extended_master_secret: Support,
 }
 
-/// One track, and how the asking goes.
+/// What is asked about one subject, and how the asking goes.
 #[derive(Debug)]
 struct Track {
     subject: Subject,
@@ -109,6 +109,7 @@ struct Track {
     silences: u8,
 }
 
+/// What a track finds out, and what is known of it.
 #[derive(Debug)]
 enum Subject {
     Suites(SuiteTrack),

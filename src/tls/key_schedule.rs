@@ -38,7 +38,7 @@ impl<H: HmacImpl> KeySchedule<H> {
 }
 
 impl<H: HmacImpl> Secret<H> {
-    /// Without a salt, it is zeros.
+    /// `None` is a salt of zeros.
     fn extract(salt: Option<&[u8]>, secret: &[u8]) -> Self {
         Self(GenericHkdf::new(salt, secret))
     }

@@ -19,7 +19,8 @@ use super::key_schedule::key_schedule;
 use crate::certificate_count::{CertificateCounter, Form};
 
 /// The same suite. If it is one of TLS 1.3, it ends a handshake with more than
-/// [`MAX_CERTIFICATES`](crate::limits::MAX_CERTIFICATES) certificates.
+/// [`MAX_CERTIFICATES`](crate::limits::MAX_CERTIFICATES) certificates, and derives its secrets with
+/// [`key_schedule`].
 ///
 /// The suite is never freed, so make it only once.
 pub(super) fn adapted(suite: SupportedCipherSuite) -> SupportedCipherSuite {

@@ -170,7 +170,7 @@ impl Sweep {
         )?;
         if done.count() > 0 {
             let again = input.size().map(|_| open()).transpose()?;
-            go_on(&selection, &mut done, again, quiet)?;
+            check_done(&selection, &mut done, again, quiet)?;
         }
         let is_whole = selection.shard == Shard::WHOLE && done.count() == 0;
         let expected = baseline.filter(|_| is_whole);
@@ -203,7 +203,12 @@ impl Sweep {
 }
 
 /// Compares what can be read twice with the output, before the first dial, and says how much is done.
-fn go_on(selection: &Selection, done: &mut Done, again: Option<Input>, quiet: bool) -> Result<()> {
+fn check_done(
+    selection: &Selection,
+    done: &mut Done,
+    again: Option<Input>,
+    quiet: bool,
+) -> Result<()> {
     if let Some(input) = again {
         selection.compare(input, done)?;
     }

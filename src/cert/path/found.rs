@@ -29,8 +29,8 @@ pub(super) struct Refused {
 }
 
 impl<'a> Found<'a> {
-    /// A path of webpki's, which was given these certificates and anchors; each anchor stands for the top in
-    /// the same place.
+    /// A path of webpki's, which was given these certificates and anchors. `anchors[i]` is `tops[i]` in webpki's
+    /// form.
     pub(super) fn of(
         path: &VerifiedPath<'_>,
         given: &[CertificateDer<'_>],

@@ -252,13 +252,14 @@ fn nobody_to_ask() -> Unresolved {
     Unresolved::answered(Failure::new(Stage::Resolve, Kind::Timeout, detail))
 }
 
-/// How a try ended in which a server did not say what was asked.
+/// How a try without an answer ended.
 enum TryEnd {
     /// It may answer when it is asked again.
     Silent,
     /// It may answer when the time of this try is over.
     Away,
-    /// It has said something, or cannot be reached.
+    /// Asking again is of no use: the server has answered with an error or cannot be reached, or this machine
+    /// could not ask.
     Failed,
 }
 
@@ -267,7 +268,7 @@ impl TryEnd {
         match cause {
             Cause::Silence => Self::Silent,
             Cause::Closed if server.may_be_restarting() => Self::Away,
-            _ => Self::Failed,
+            Cause::Closed | Cause::OwnMachine | Cause::Answered => Self::Failed,
         }
     }
 }
