@@ -98,7 +98,7 @@ fn check(examined: &Examined, chain: &[CertificateDer<'_>], ocsp: &[u8]) {
     // As many as a line has room for, and with fewer names than `cert` has.
     assert!(facts.len() <= chain.len());
     let hash = |facts: &Certificate| facts.sha256.clone();
-    let leaf_hash = examined.cert.as_ref().map(hash);
+    let leaf_hash = examined.cert.as_deref().map(hash);
     assert!(facts.first().is_none_or(|first| leaf_hash == Some(hash(first))));
     assert_eq!(examined.ocsp.is_some(), !ocsp.is_empty());
     for (facts, der) in facts.iter().zip(chain) {

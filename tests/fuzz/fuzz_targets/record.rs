@@ -149,7 +149,7 @@ fn record(script: &mut Script<'_>) -> Record {
         record.error = None;
     }
     record.tls = script.option(tls).map(Box::new);
-    record.cert = script.option(certificate).map(Box::new);
+    record.cert = script.option(certificate).map(Into::into);
     record.chain = script.option(chain).map(Box::new);
     record.trust = script.option(trust).map(Box::new);
     record.ocsp = script.option(ocsp).map(Box::new);
@@ -225,14 +225,14 @@ fn failure(script: &mut Script<'_>) -> Failure {
 
 fn tls(script: &mut Script<'_>) -> Tls {
     let mut tls = Tls::default();
-    tls.version = script.option(Script::text);
-    tls.cipher = script.option(Script::text);
-    tls.group = script.option(Script::text);
+    tls.version = script.option(Script::text).map(Into::into);
+    tls.cipher = script.option(Script::text).map(Into::into);
+    tls.group = script.option(Script::text).map(Into::into);
     let postures = &["hybrid", "post_quantum", "classical", "draft"];
     tls.key_exchange = script.option(|script| word(script, postures));
     tls.ja3s = script.option(Script::text);
     tls.alpn = script.option(Script::text);
-    tls.signature = script.option(Script::text);
+    tls.signature = script.option(Script::text).map(Into::into);
     tls.signature_unchecked = script.option(Script::text);
     tls.hello_retry = script.option(Script::flag);
     tls
