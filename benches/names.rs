@@ -1,6 +1,9 @@
 //! Lookups through the resolver that the sweep uses, against a name server in another process:
 //! lookups a second, CPU of this process for each, and its memory on the way.
 //!
+//! The lookups are tasks of one loop, or of two that share the resolver. Each loop is a runtime on a
+//! thread of its own, as in a sweep.
+//!
 //! `cargo bench --bench names`; anything else looks up so few names that only failures matter.
 
 #![allow(
@@ -18,9 +21,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use rustls_pki_types::DnsName;
 use socket2::{Domain, Socket, Type};
 use tlsweep::config::{LIMITS, LOOKUPS};
@@ -28,6 +33,8 @@ use tlsweep::deadline::Deadline;
 use tlsweep::dial::resolve::{Families, Resolver, ResolverSettings};
 use tlsweep::feed::exclude::Exclusions;
 use tlsweep::limits::DIALLED_ADDRESSES;
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
 
 /// The argument of the process that is the name server.
 const SERVE: &str = "serve";
@@ -39,50 +46,87 @@ fn main() {
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let names = if is_bench { 100_000 } else { 500 };
     let server = NameServer::start();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    for (what, families, distinct) in [
-        ("IPv4", Families::V4, names),
-        ("IPv4 and IPv6", Families::Both, names),
-        ("IPv4, each name a hundred times", Families::V4, names / 100),
-    ] {
-        runtime.block_on(look_up(what, families, names, distinct, server.addr));
+    for loops in [1, 2] {
+        for (what, families, distinct) in [
+            ("IPv4", Families::V4, names),
+            ("IPv4 and IPv6", Families::Both, names),
+            ("IPv4, each name a hundred times", Families::V4, names / 100),
+        ] {
+            let lookups = Arc::new(Lookups::new(names, distinct, families, server.addr));
+            let (started, cpu) = (Instant::now(), cpu());
+            look_up_all(&lookups, loops);
+            let (elapsed, cpu) = (started.elapsed(), self::cpu() - cpu);
+            println!(
+                "{loops} loops, {what}: {names} lookups, {:.0} a second, {:.1} µs of CPU each, \
+                 {:.1?} MiB resident",
+                names as f64 / elapsed.as_secs_f64(),
+                cpu.as_secs_f64() * 1e6 / names as f64,
+                lookups.memory.lock().unwrap(),
+            );
+        }
     }
 }
 
-async fn look_up(what: &str, families: Families, count: usize, distinct: usize, at: SocketAddr) {
-    let resolver = Resolver::new(ResolverSettings {
-        servers: vec![at],
-        in_flight: LOOKUPS,
-        limit: LIMITS.resolve,
-        families,
-        addresses: DIALLED_ADDRESSES,
-        exclude: Exclusions::default(),
-    });
-    let (started, cpu) = (Instant::now(), cpu());
-    let mut memory = Vec::new();
-    let mut lookups = futures_util::stream::iter(0..count)
-        .map(|number| {
-            let name = DnsName::try_from(format!("n{}.example", number % distinct)).unwrap();
-            let resolver = &resolver;
-            async move {
-                let _slot = resolver.slot().await;
-                let found = resolver.lookup(&name, &Deadline::start(&LIMITS)).await;
-                assert_eq!(found.unwrap(), [Ipv4Addr::LOCALHOST]);
+/// The lookups of all loops.
+struct Lookups {
+    resolver: Resolver,
+    /// How many.
+    count: usize,
+    /// How many different names.
+    distinct: usize,
+    next: AtomicUsize,
+    /// MiB resident, after each fifth of the lookups.
+    memory: Mutex<Vec<f64>>,
+}
+
+impl Lookups {
+    fn new(count: usize, distinct: usize, families: Families, server: SocketAddr) -> Self {
+        let resolver = Resolver::new(ResolverSettings {
+            servers: vec![server],
+            in_flight: LOOKUPS,
+            limit: LIMITS.resolve,
+            families,
+            addresses: DIALLED_ADDRESSES,
+            exclude: Exclusions::default(),
+        });
+        Self { resolver, count, distinct, next: 0.into(), memory: Mutex::default() }
+    }
+
+    /// Looks up one name after the other, until there are no more.
+    async fn look_up(&self) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.count {
+                return;
             }
-        })
-        .buffer_unordered(LOOKUPS.get())
-        .enumerate();
-    while let Some((done, ())) = lookups.next().await {
-        if (done + 1) % (count / 5) == 0 {
-            memory.push(resident_mib());
+            let name = DnsName::try_from(format!("n{}.example", number % self.distinct)).unwrap();
+            let _slot = self.resolver.slot().await;
+            let found = self.resolver.lookup(&name, &Deadline::start(&LIMITS)).await;
+            assert_eq!(found.unwrap(), [Ipv4Addr::LOCALHOST]);
+            if (number + 1).is_multiple_of(self.count / 5) {
+                self.memory.lock().unwrap().push(resident_mib());
+            }
         }
     }
-    let (elapsed, cpu) = (started.elapsed(), self::cpu() - cpu);
-    println!(
-        "{what}: {count} lookups, {:.0} a second, {:.1} µs of CPU each, {memory:.1?} MiB resident",
-        count as f64 / elapsed.as_secs_f64(),
-        cpu.as_secs_f64() * 1e6 / count as f64,
-    );
+}
+
+/// Shares the lookups in flight out among the loops.
+fn look_up_all(lookups: &Arc<Lookups>, loops: usize) {
+    thread::scope(|scope| {
+        for _ in 0..loops {
+            scope.spawn(|| {
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let mut tasks = JoinSet::new();
+                    for _ in 0..LOOKUPS.get() / loops {
+                        let lookups = Arc::clone(lookups);
+                        tasks.spawn(async move { lookups.look_up().await });
+                    }
+                    tasks.join_all().await;
+                });
+            });
+        }
+    });
 }
 
 /// User and system time of this process.
@@ -132,7 +176,7 @@ fn serve() {
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     let socket = std::net::UdpSocket::from(socket);
     println!("{}", socket.local_addr().unwrap());
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         let mut query = [0; 512];
         loop {
             let (_, client) = socket.recv_from(&mut query).unwrap();
