@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -44,9 +45,19 @@ pub(super) enum Reply {
 
 /// The sockets to one name server. They are opened when they are needed, and connected: the kernel
 /// passes on no datagram from elsewhere, and says so when nobody listens there.
+///
+/// Each loop of a sweep has sockets of its own. A runtime reads the sockets that were opened on it, so
+/// an answer to another loop would wake another thread, and would be lost at the end of the runtime.
 pub(super) struct Sockets {
     server: SocketAddr,
-    places: Box<[Mutex<Option<Arc<Connected>>>]>,
+    most: usize,
+    loops: RwLock<Vec<Loop>>,
+}
+
+/// The sockets that were opened on one runtime.
+struct Loop {
+    runtime: Id,
+    sockets: Mutex<Vec<Arc<Connected>>>,
 }
 
 struct Connected {
@@ -76,9 +87,9 @@ struct Asked {
 }
 
 impl Sockets {
-    /// At most `most` sockets at once.
+    /// At most `most` sockets at once, and at least one for each loop.
     pub(super) fn new(server: SocketAddr, most: usize) -> Self {
-        Self { server, places: (0..most.max(1)).map(|_| Mutex::default()).collect() }
+        Self { server, most, loops: RwLock::default() }
     }
 
     /// Asks, and waits for the answer without a limit.
@@ -96,7 +107,7 @@ impl Sockets {
                 }
                 return Err(error);
             }
-            // No reply at all means that the reading task has ended with its runtime.
+            // No reply at all means that the reading task has ended.
             if let Ok(reply) = (&mut asked.reply).await {
                 return reply;
             }
@@ -104,18 +115,60 @@ impl Sockets {
         Err(io::ErrorKind::NotConnected.into())
     }
 
-    /// A random one, opened anew if it has served its time.
+    /// A random one of this loop.
     fn socket(&self, question: &Question) -> io::Result<Arc<Connected>> {
-        let Some(place) = self.places.get(question.random_below(self.places.len())) else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = place.as_ref().filter(|socket| socket.takes_one_more());
-        if let Some(socket) = spare {
+        let runtime = Handle::current().id();
+        loop {
+            let loops = self.loops.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(own) = loops.iter().find(|it| it.runtime == runtime) {
+                return own.socket(question, self.server, self.share(loops.len()));
+            }
+            drop(loops);
+            self.add(runtime);
+        }
+    }
+
+    /// Makes room for the sockets of another loop.
+    fn add(&self, runtime: Id) {
+        let mut loops = self.loops.write().unwrap_or_else(PoisonError::into_inner);
+        // A runtime that has ended has closed its sockets. One that has none yet has just begun.
+        loops.retain(|it| {
+            let sockets = it.lock();
+            sockets.is_empty() || sockets.iter().any(|socket| socket.is_open())
+        });
+        loops.push(Loop { runtime, sockets: Mutex::default() });
+        let share = self.share(loops.len());
+        loops.iter().for_each(|it| it.lock().truncate(share));
+    }
+
+    /// How many sockets each of so many loops may have.
+    fn share(&self, loops: usize) -> usize {
+        (self.most / loops.max(1)).max(1)
+    }
+}
+
+impl Loop {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Connected>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A random one of at most `most`, opened anew if it has served its time.
+    fn socket(
+        &self,
+        question: &Question,
+        server: SocketAddr,
+        most: usize,
+    ) -> io::Result<Arc<Connected>> {
+        let place = question.random_below(most);
+        let mut sockets = self.lock();
+        if let Some(socket) = sockets.get(place).filter(|socket| socket.takes_one_more()) {
             return Ok(Arc::clone(socket));
         }
-        let socket = Arc::new(Connected::open(self.server)?);
-        *place = Some(Arc::clone(&socket));
+        let socket = Arc::new(Connected::open(server)?);
+        match sockets.get_mut(place) {
+            Some(old) => *old = Arc::clone(&socket),
+            None => sockets.push(Arc::clone(&socket)),
+        }
         Ok(socket)
     }
 }
@@ -141,7 +194,11 @@ impl Connected {
     fn takes_one_more(&self) -> bool {
         let less = |left: u32| left.checked_sub(1);
         let taken = self.questions_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        taken.is_ok() && self.waiting.lock().is_some()
+        taken.is_ok() && self.is_open()
+    }
+
+    fn is_open(&self) -> bool {
+        self.waiting.lock().is_some()
     }
 
     /// Prepares for the answer; none if the socket is closed.
@@ -266,5 +323,98 @@ fn mark_truncated(message: &mut [u8]) {
     const TRUNCATED: u8 = 0x02;
     if let Some(flags) = message.get_mut(2) {
         *flags |= TRUNCATED;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::net;
+
+    use hickory_proto::rr::RecordType;
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+    use crate::deadline::within;
+
+    /// Longer than any answer takes.
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn server() -> (net::UdpSocket, SocketAddr) {
+        let socket = net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// Asks a question, does `meanwhile` before it is answered, and says where it came from.
+    async fn ask(
+        sockets: &Sockets,
+        server: &net::UdpSocket,
+        meanwhile: impl FnOnce(),
+    ) -> SocketAddr {
+        let question = Question::new(&"name.test.".parse().unwrap(), RecordType::A, true).unwrap();
+        let (reply, client) = tokio::join!(within(LIMIT, sockets.ask(&question)), async {
+            let mut message = [0; 512];
+            let (length, client) = loop {
+                match server.recv_from(&mut message) {
+                    Ok(received) => break received,
+                    Err(_nothing_yet) => tokio::task::yield_now().await,
+                }
+            };
+            meanwhile();
+            message[2] |= 0x80;
+            server.send_to(&message[..length], client).unwrap();
+            client
+        });
+        assert!(matches!(reply, Some(Ok(Reply::Message(_)))), "{reply:?}");
+        client
+    }
+
+    /// Asks so often that every socket is taken. Returns how many there are.
+    async fn count(sockets: &Sockets, server: &net::UdpSocket) -> usize {
+        let mut clients = BTreeSet::new();
+        for _ in 0..QUESTIONS / 4 {
+            clients.insert(ask(sockets, server, || ()).await);
+        }
+        clients.len()
+    }
+
+    #[test]
+    fn a_loop_reads_its_answers_itself() {
+        let (server, address) = server();
+        let sockets = Sockets::new(address, 1);
+        let (first, second) = (runtime(), runtime());
+        let client = first.block_on(ask(&sockets, &server, || ()));
+        // Nobody drives the first runtime now.
+        assert_ne!(second.block_on(ask(&sockets, &server, || ())), client);
+        assert_eq!(first.block_on(ask(&sockets, &server, || ())), client);
+    }
+
+    #[test]
+    fn the_end_of_a_loop_loses_no_question_of_another() {
+        let (server, address) = server();
+        let sockets = Sockets::new(address, 1);
+        let (first, second) = (runtime(), runtime());
+        first.block_on(ask(&sockets, &server, || ()));
+        second.block_on(ask(&sockets, &server, || first.shutdown_background()));
+        assert!(server.recv_from(&mut [0; 512]).is_err(), "it was asked twice");
+    }
+
+    #[test]
+    fn loops_share_the_number_of_sockets() {
+        let (server, address) = server();
+        let sockets = Sockets::new(address, 4);
+        let (first, second) = (runtime(), runtime());
+        assert_eq!(first.block_on(count(&sockets, &server)), 4);
+        assert_eq!(second.block_on(count(&sockets, &server)), 2);
+        assert_eq!(first.block_on(count(&sockets, &server)), 2);
+        // What has ended needs none.
+        drop((first, second));
+        assert_eq!(runtime().block_on(count(&sockets, &server)), 4);
     }
 }
