@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use anyhow::{Context, Result};
 use tlsweep::config::DIALS_OF_A_LOOP;
 use tlsweep::pace::gather::Gathering;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::threads::{can_spawn, run_apart};
@@ -80,25 +78,18 @@ where
         // A task of its own runs where its tasks do; this one would be woken on another thread.
         running.extend(loops.pop().map(tokio::spawn));
     }
-    let (is_running, all) = watch::channel(());
     let mut threads = Vec::new();
-    let is_running = Arc::new(is_running);
     for sweep in loops {
         let runtime = start().context("cannot wait for events")?;
-        let (mine, is_running) = (all.clone(), Arc::clone(&is_running));
         threads.push(run_apart("loop", move || {
             runtime.block_on(async move {
                 tokio::select! {
                     () = sweep => {}
                     () = tick() => {}
                 }
-                // Others may wait for sockets that this runtime looks after: those of the resolver.
-                drop(mine);
-                is_running.closed().await;
             });
         })?);
     }
-    drop(all);
     Ok(async move {
         let mut result = Ok(());
         for ended in running {
