@@ -253,6 +253,7 @@ impl Resolver {
                 Err(unresolved) => (Err(unresolved), Duration::ZERO),
             }
         };
+        let follow = std::pin::pin!(follow);
         self.answers.find(Key::new(name, record_type), follow).await
     }
 
@@ -366,7 +367,9 @@ async fn answered<F: Future<Output = Result<Found, Unresolved>>>(
 ) -> Result<Found, Failure> {
     loop {
         let until = deadline.of(Wait::Resolve);
-        let unresolved = match deadline.run_until(Wait::Resolve, until, ask()).await? {
+        // The future of a lookup is large. Pinned here, it is not moved into the one that waits.
+        let asked = std::pin::pin!(ask());
+        let unresolved = match deadline.run_until(Wait::Resolve, until, asked).await? {
             Ok(found) => return Ok(found),
             Err(unresolved) => unresolved,
         };
