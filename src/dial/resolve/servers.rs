@@ -1,12 +1,13 @@
 //! Asks the name servers one at a time. The next one is asked when one is silent or fails.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 use tokio::sync::Semaphore;
@@ -102,7 +103,7 @@ impl NameServers {
         servers.sort_by_cached_key(|server| server.silences());
         let mut failed: Option<Unresolved> = None;
         let mut tries_left = tries(servers.len());
-        let mut open = FuturesUnordered::new();
+        let mut open = Vec::new();
         // A and AAAA are asked at once. Together they count as one name.
         let mut is_first = settings.families == Families::V6 || record_type == RecordType::A;
         let mut is_again = false;
@@ -122,7 +123,7 @@ impl NameServers {
                 if self.tcp_only {
                     over_tcp = Some(self.ask_over_tcp(server, &question, settings).await);
                 } else {
-                    open.push(server.ask(question));
+                    open.push(Box::pin(server.ask(question)));
                 }
                 let until = Instant::now() + self.limit;
                 let end = loop {
@@ -166,14 +167,14 @@ impl NameServers {
     async fn next_answer<'a>(
         &'a self,
         server: &'a NameServer,
-        open: &mut FuturesUnordered<
-            impl Future<Output = (&'a NameServer, Question, io::Result<Reply>)>,
+        open: &mut Vec<
+            Pin<Box<impl Future<Output = (&'a NameServer, Question, io::Result<Reply>)>>>,
         >,
         until: Instant,
         settings: &ResolverSettings,
     ) -> (&'a NameServer, Result<Answer, Unresolved>) {
         let left = until.saturating_duration_since(Instant::now());
-        match answered_within(left, open.next()).await.flatten() {
+        match answered_within(left, first(open)).await.flatten() {
             Some((asked, question, reply)) => {
                 (asked, self.answer(asked, &question, reply, settings).await)
             }
@@ -245,6 +246,23 @@ impl NameServers {
             answer => answer.map_err(|error| server.unreachable(&error, false))?,
         })
     }
+}
+
+/// What the first of these comes to, which is then no longer among them; nothing if there are none.
+///
+/// They are a handful, so all of them are polled: what a `FuturesUnordered` needs to know which of many
+/// was woken costs more.
+async fn first<F: Future>(open: &mut Vec<Pin<Box<F>>>) -> Option<F::Output> {
+    poll_fn(|cx| {
+        for (place, asked) in open.iter_mut().enumerate() {
+            if let Poll::Ready(answer) = asked.as_mut().poll(cx) {
+                drop(open.swap_remove(place));
+                return Poll::Ready(Some(answer));
+            }
+        }
+        if open.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await
 }
 
 fn nobody_to_ask() -> Unresolved {
