@@ -47,7 +47,9 @@ impl Weighter<Key, Arc<Kept>> for Bytes {
 
 impl Key {
     pub(super) fn new(name: &Name, record_type: RecordType) -> Self {
-        Self { name: name.to_lowercase().to_ascii().into(), record_type }
+        let mut name = name.to_ascii();
+        name.make_ascii_lowercase();
+        Self { name: name.into(), record_type }
     }
 }
 
