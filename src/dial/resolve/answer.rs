@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hickory_proto::op::{Header, HeaderCounts, Message, Metadata, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Header, HeaderCounts, Message, Metadata, OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
@@ -70,7 +70,7 @@ impl Found {
     }
 }
 
-/// Reads the answer to a question.
+/// Reads the answer to a question, in a message that was compared with it.
 ///
 /// # Errors
 /// It is not as RFC 1035 has it.
@@ -87,9 +87,8 @@ pub(super) fn read(
         ResponseCode::NoError | ResponseCode::NXDomain => {}
         code => return Ok(Answer::Failed(code)),
     }
-    for _ in 0..counts.queries {
-        Query::read(&mut decoder)?;
-    }
+    // The message repeats the question byte for byte, or but for the case of letters.
+    decoder.read_slice(question.wire().len())?;
     let answers = Message::read_records(&mut decoder, counts.answers.into(), false, OpCode::Query);
     let answers = match answers {
         Ok((answers, ..)) => answers,
