@@ -1,6 +1,7 @@
 //! Runs the binary under a hard time limit and checks every JSON line that it writes.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -31,7 +32,7 @@ pub(crate) struct Tlsweep {
 impl Tlsweep {
     /// A run whose output is text, unless the arguments say otherwise.
     pub(crate) fn new() -> Self {
-        Self::of(Command::new(BINARY))
+        Self::of(afresh(BINARY))
     }
 
     /// A run whose every line is checked against the schema.
@@ -46,7 +47,7 @@ impl Tlsweep {
         program: &str,
         args: impl IntoIterator<Item = S>,
     ) -> Self {
-        let mut command = Command::new(program);
+        let mut command = afresh(program);
         command.args(args).arg(BINARY);
         let mut run = Self::of(command).args(["--format", "json"]);
         run.schema = Some(&SCHEMA);
@@ -59,7 +60,7 @@ impl Tlsweep {
         args: impl IntoIterator<Item = S>,
         binary: impl AsRef<OsStr>,
     ) -> Self {
-        let mut command = Command::new(program);
+        let mut command = afresh(program);
         command.args(args).arg(binary);
         Self::of(command)
     }
@@ -156,6 +157,23 @@ impl Tlsweep {
     }
 }
 
+/// Starts a program with the default action of every signal that stops it. What a script starts in the
+/// background ignores SIGINT and SIGQUIT, and so would every child.
+fn afresh(program: impl AsRef<OsStr>) -> Command {
+    // SIGHUP, SIGINT, SIGQUIT and SIGTERM.
+    const STOPS: u64 = 0b100_0000_0000_0111;
+    static IGNORES: LazyLock<bool> = LazyLock::new(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0");
+        u64::from_str_radix(bits.trim(), 16).is_ok_and(|bits| bits & STOPS != 0)
+    });
+    let mut command = Command::new(if *IGNORES { OsStr::new("env") } else { program.as_ref() });
+    if *IGNORES {
+        command.arg("--default-signal=HUP,INT,QUIT,TERM").arg(program);
+    }
+    command
+}
+
 /// A run under way. It is killed when it is dropped unfinished.
 pub(crate) struct Running {
     pid: u32,
@@ -238,7 +256,7 @@ impl Running {
     /// Waits until SIGINT and SIGTERM no longer end the process by themselves.
     pub(crate) fn listens_for_signals(&self) {
         let caught = || -> Option<bool> {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+            let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
             let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
             let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
             Some([2, 15].iter().all(|signal| mask & (1 << (signal - 1)) != 0))
@@ -297,7 +315,7 @@ impl Running {
 
     /// The peak of the resident set so far, in KiB.
     pub(crate) fn peak_rss(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
