@@ -34,7 +34,7 @@ use crate::feed::target::{ServerIdentity, scheme_alpns};
 use crate::names::{Group, Suite, Version};
 use crate::tls::agreed::number_of;
 use crate::tls::ech::Configurations;
-use crate::tls::key_share::{REUSED, X25519MLKEM768};
+use crate::tls::key_share::{REUSED, X25519, X25519MLKEM768};
 use crate::tls::posture::is_post_quantum;
 use crate::tls::recorder::{Recorded, Recorder, Seen};
 use crate::tls::renegotiation;
@@ -59,7 +59,7 @@ const OFFERED: [SupportedCipherSuite; 9] = [
 
 /// The groups that are offered unless told otherwise, in this order.
 static GROUPS: [&dyn SupportedKxGroup; 4] =
-    [X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    [X25519MLKEM768, X25519, kx_group::SECP256R1, kx_group::SECP384R1];
 
 /// Groups that are offered when asked for.
 static MORE_GROUPS: [&dyn SupportedKxGroup; 3] =

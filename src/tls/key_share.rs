@@ -1,12 +1,14 @@
-//! Key shares of our own. An X25519MLKEM768 share takes 3.8 KiB less memory than that of rustls
-//! while a dial waits, and a share may be used for all hellos of one second.
+//! Key shares of our own. They take less memory than those of rustls while a dial waits, and may be
+//! used for all hellos of one second.
 //!
-//! rustls and AWS-LC keep four copies of ML-KEM's public key, which has 1,184 bytes. Here there is
-//! one, inside the secret key.
+//! rustls and AWS-LC keep four copies of ML-KEM's public key, which has 1,184 bytes, and the secret
+//! key. Here there is one copy, and the secret key is a seed (see `ml_kem.rs`).
 //!
 //! Using a share again gives up forward secrecy (RFC 8446, section 1.2) among the connections of
 //! one second. They carry no secrets of the client. An observer can also tell that these
 //! connections belong together. The last key is kept until the next one is made.
+
+mod ml_kem;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +16,6 @@ use std::time::Duration;
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{
     ActiveKeyExchange, CompletedKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup,
@@ -22,8 +23,13 @@ use rustls::crypto::{
 use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion};
 use tokio::time::Instant;
 
+use ml_kem::{CIPHERTEXT, ENCAPSULATION_KEY, SecretKey};
+
 /// X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem), IANA's group 4588.
 pub static X25519MLKEM768: &dyn SupportedKxGroup = &FRESH_HYBRID;
+
+/// X25519 (RFC 7748), IANA's group 29.
+pub static X25519: &dyn SupportedKxGroup = &FRESH_X25519;
 
 /// The groups whose key shares can be sent again, and are.
 pub static REUSED: [&dyn SupportedKxGroup; 2] = [&REUSED_HYBRID, &REUSED_X25519];
@@ -32,19 +38,12 @@ pub static REUSED: [&dyn SupportedKxGroup; 2] = [&REUSED_HYBRID, &REUSED_X25519]
 const LIFETIME: Duration = Duration::from_secs(1);
 
 static FRESH_HYBRID: Group = Group::new(NamedGroup::X25519MLKEM768, false);
+static FRESH_X25519: Group = Group::new(NamedGroup::X25519, false);
 static REUSED_HYBRID: Group = Group::new(NamedGroup::X25519MLKEM768, true);
 static REUSED_X25519: Group = Group::new(NamedGroup::X25519, true);
 
 /// Bytes of a public key of X25519, and of its secret (RFC 7748, section 6.1).
 const X25519_KEY: usize = 32;
-
-/// Bytes of an ML-KEM-768 encapsulation key, and of a ciphertext (FIPS 203, section 8).
-const ENCAPSULATION_KEY: usize = 1184;
-const CIPHERTEXT: usize = 1088;
-
-/// Where the encapsulation key begins and ends in a decapsulation key (FIPS 203, algorithm 16).
-const BEGIN: usize = 1152;
-const END: usize = BEGIN + ENCAPSULATION_KEY;
 
 struct Group {
     name: NamedGroup,
@@ -52,15 +51,17 @@ struct Group {
     last: Mutex<Option<(Instant, Arc<Keys>)>>,
 }
 
+/// The secret keys, and what is sent.
 struct Keys {
-    group: NamedGroup,
     x25519: PrivateKey,
-    /// The X25519 public key; a hybrid's in the middle of the decapsulation key, behind the
-    /// encapsulation key: the two of them are what is sent.
-    keys: Box<[u8]>,
+    /// That of a hybrid.
+    ml_kem: Option<SecretKey>,
+    /// The X25519 public key; a hybrid's behind its encapsulation key.
+    public: Box<[u8]>,
 }
 
-struct Started(Arc<Keys>);
+/// Keys that other connections use as well.
+struct Shared(Arc<Keys>);
 
 impl Group {
     const fn new(name: NamedGroup, reuses: bool) -> Self {
@@ -73,6 +74,22 @@ impl Group {
             _ => kx_group::X25519MLKEM768,
         }
     }
+
+    fn generate(&self) -> Result<Keys, Error> {
+        let generate = || {
+            let x25519 = PrivateKey::generate(&agreement::X25519)?;
+            let public = x25519.compute_public_key()?;
+            Ok(match self.name {
+                NamedGroup::X25519 => Keys { x25519, ml_kem: None, public: public.as_ref().into() },
+                _ => {
+                    let (ml_kem, encapsulation_key) = SecretKey::generate()?;
+                    let public = [&encapsulation_key, public.as_ref()].concat().into_boxed_slice();
+                    Keys { x25519, ml_kem: Some(ml_kem), public }
+                }
+            })
+        };
+        generate().map_err(|_unspecified: Unspecified| GetRandomFailed.into())
+    }
 }
 
 /// Without the secret keys.
@@ -84,18 +101,17 @@ impl fmt::Debug for Group {
 
 impl SupportedKxGroup for Group {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        let generate = || Keys::generate(self.name).map(Arc::new);
         if !self.reuses {
-            return Ok(Box::new(Started(generate()?)));
+            return Ok(Box::new(self.generate()?));
         }
         let now = Instant::now();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (made, keys) = match last.take() {
             Some((made, keys)) if now.duration_since(made) < LIFETIME => (made, keys),
-            _ => (now, generate()?),
+            _ => (now, Arc::new(self.generate()?)),
         };
         *last = Some((made, Arc::clone(&keys)));
-        Ok(Box::new(Started(keys)))
+        Ok(Box::new(Shared(keys)))
     }
 
     fn start_and_complete(&self, client_share: &[u8]) -> Result<CompletedKeyExchange, Error> {
@@ -112,64 +128,79 @@ impl SupportedKxGroup for Group {
 }
 
 impl Keys {
-    fn generate(group: NamedGroup) -> Result<Self, Error> {
-        let generate = || {
-            let x25519 = PrivateKey::generate(&agreement::X25519)?;
-            let public = x25519.compute_public_key()?;
-            let keys = match group {
-                NamedGroup::X25519 => public.as_ref().into(),
-                _ => {
-                    let secret = DecapsulationKey::generate(&ML_KEM_768)?.key_bytes()?;
-                    let (before, after) =
-                        secret.as_ref().split_at_checked(END).ok_or(Unspecified)?;
-                    [before, public.as_ref(), after].concat().into_boxed_slice()
-                }
-            };
-            Ok(Self { group, x25519, keys })
-        };
-        generate().map_err(|_unspecified: Unspecified| GetRandomFailed.into())
-    }
-}
-
-impl ActiveKeyExchange for Started {
-    fn complete(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
-        if self.0.group == NamedGroup::X25519 {
-            return self.complete_hybrid_component(share);
+    fn group(&self) -> NamedGroup {
+        match self.ml_kem {
+            Some(_) => NamedGroup::X25519MLKEM768,
+            None => NamedGroup::X25519,
         }
+    }
+
+    fn x25519_share(&self) -> Option<(NamedGroup, &[u8])> {
+        let share = self.public.get(ENCAPSULATION_KEY..).filter(|_| self.ml_kem.is_some())?;
+        Some((NamedGroup::X25519, share))
+    }
+
+    fn agree(&self, share: &[u8]) -> Result<SharedSecret, Error> {
+        let Some(ml_kem) = &self.ml_kem else { return self.agree_by_x25519(share) };
         let invalid = || Error::from(PeerMisbehaved::InvalidKeyShare);
-        let (ciphertext, theirs) = share.split_at_checked(CIPHERTEXT).ok_or_else(invalid)?;
-        let (before, after) = self.0.keys.split_at(END);
-        let secret = [before, after.get(X25519_KEY..).unwrap_or_default()].concat();
-        let ml_kem = DecapsulationKey::new(&ML_KEM_768, &secret)
-            .map_err(|_no_memory| GetRandomFailed)?
-            .decapsulate(ciphertext.into())
-            .map_err(|_unspecified| invalid())?;
-        let x25519 = self.complete_hybrid_component(theirs)?;
-        Ok([ml_kem.as_ref(), x25519.secret_bytes()].concat().into())
+        let (ciphertext, theirs) = share.split_first_chunk::<CIPHERTEXT>().ok_or_else(invalid)?;
+        let ml_kem = ml_kem.decapsulate(ciphertext).map_err(|_no_memory| GetRandomFailed)?;
+        let x25519 = self.agree_by_x25519(theirs)?;
+        Ok([&ml_kem, x25519.secret_bytes()].concat().into())
     }
 
-    fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
-        let x25519 = self.0.keys.get(END..END + X25519_KEY)?;
-        Some((NamedGroup::X25519, x25519))
-    }
-
-    fn complete_hybrid_component(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
+    fn agree_by_x25519(&self, share: &[u8]) -> Result<SharedSecret, Error> {
         let invalid = PeerMisbehaved::InvalidKeyShare.into();
         // AWS-LC would also accept a SubjectPublicKeyInfo here.
         if share.len() != X25519_KEY {
             return Err(invalid);
         }
         let theirs = UnparsedPublicKey::new(&agreement::X25519, share);
-        agree(&self.0.x25519, theirs, invalid, |secret| Ok(secret.to_vec().into()))
+        agree(&self.x25519, theirs, invalid, |secret| Ok(secret.to_vec().into()))
+    }
+}
+
+impl ActiveKeyExchange for Keys {
+    fn complete(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
+        self.agree(share)
+    }
+
+    fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
+        self.x25519_share()
+    }
+
+    fn complete_hybrid_component(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
+        self.agree_by_x25519(share)
     }
 
     fn pub_key(&self) -> &[u8] {
-        // What is no hybrid is all public.
-        self.0.keys.get(BEGIN..END + X25519_KEY).unwrap_or(&self.0.keys)
+        &self.public
     }
 
     fn group(&self) -> NamedGroup {
-        self.0.group
+        self.group()
+    }
+}
+
+impl ActiveKeyExchange for Shared {
+    fn complete(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
+        self.0.agree(share)
+    }
+
+    fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
+        self.0.x25519_share()
+    }
+
+    fn complete_hybrid_component(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
+        self.0.agree_by_x25519(share)
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        &self.0.public
+    }
+
+    fn group(&self) -> NamedGroup {
+        self.0.group()
     }
 }
 
@@ -179,11 +210,12 @@ mod tests {
 
     use super::*;
 
-    fn groups() -> [Group; 3] {
+    fn groups() -> [Group; 4] {
         [
             Group::new(NamedGroup::X25519MLKEM768, false),
             Group::new(NamedGroup::X25519MLKEM768, true),
             Group::new(NamedGroup::X25519, true),
+            Group::new(NamedGroup::X25519, false),
         ]
     }
 
@@ -203,7 +235,7 @@ mod tests {
 
     #[test]
     fn x25519_alone_comes_to_the_same_secret() {
-        let [fresh, reused, x25519] = groups();
+        let [fresh, reused, x25519, fresh_x25519] = groups();
         for hybrid in [fresh, reused] {
             let started = hybrid.start().unwrap();
             let (group, share) = started.hybrid_component().unwrap();
@@ -213,7 +245,9 @@ mod tests {
             let secret = started.complete_hybrid_component(&server.pub_key).unwrap();
             assert_eq!(secret.secret_bytes(), server.secret.secret_bytes());
         }
-        assert!(x25519.start().unwrap().hybrid_component().is_none());
+        for x25519 in [x25519, fresh_x25519] {
+            assert!(x25519.start().unwrap().hybrid_component().is_none());
+        }
     }
 
     #[test]
