@@ -206,45 +206,49 @@ impl Prober {
     }
 
     /// Makes the connections that the plan asks for, then those of the follow-ups.
-    async fn work(&self, visit: &mut Visit<'_>) -> Facts {
-        let mut standby: Option<Box<Standby<'_>>> = None;
-        loop {
-            match (&visit.plan.next(&visit.attempts, visit.time_left()), standby.take()) {
-                (Next::Dial(dial), silent) => {
-                    standby = silent;
-                    if self.limiter.has_limits() {
-                        Box::pin(self.wait_for_permission(dial.address, visit)).await;
+    #[expect(clippy::manual_async_fn, reason = "an async fn stores its arguments twice")]
+    fn work<'v>(&'v self, visit: &mut Visit<'v>) -> impl Future<Output = Facts> + Send {
+        async move {
+            let mut standby: Option<Box<Standby<'_>>> = None;
+            loop {
+                match &visit.plan.next(&visit.attempts, visit.time_left()) {
+                    Next::Dial(dial) => {
+                        if self.limiter.has_limits() {
+                            Box::pin(self.wait_for_permission(dial.address, visit)).await;
+                        }
+                        narration::dialling(visit.asked, dial, visit.attempts.len() + 1);
+                        self.dial(dial, visit, &mut standby).await;
                     }
-                    narration::dialling(visit.asked, dial, visit.attempts.len() + 1);
-                    self.dial(dial, visit, &mut standby).await;
-                }
-                (_, Some(silent)) => Box::pin(silent.outlast(visit)).await,
-                (Next::Retry(pause), None) => {
-                    // Targets that failed together do not come back together.
-                    let pause = pause.mul_f64(0.5 + fastrand::f64());
-                    narration::pausing(visit.asked, pause);
-                    if !Box::pin(visit.context.deadline.pause(pause)).await {
-                        break;
+                    _ if let Some(silent) = standby.take() => {
+                        Box::pin(silent.outlast(visit)).await;
                     }
-                    visit.context.handshake_end = None;
-                    visit.attempts.begin_try();
-                    continue;
+                    Next::Retry(pause) => {
+                        // Targets that failed together do not come back together.
+                        let pause = pause.mul_f64(0.5 + fastrand::f64());
+                        narration::pausing(visit.asked, pause);
+                        if !Box::pin(visit.context.deadline.pause(pause)).await {
+                            break;
+                        }
+                        visit.context.handshake_end = None;
+                        visit.attempts.begin_try();
+                        continue;
+                    }
+                    Next::Stop => break,
                 }
-                (Next::Stop, None) => break,
+                if self.config.wanted.is_bulky() {
+                    Box::pin(wait_for_room(visit)).await;
+                }
+                self.judge_standing(visit);
             }
-            if self.config.wanted.is_bulky() {
-                Box::pin(wait_for_room(visit)).await;
+            narration::judged(visit.asked, visit.attempts.standing());
+            if self.config.follow_ups.is_empty() {
+                return Facts::default();
             }
-            self.judge_standing(visit);
-        }
-        narration::judged(visit.asked, visit.attempts.standing());
-        if self.config.follow_ups.is_empty() {
-            return Facts::default();
-        }
-        match visit.attempts.standing() {
-            Some(_) if visit.attempts.may_speak_tls() => Box::pin(self.follow(visit)).await,
-            Some(attempt) if !attempt.is_local_failure() => follow::without_tls(&self.config),
-            _ => Facts::default(),
+            match visit.attempts.standing() {
+                Some(_) if visit.attempts.may_speak_tls() => Box::pin(self.follow(visit)).await,
+                Some(attempt) if !attempt.is_local_failure() => follow::without_tls(&self.config),
+                _ => Facts::default(),
+            }
         }
     }
 

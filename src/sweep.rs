@@ -164,14 +164,14 @@ pub struct Settings {
 #[expect(clippy::manual_async_fn, reason = "an async fn stores its arguments twice in the future")]
 fn run<W: Work>(mut pending: Pending<W>, mut permit: Permit) -> impl Future<Output = ()> + Send {
     async move {
-        let Some(Shared { work, records, .. }) = pending.shared.as_deref() else { return };
-        let line = &pending.line;
-        let results = AssertUnwindSafe(work.work(line, &mut permit)).catch_unwind().await;
-        let results = results.unwrap_or_else(|panic| {
+        let Some(shared) = &pending.shared else { return };
+        let work = shared.work.work(&pending.line, &mut permit);
+        let results = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
             let detail = format!("a defect of tlsweep: {}", panic_message(panic.as_ref()));
-            vec![work.give_up(line, Failure::new(Stage::Local, Kind::Internal, detail))]
+            let failure = Failure::new(Stage::Local, Kind::Internal, detail);
+            vec![shared.work.give_up(&pending.line, failure)]
         });
-        if records.send(&results).await {
+        if shared.records.send(&results).await {
             pending.finish();
         }
     }

@@ -31,7 +31,7 @@ pub struct Line {
     /// Where it stands.
     pub place: Place,
     /// The line without surrounding blanks, or why it cannot be one.
-    pub text: Result<String, BadLine>,
+    pub text: Result<String, Box<BadLine>>,
 }
 
 /// A line that is not text or is too long to be a target.
@@ -82,7 +82,7 @@ pub struct InputError {
 /// Takes the lines of an [`Input`]. A closure does, if it need not know about waits.
 pub trait Consumer {
     /// Takes a line with its number, or the reason why it is not a line. False: read no more.
-    fn take(&mut self, number: u64, text: Result<&str, BadLine>) -> bool;
+    fn take(&mut self, number: u64, text: Result<&str, Box<BadLine>>) -> bool;
 
     /// Is called when every line that was read has been handed on and the next read may block for
     /// any time. False: read no more.
@@ -96,8 +96,8 @@ pub trait Consumer {
     }
 }
 
-impl<F: FnMut(u64, Result<&str, BadLine>) -> bool> Consumer for F {
-    fn take(&mut self, number: u64, text: Result<&str, BadLine>) -> bool {
+impl<F: FnMut(u64, Result<&str, Box<BadLine>>) -> bool> Consumer for F {
+    fn take(&mut self, number: u64, text: Result<&str, Box<BadLine>>) -> bool {
         self(number, text)
     }
 }
@@ -271,7 +271,7 @@ impl Lines<'_> {
 }
 
 /// The text of a line without surrounding blanks, or why it cannot be a target.
-fn text_of(line: &[u8], is_long: bool) -> Result<&str, BadLine> {
+fn text_of(line: &[u8], is_long: bool) -> Result<&str, Box<BadLine>> {
     let trimmed = line.trim_ascii();
     let text = if is_long {
         Err(format!("the line is longer than {LINE_LIMIT} bytes"))
@@ -279,7 +279,7 @@ fn text_of(line: &[u8], is_long: bool) -> Result<&str, BadLine> {
         std::str::from_utf8(trimmed)
             .map_err(|error| format!("the line is not UTF-8 from byte {}", error.valid_up_to() + 1))
     };
-    text.map_err(|reason| BadLine { echo: echo(trimmed), reason })
+    text.map_err(|reason| Box::new(BadLine { echo: echo(trimmed), reason }))
 }
 
 /// The first field of a line that is no target: escaped, at most [`ECHO_LIMIT`] characters.
@@ -314,7 +314,7 @@ mod tests {
         let stdin = || Box::new(input) as Box<dyn Read + Send>;
         let input = Input::open(vec!["argument".into()], &["-".into()], stdin).unwrap();
         let mut lines = Vec::new();
-        let ended = input.send_to(|line: u64, text: Result<&str, BadLine>| {
+        let ended = input.send_to(|line: u64, text: Result<&str, Box<BadLine>>| {
             let place = Place { line, number: lines.len() as u64 + 1 };
             lines.push(Line { place, text: text.map(str::to_owned) });
             true

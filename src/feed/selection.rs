@@ -132,7 +132,7 @@ struct Stages<'a, T> {
 }
 
 impl<T: Targets> Consumer for &mut Stages<'_, T> {
-    fn take(&mut self, line: u64, text: Result<&str, BadLine>) -> bool {
+    fn take(&mut self, line: u64, text: Result<&str, Box<BadLine>>) -> bool {
         let range = text.as_ref().ok().and_then(|text| Range::parse(text, self.selection.port));
         let bytes = text.as_ref().map_or(LINE_LIMIT, |text| text.len());
         let targets = range.as_ref().and_then(|it| it.as_ref().ok()).map_or(1, Range::count);
@@ -142,7 +142,7 @@ impl<T: Targets> Consumer for &mut Stages<'_, T> {
             Some(Ok(range)) => self.pass_each(line, &range),
             Some(Err(InvalidTarget(reason))) => {
                 let echo = echo(text.unwrap_or_default().as_bytes());
-                self.pass(line, || Err(BadLine { echo, reason }))
+                self.pass(line, || Err(Box::new(BadLine { echo, reason })))
             }
         };
         self.extent.end_line();
@@ -177,7 +177,7 @@ impl<T: Targets> Stages<'_, T> {
     fn pass(
         &mut self,
         line: u64,
-        text: impl FnOnce() -> Result<String, BadLine>,
+        text: impl FnOnce() -> Result<String, Box<BadLine>>,
     ) -> Result<bool, OtherList> {
         self.number += 1;
         self.extent.pass_target();

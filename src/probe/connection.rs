@@ -24,7 +24,7 @@ use crate::limits::{FIRST_READ_LIMIT, RENEGOTIATION_LIMIT};
 use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
-use crate::tls::handshake::{Agreed, Client, Hello, Session, Silence};
+use crate::tls::handshake::{Agreed, Client, Session, Silence};
 use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
 use crate::tls::plaintext::ask;
@@ -111,13 +111,28 @@ impl Prober {
             if let Some(protocol) = context.starttls {
                 held = Some(Box::pin(hold_dialogue(protocol, context, &mut tap)).await);
             }
+            let end_of_try = context.handshake_end_after(held.as_deref());
             let failure = held.as_mut().and_then(|held| held.failure.take());
             let mut attempt = match failure {
-                Some(failure) => Attempt {
-                    handshake_end: context.handshake_end_after(held.as_deref()),
-                    ..Attempt::new(dial, Err(failure))
-                },
-                None => self.say(&mut tap, context, dial, held.as_deref()).await,
+                Some(failure) => {
+                    Attempt { handshake_end: end_of_try, ..Attempt::new(dial, Err(failure)) }
+                }
+                None => {
+                    let end = end_of_try.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
+                    if let Some(first_byte) = context.first_byte {
+                        tap.tell_first_byte(Arc::clone(first_byte));
+                    }
+                    let mut attempt = match &dial.speech {
+                        Speech::Handshake(hello) => {
+                            let connector = self.client.connector(*hello);
+                            self.handshake(&connector, context, dial, end, &mut tap).await
+                        }
+                        _ => Box::pin(self.say(context, dial, end, &mut tap)).await,
+                    };
+                    attempt.handshake_end = Some(end);
+                    attempt.in_view_of(&tap);
+                    attempt
+                }
             };
             attempt.times.connect = Some(connected);
             if let Some(held) = held {
@@ -129,53 +144,35 @@ impl Prober {
         }
     }
 
-    /// What is said once TLS may begin, after a dialogue or without one.
-    fn say<'c>(
-        &'c self,
-        tap: &'c mut Tap,
-        context: &'c Context<'c>,
-        dial: &'c Dial,
-        dialogue: Option<&Held>,
-    ) -> impl Future<Output = Attempt> + Send + use<'c> {
-        if let Some(first_byte) = context.first_byte {
-            tap.tell_first_byte(Arc::clone(first_byte));
-        }
-        let end_of_try = context.handshake_end_after(dialogue);
-        let end = end_of_try.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
-        async move {
-            let mut attempt = match &dial.speech {
-                Speech::Handshake(hello) => {
-                    let connector = self.client.connector(*hello);
-                    self.handshake(&connector, Some(*hello), context, dial, end, tap).await
-                }
-                Speech::Tailored(tailored) => match self.client.tailored(tailored) {
-                    Ok(connector) => {
-                        let handshake = self.handshake(&connector, None, context, dial, end, tap);
-                        Box::pin(handshake).await
-                    }
-                    Err(error) => Attempt::new(dial, Err(unmade(&error))),
-                },
-                Speech::Renegotiation(hello) => match self.client.renegotiating(*hello) {
-                    Ok(connector) => {
-                        Box::pin(renegotiate(&connector, context, dial, end, tap)).await
-                    }
-                    Err(error) => Attempt::new(dial, Err(unmade(&error))),
-                },
-                Speech::Plain(hello) => ask_in_plain_text(hello, context, dial, end, tap).await,
-                Speech::Raw(bytes) => Box::pin(ask_bytes(bytes, context, dial, end, tap)).await,
-            };
-            attempt.handshake_end = Some(end);
-            attempt.in_view_of(tap);
-            attempt
+    /// Says what is no configured hello, once TLS may begin.
+    async fn say(
+        &self,
+        context: &Context<'_>,
+        dial: &Dial,
+        end: Instant,
+        tap: &mut Tap,
+    ) -> Attempt {
+        let connector = match &dial.speech {
+            Speech::Handshake(hello) => Ok(self.client.connector(*hello)),
+            Speech::Tailored(tailored) => self.client.tailored(tailored),
+            Speech::Renegotiation(hello) => self.client.renegotiating(*hello),
+            Speech::Plain(hello) => return ask_in_plain_text(hello, context, dial, end, tap).await,
+            Speech::Raw(bytes) => return ask_bytes(bytes, context, dial, end, tap).await,
+        };
+        match (connector, &dial.speech) {
+            (Err(error), _) => Attempt::new(dial, Err(unmade(&error))),
+            (Ok(connector), Speech::Renegotiation(_)) => {
+                renegotiate(&connector, context, dial, end, tap).await
+            }
+            (Ok(connector), _) => self.handshake(&connector, context, dial, end, tap).await,
         }
     }
 
-    /// A handshake by rustls until `end`, then the goodbye and whatever the peer still sends. Without
-    /// the hello, nothing is believed of a choice in a handshake that fails.
+    /// A handshake by rustls until `end`, then the goodbye and whatever the peer still sends. A choice
+    /// in a handshake that fails is believed only where the hello is a configured one.
     fn handshake<'c>(
         &'c self,
         connector: &'c TlsConnector,
-        hello: Option<Hello>,
         context: &'c Context<'c>,
         dial: &'c Dial,
         end: Instant,
@@ -189,19 +186,19 @@ impl Prober {
                 (Patience::Standby, Some(to)) => Silence::Told { at: half, to },
                 (Patience::Half | Patience::Standby, _) => Silence::Ends(half),
             };
-            let deadline = &context.deadline;
-            let until = (silence, end);
-            let handshake = Client::handshake(connector, context.identity, tap, deadline, until);
+            let Context { identity, deadline, .. } = context;
+            let handshake = Client::handshake(connector, identity, tap, deadline, (silence, end));
             let handshake = handshake.await.map(Box::new);
             let took = start.elapsed();
             let mut attempt = match handshake {
-                Ok(session) => Box::pin(self.finish(session, dial, deadline)).await,
+                Ok(session) => Box::pin(self.finish(session, dial, &context.deadline)).await,
                 Err(unfinished) => {
                     let mut attempt = Attempt::new(dial, Err(unfinished.failure));
                     let agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
                     // A choice of something else is refused by rustls, and not believed.
-                    attempt.agreed = agreed.filter(|agreed| {
-                        hello.is_some_and(|hello| self.client.offers(hello, agreed))
+                    attempt.agreed = agreed.filter(|agreed| match dial.speech {
+                        Speech::Handshake(hello) => self.client.offers(hello, agreed),
+                        _ => false,
                     });
                     attempt.ech_rejection = unfinished.ech_rejection;
                     attempt.set_seen(unfinished.seen);

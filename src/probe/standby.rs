@@ -84,8 +84,8 @@ impl Prober {
         visit: &mut Visit<'v>,
     ) -> Option<Box<Standby<'a>>> {
         let signals = Arc::<Signals>::default();
-        let mut attempt =
-            self.speak_with(Arc::clone(&signals), connection, dial.clone(), visit.context);
+        let context = Box::new(visit.context);
+        let mut attempt = self.speak_with(Arc::clone(&signals), connection, dial.clone(), context);
         let silence = poll_fn(|cx| match attempt.as_mut().poll(cx) {
             Poll::Ready(attempt) => Poll::Ready(Err(attempt)),
             Poll::Pending => match signals.silence.get() {
@@ -175,18 +175,20 @@ impl Prober {
         }
     }
 
-    /// Speaks over a connection, as a future that owns all that it needs.
+    /// Speaks over a connection, as a future that owns all that it needs. The context comes in a box,
+    /// because a future keeps room for what it was given beside what it makes of it.
     fn speak_with<'a>(
         &'a self,
         signals: Arc<Signals>,
         connection: Box<Connection>,
         dial: Dial,
-        context: Context<'a>,
+        given: Box<Context<'a>>,
     ) -> Pin<Box<dyn Future<Output = Attempt> + Send + 'a>> {
         Box::pin(async move {
-            let deadline = context.deadline.or_given_up(&signals.given_up);
+            let deadline = given.deadline.or_given_up(&signals.given_up);
             let (silence, first_byte) = (Some(&signals.silence), Some(&signals.first_byte));
-            let context = Context { deadline, silence, first_byte, ..context };
+            let context = Context { deadline, silence, first_byte, ..*given };
+            drop(given);
             self.speak(connection, &context, &dial).await
         })
     }

@@ -370,36 +370,41 @@ impl Client {
         }
         // From here on, so that what waits does not hold what only the beginning needs.
         async move {
-            let result = async {
-                if has_hello && let Some(tap) = connect.inner_mut().get_mut() {
-                    // rustls allocates a buffer of 4 KiB before it reads. A silent peer must not
-                    // cost that, so the buffer is allocated only when there is something to read.
-                    let (answer, first_byte) = (tap.answered(), silence.limit(until));
-                    let mut answered =
-                        deadline.run_until(Wait::Handshake, first_byte, answer).await;
-                    if answered.is_err()
-                        && let Silence::Told { to, .. } = silence
-                    {
-                        // Only the first one is kept, and there is no other.
-                        _ = to.set(until);
-                        let answer = tap.answered();
-                        answered = deadline.run_until(Wait::Handshake, until, answer).await;
-                    }
-                    answered??;
-                    tap.gather(true);
-                    tap.read_by_record();
-                }
-                let connected = poll_fn(|cx| {
-                    loop {
-                        match Pin::new(&mut connect).poll(cx) {
-                            Poll::Pending if has_put_off_a_read(&mut connect) => {}
-                            polled => return polled,
+            let mut answered = Ok(Ok(()));
+            if has_hello && let Some(tap) = connect.inner_mut().get_mut() {
+                // rustls allocates 4 KiB before it reads, which a silent peer must not cost.
+                let mut is_told = false;
+                answered = loop {
+                    let limit = if is_told { until } else { silence.limit(until) };
+                    let answer = deadline.run_until(Wait::Handshake, limit, tap.answered()).await;
+                    match silence {
+                        Silence::Told { to, .. } if answer.is_err() && !is_told => {
+                            // Only the first one is kept, and there is no other.
+                            _ = to.set(until);
+                            is_told = true;
                         }
+                        _ => break answer,
                     }
-                });
-                Ok(deadline.run_until(Wait::Handshake, until, connected).await??)
+                };
+                tap.gather(true);
+                tap.read_by_record();
+            }
+            let result = match answered {
+                Ok(Ok(())) => {
+                    let connected = poll_fn(|cx| {
+                        loop {
+                            match Pin::new(&mut connect).poll(cx) {
+                                Poll::Pending if has_put_off_a_read(&mut connect) => {}
+                                polled => return polled,
+                            }
+                        }
+                    });
+                    deadline.run_until(Wait::Handshake, until, connected).await
+                }
+                Ok(Err(error)) => Ok(Err(error)),
+                Err(expired) => Err(expired),
             };
-            let result: Result<_, Interruption> = result.await;
+            let result = result.map_err(Interruption::from).and_then(|result| Ok(result?));
             let seen = connect.into_seen();
             match result {
                 Ok(mut stream) => {

@@ -59,13 +59,14 @@ pub struct Recorder {
 /// A handshake whose callbacks are recorded.
 pub struct Recorded<F> {
     inner: F,
-    seen: Seen,
+    /// Made at the first poll, which comes with the answer: a peer that is waited for does not need it.
+    seen: Option<Box<Seen>>,
 }
 
 impl<F> Recorded<F> {
     /// Records what `inner` shows while it is polled.
     pub fn new(inner: F) -> Self {
-        Self { inner, seen: Seen::default() }
+        Self { inner, seen: None }
     }
 
     /// The handshake.
@@ -75,7 +76,7 @@ impl<F> Recorded<F> {
 
     /// What was seen so far.
     pub fn into_seen(self) -> Seen {
-        self.seen
+        self.seen.map(|seen| *seen).unwrap_or_default()
     }
 }
 
@@ -84,9 +85,10 @@ impl<F: Future + Unpin> Future for Recorded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        swap_slot(&mut this.seen);
+        let seen = this.seen.get_or_insert_default();
+        swap_slot(seen);
         let result = Pin::new(&mut this.inner).poll(cx);
-        swap_slot(&mut this.seen);
+        swap_slot(seen);
         result
     }
 }

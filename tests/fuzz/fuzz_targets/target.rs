@@ -69,7 +69,7 @@ fn read(input: &[u8], step: usize) -> Vec<Line> {
 /// What is torn or damaged in an archive is an error behind the lines that were whole.
 fn drained(input: Input) -> Vec<Line> {
     let mut lines = Vec::new();
-    let taken = input.send_to(|line: u64, text: Result<&str, BadLine>| {
+    let taken = input.send_to(|line: u64, text: Result<&str, Box<BadLine>>| {
         let place = Place { line, number: lines.len() as u64 + 1 };
         lines.push(Line { place, text: text.map(str::to_owned) });
         true
