@@ -121,6 +121,11 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("tlsweep supports Linux alone: it uses options of its sockets and its /proc");
 
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!(
+    "tlsweep supports x86-64 and aarch64 alone: graviola is made for no other processor"
+);
+
 // Modules that are not part of the interface are public for the command, the benches and the tests.
 // `RUSTDOCFLAGS="--cfg internals" cargo doc` documents them as well.
 mod bytes;

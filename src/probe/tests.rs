@@ -12,8 +12,8 @@ use crate::feed::input::Place;
 use crate::pace::permit::Permits;
 use crate::tls::handshake::{AlpnOffer, Groups, Hello, Schemes};
 
-/// Bytes of one target's work, which every task of a sweep holds from beginning to end. With eight more, a
-/// task has 768 bytes instead of 640, because tokio aligns it to 128.
+/// Bytes of one target's work, which every task of a sweep holds from beginning to end. With eight bytes
+/// more, a task would take 768 bytes instead of 640: tokio aligns tasks to 128.
 const OF_A_TARGET: usize = 432;
 /// Bytes more while it waits for a connection.
 const OF_A_CONNECT: usize = 256;

@@ -1,8 +1,8 @@
 //! Key shares of our own. They take less memory than those of rustls while a dial waits, and may be
 //! used for all hellos of one second.
 //!
-//! rustls and AWS-LC keep four copies of ML-KEM's public key, which has 1,184 bytes, and the secret
-//! key. Here there is one copy, and the secret key is a seed (see `ml_kem.rs`).
+//! rustls and AWS-LC keep the secret key of ML-KEM, and four copies of its public key, which has 1,184
+//! bytes. Here there is one copy of the public key, and the secret key is kept as its seed (`ml_kem.rs`).
 //!
 //! Using a share again gives up forward secrecy (RFC 8446, section 1.2) among the connections of
 //! one second. They carry no secrets of the client. An observer can also tell that these
@@ -54,9 +54,9 @@ struct Group {
 /// The secret keys, and what is sent.
 struct Keys {
     x25519: PrivateKey,
-    /// That of a hybrid.
+    /// The ML-KEM key, which only a hybrid has.
     ml_kem: Option<SecretKey>,
-    /// The X25519 public key; a hybrid's behind its encapsulation key.
+    /// What is sent: the X25519 public key, in a hybrid behind the encapsulation key.
     public: Box<[u8]>,
 }
 

@@ -59,7 +59,7 @@ pub struct Recorder {
 /// A handshake whose callbacks are recorded.
 pub struct Recorded<F> {
     inner: F,
-    /// Made at the first poll, which comes with the answer: a peer that is waited for does not need it.
+    /// Made at the first poll, when the answer has come: a peer that is waited for does not need it.
     seen: Option<Box<Seen>>,
 }
 

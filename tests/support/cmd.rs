@@ -157,8 +157,8 @@ impl Tlsweep {
     }
 }
 
-/// Starts a program with the default action of every signal that stops it. What a script starts in the
-/// background ignores SIGINT and SIGQUIT, and so would every child.
+/// What starts a program with the default action of the signals that stop it (by GNU's env). What a
+/// script starts in the background ignores SIGINT and SIGQUIT, and its children inherit that.
 fn afresh(program: impl AsRef<OsStr>) -> Command {
     // SIGHUP, SIGINT, SIGQUIT and SIGTERM.
     const STOPS: u64 = 0b100_0000_0000_0111;

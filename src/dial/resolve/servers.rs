@@ -248,7 +248,8 @@ impl NameServers {
     }
 }
 
-/// What the first of these comes to, which is then no longer among them; nothing if there are none.
+/// Waits for the first of these futures to end, removes it and returns its result. None if there are no
+/// futures.
 ///
 /// They are a handful, so all of them are polled: what a `FuturesUnordered` needs to know which of many
 /// was woken costs more.

@@ -131,7 +131,12 @@ impl Sockets {
     /// Makes room for the sockets of another loop.
     fn add(&self, runtime: Id) {
         let mut loops = self.loops.write().unwrap_or_else(PoisonError::into_inner);
-        // A runtime that has ended has closed its sockets. One that has none yet has just begun.
+        // Another thread of the same runtime may have been faster.
+        if loops.iter().any(|it| it.runtime == runtime) {
+            return;
+        }
+        // A runtime that has ended has closed its sockets. One that still runs gets a place again when it
+        // asks.
         loops.retain(|it| {
             let sockets = it.lock();
             sockets.is_empty() || sockets.iter().any(|socket| socket.is_open())
