@@ -10,6 +10,7 @@
 
 mod ml_kem;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -60,8 +61,9 @@ struct Keys {
     public: Box<[u8]>,
 }
 
-/// Keys that other connections use as well.
-struct Shared(Arc<Keys>);
+/// A key exchange that waits for its answer: with keys of its own, or with some that other connections use
+/// as well.
+struct Started<K>(K);
 
 impl Group {
     const fn new(name: NamedGroup, reuses: bool) -> Self {
@@ -102,7 +104,7 @@ impl fmt::Debug for Group {
 impl SupportedKxGroup for Group {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
         if !self.reuses {
-            return Ok(Box::new(self.generate()?));
+            return Ok(Box::new(Started(self.generate()?)));
         }
         let now = Instant::now();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +113,7 @@ impl SupportedKxGroup for Group {
             _ => (now, Arc::new(self.generate()?)),
         };
         *last = Some((made, Arc::clone(&keys)));
-        Ok(Box::new(Shared(keys)))
+        Ok(Box::new(Started(keys)))
     }
 
     fn start_and_complete(&self, client_share: &[u8]) -> Result<CompletedKeyExchange, Error> {
@@ -128,27 +130,6 @@ impl SupportedKxGroup for Group {
 }
 
 impl Keys {
-    fn group(&self) -> NamedGroup {
-        match self.ml_kem {
-            Some(_) => NamedGroup::X25519MLKEM768,
-            None => NamedGroup::X25519,
-        }
-    }
-
-    fn x25519_share(&self) -> Option<(NamedGroup, &[u8])> {
-        let share = self.public.get(ENCAPSULATION_KEY..).filter(|_| self.ml_kem.is_some())?;
-        Some((NamedGroup::X25519, share))
-    }
-
-    fn agree(&self, share: &[u8]) -> Result<SharedSecret, Error> {
-        let Some(ml_kem) = &self.ml_kem else { return self.agree_by_x25519(share) };
-        let invalid = || Error::from(PeerMisbehaved::InvalidKeyShare);
-        let (ciphertext, theirs) = share.split_first_chunk::<CIPHERTEXT>().ok_or_else(invalid)?;
-        let ml_kem = ml_kem.decapsulate(ciphertext).map_err(|_no_memory| GetRandomFailed)?;
-        let x25519 = self.agree_by_x25519(theirs)?;
-        Ok([&ml_kem, x25519.secret_bytes()].concat().into())
-    }
-
     fn agree_by_x25519(&self, share: &[u8]) -> Result<SharedSecret, Error> {
         let invalid = PeerMisbehaved::InvalidKeyShare.into();
         // AWS-LC would also accept a SubjectPublicKeyInfo here.
@@ -160,47 +141,36 @@ impl Keys {
     }
 }
 
-impl ActiveKeyExchange for Keys {
+impl<K: Borrow<Keys> + Send + Sync> ActiveKeyExchange for Started<K> {
     fn complete(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
-        self.agree(share)
+        let keys = self.0.borrow();
+        let Some(ml_kem) = &keys.ml_kem else { return keys.agree_by_x25519(share) };
+        let invalid = || Error::from(PeerMisbehaved::InvalidKeyShare);
+        let (ciphertext, theirs) = share.split_first_chunk::<CIPHERTEXT>().ok_or_else(invalid)?;
+        let ml_kem = ml_kem.decapsulate(ciphertext).map_err(|_no_memory| GetRandomFailed)?;
+        let x25519 = keys.agree_by_x25519(theirs)?;
+        Ok([&ml_kem, x25519.secret_bytes()].concat().into())
     }
 
     fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
-        self.x25519_share()
+        let keys = self.0.borrow();
+        let share = keys.public.get(ENCAPSULATION_KEY..).filter(|_| keys.ml_kem.is_some())?;
+        Some((NamedGroup::X25519, share))
     }
 
     fn complete_hybrid_component(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
-        self.agree_by_x25519(share)
+        self.0.borrow().agree_by_x25519(share)
     }
 
     fn pub_key(&self) -> &[u8] {
-        &self.public
+        &self.0.borrow().public
     }
 
     fn group(&self) -> NamedGroup {
-        self.group()
-    }
-}
-
-impl ActiveKeyExchange for Shared {
-    fn complete(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
-        self.0.agree(share)
-    }
-
-    fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
-        self.0.x25519_share()
-    }
-
-    fn complete_hybrid_component(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
-        self.0.agree_by_x25519(share)
-    }
-
-    fn pub_key(&self) -> &[u8] {
-        &self.0.public
-    }
-
-    fn group(&self) -> NamedGroup {
-        self.0.group()
+        match self.0.borrow().ml_kem {
+            Some(_) => NamedGroup::X25519MLKEM768,
+            None => NamedGroup::X25519,
+        }
     }
 }
 
