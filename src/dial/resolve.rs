@@ -9,6 +9,7 @@ mod question;
 mod servers;
 mod tcp;
 mod udp;
+mod unread;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -12,8 +12,11 @@ use tokio::net::UdpSocket;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::question::{Match, Question, compare};
+use super::unread::Unread;
+use crate::deadline::within;
 use crate::failure::{from_the_network, is_shortage};
 
 /// Questions that are sent through a socket before it is replaced by one with another port.
@@ -52,6 +55,7 @@ pub(super) struct Sockets {
     server: SocketAddr,
     most: usize,
     loops: RwLock<Vec<Loop>>,
+    unread: Unread,
 }
 
 /// The sockets that were opened on one runtime.
@@ -89,7 +93,7 @@ struct Asked {
 impl Sockets {
     /// At most `most` sockets at once, and at least one for each loop.
     pub(super) fn new(server: SocketAddr, most: usize) -> Self {
-        Self { server, most, loops: RwLock::default() }
+        Self { server, most, loops: RwLock::default(), unread: Unread::new() }
     }
 
     /// Asks, and waits for the answer without a limit.
@@ -98,6 +102,7 @@ impl Sockets {
     /// The server is not there, or this machine has no socket to spare.
     pub(super) async fn ask(&self, question: &Question) -> io::Result<Reply> {
         for _ in 0..CLOSED_SOCKETS {
+            let place = self.unread.place().await;
             let socket = self.socket(question)?;
             let Some(mut asked) = socket.expect(question) else { continue };
             if let Err(error) = asked.socket.udp.send(&question.message(asked.id)).await {
@@ -107,12 +112,25 @@ impl Sockets {
                 }
                 return Err(error);
             }
+            let sent = Instant::now();
+            let early = within(self.unread.limit(), &mut asked.reply).await;
+            drop(place);
+            let reply = match early {
+                Some(reply) => reply,
+                None => (&mut asked.reply).await,
+            };
             // No reply at all means that the reading task has ended.
-            if let Ok(reply) = (&mut asked.reply).await {
+            if let Ok(reply) = reply {
+                self.unread.answered(sent.elapsed());
                 return reply;
             }
         }
         Err(io::ErrorKind::NotConnected.into())
+    }
+
+    /// A question got no answer in time.
+    pub(super) fn unanswered(&self) {
+        self.unread.unanswered();
     }
 
     /// A random one of this loop.
@@ -338,9 +356,10 @@ mod tests {
 
     use hickory_proto::rr::RecordType;
     use tokio::runtime::{Builder, Runtime};
+    use tokio::task::JoinSet;
 
+    use super::super::unread::MOST;
     use super::*;
-    use crate::deadline::within;
 
     /// Longer than any answer takes.
     const LIMIT: Duration = Duration::from_secs(10);
@@ -421,5 +440,33 @@ mod tests {
         // What has ended needs none.
         drop((first, second));
         assert_eq!(runtime().block_on(count(&sockets, &server)), 4);
+    }
+
+    /// Where nobody reads, the kernel keeps what was sent.
+    #[tokio::test(start_paused = true)]
+    async fn few_questions_are_sent_before_the_first_ones_are_read() {
+        let (server, address) = server();
+        let sockets = Arc::new(Sockets::new(address, 4));
+        let mut asked = JoinSet::new();
+        for _ in 0..=2 * MOST {
+            let sockets = Arc::clone(&sockets);
+            let name = "name.test.".parse().unwrap();
+            asked.spawn(async move {
+                sockets.ask(&Question::new(&name, RecordType::A, true).unwrap()).await
+            });
+        }
+        let sent = async || {
+            // A task that goes on keeps the clock where it is.
+            for _ in 0..MOST {
+                tokio::task::yield_now().await;
+            }
+            let mut message = [0; 512];
+            std::iter::from_fn(|| server.recv_from(&mut message).ok()).collect::<Vec<_>>()
+        };
+        assert_eq!(sent().await.len(), MOST);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(sent().await.len(), MOST);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(sent().await.len(), 1);
     }
 }
