@@ -288,7 +288,7 @@ impl Prober {
             deadline: Deadline::start(&self.config.limits),
             handshake_end: None,
             silence: None,
-            first_byte: None,
+            signals: None,
         };
         let plan = Plan {
             addresses: Vec::new(),

@@ -4,6 +4,7 @@ pub mod connect;
 pub mod framing;
 mod records;
 pub mod resolve;
+pub mod signals;
 pub mod tap;
 
 pub mod starttls;

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use crate::certificate_count::{PlaintextCounter, TooMuch};
 use crate::dial::framing::Framing;
 use crate::dial::records::Records;
+use crate::dial::signals::Signals;
 use crate::failure::{EVIDENCE_LIMIT, is_shortage};
 use crate::limits::BEGINNING_LIMIT;
 
@@ -23,11 +24,10 @@ pub struct Tap {
     received: u64,
     /// How many of the received bytes came before TLS began.
     before_tls: u64,
-    /// At most [`BEGINNING_LIMIT`] bytes of those received.
-    beginning: Vec<u8>,
+    /// What was received since TLS began. Made when the first bytes come: a peer that is waited for does not
+    /// need it.
+    answer: Option<Box<Received>>,
     keeps_beginning: bool,
-    /// Made when the first bytes come: a peer that is waited for does not need it.
-    certificates: Option<Box<PlaintextCounter>>,
     /// Reading stops here, counted in bytes received.
     limit: u64,
     /// Present when each read returns one TLS record at most.
@@ -39,8 +39,15 @@ pub struct Tap {
     unsendable: Option<io::Error>,
     /// The packets of another protocol inside which TLS travels, if any.
     framing: Option<Box<dyn Framing>>,
-    /// Given the first byte of TLS that the peer sends.
-    first_byte: Option<Arc<OnceLock<u8>>>,
+    /// Told the first byte of TLS that the peer sends.
+    signals: Option<Arc<Signals>>,
+}
+
+#[derive(Debug, Default)]
+struct Received {
+    /// Its first bytes, at most [`BEGINNING_LIMIT`].
+    beginning: Vec<u8>,
+    certificates: PlaintextCounter,
 }
 
 /// The error of a read beyond the limit that [`Tap::limit_reading`] set.
@@ -55,16 +62,15 @@ impl Tap {
             sent: 0,
             received: 0,
             before_tls: 0,
-            beginning: Vec::new(),
+            answer: None,
             keeps_beginning: true,
-            certificates: None,
             limit: u64::MAX,
             records: None,
             unsent: Vec::new(),
             gathers: false,
             unsendable: None,
             framing: None,
-            first_byte: None,
+            signals: None,
         }
     }
 
@@ -85,17 +91,20 @@ impl Tap {
 
     /// The first bytes that the peer sent since TLS began, at most [`EVIDENCE_LIMIT`].
     pub fn first(&self) -> &[u8] {
-        self.beginning.get(..EVIDENCE_LIMIT).unwrap_or(&self.beginning)
+        let beginning = self.beginning();
+        beginning.get(..EVIDENCE_LIMIT).unwrap_or(beginning)
     }
 
     /// What the peer sent since TLS began, at most [`BEGINNING_LIMIT`] bytes.
     pub fn beginning(&self) -> &[u8] {
-        &self.beginning
+        self.answer.as_ref().map_or(&[], |answer| &answer.beginning)
     }
 
     /// Frees the first bytes, and keeps none from now on.
     pub fn forget_beginning(&mut self) {
-        self.beginning = Vec::new();
+        if let Some(answer) = &mut self.answer {
+            answer.beginning = Vec::new();
+        }
         self.keeps_beginning = false;
     }
 
@@ -106,8 +115,7 @@ impl Tap {
     pub fn begin_tls(&mut self, framing: Option<Box<dyn Framing>>) -> io::Result<()> {
         self.framing = framing;
         self.before_tls = self.received;
-        self.beginning.clear();
-        self.certificates = None;
+        self.answer = None;
         self.unsendable.take().map_or(Ok(()), Err)
     }
 
@@ -151,9 +159,9 @@ impl Tap {
         }
     }
 
-    /// Gives `to` the first byte that the peer sends from now on.
-    pub fn tell_first_byte(&mut self, to: Arc<OnceLock<u8>>) {
-        self.first_byte = Some(to);
+    /// Tells `signals` the first byte that the peer sends from now on.
+    pub fn tell_first_byte(&mut self, signals: Arc<Signals>) {
+        self.signals = Some(signals);
     }
 
     /// Sets TCP_NODELAY.
@@ -230,16 +238,17 @@ impl Tap {
 
     fn keep_beginning(&mut self, bytes: &[u8]) -> Result<(), TooMuch> {
         if let Some(first) = bytes.first()
-            && let Some(to) = self.first_byte.take()
+            && let Some(signals) = self.signals.take()
         {
-            // Taken, so it is given only once.
-            _ = to.set(*first);
+            // Taken, so it is told only once.
+            _ = signals.first_byte.set(*first);
         }
+        let Received { beginning, certificates } = &mut **self.answer.get_or_insert_default();
         if self.keeps_beginning {
-            let room = BEGINNING_LIMIT.saturating_sub(self.beginning.len());
-            self.beginning.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            let room = BEGINNING_LIMIT.saturating_sub(beginning.len());
+            beginning.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         }
-        self.certificates.get_or_insert_default().receive(bytes)
+        certificates.receive(bytes)
     }
 
     /// Counts and unpacks what was read. Returns its length after unpacking.

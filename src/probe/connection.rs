@@ -15,6 +15,7 @@ use super::Prober;
 use super::attempt::{Attempt, Bytes, Dial, Dialogue, Patience, Speech};
 use crate::deadline::{Deadline, Expired, Wait};
 use crate::dial::connect::connect;
+use crate::dial::signals::Signals;
 use crate::dial::starttls::{Conversation, Protocol};
 use crate::dial::tap::Tap;
 use crate::dial::upgrade::upgrade;
@@ -24,7 +25,7 @@ use crate::limits::{FIRST_READ_LIMIT, RENEGOTIATION_LIMIT};
 use crate::names::content_type::HANDSHAKE;
 use crate::signature::{Proof, Unproven};
 use crate::tls::drain::{End, drain};
-use crate::tls::handshake::{Agreed, Client, Session, Silence};
+use crate::tls::handshake::{Agreed, Client, Session, Silence, Unfinished};
 use crate::tls::hello::{Answer, Flight};
 use crate::tls::legacy::ClientHello;
 use crate::tls::plaintext::ask;
@@ -42,8 +43,8 @@ pub(super) struct Context<'a> {
     pub(super) handshake_end: Option<Instant>,
     /// Told when a peer that has [`Patience::Standby`] is silent. Without it, such a peer is given up then.
     pub(super) silence: Option<&'a OnceLock<Instant>>,
-    /// Given the first byte of the peer's answer.
-    pub(super) first_byte: Option<&'a Arc<OnceLock<u8>>>,
+    /// Told the first byte of the peer's answer.
+    pub(super) signals: Option<&'a Arc<Signals>>,
 }
 
 /// An open connection.
@@ -58,6 +59,16 @@ impl Context<'_> {
     pub(super) fn stand_still(&mut self, waited: Duration) {
         self.deadline = self.deadline.later_by(waited);
         self.handshake_end = self.handshake_end.map(|end| end + waited);
+    }
+
+    /// What the silence of the peer ends, or tells, in a handshake from `start` to `end`.
+    fn silence(&self, patience: Patience, start: Instant, end: Instant) -> Silence<'_> {
+        let half = start + end.duration_since(start) / 2;
+        match (patience, self.silence) {
+            (Patience::Whole, _) => Silence::Ends(end),
+            (Patience::Standby, Some(to)) => Silence::Told { at: half, to },
+            (Patience::Half | Patience::Standby, _) => Silence::Ends(half),
+        }
     }
 
     /// When the handshakes of this try must end after a dialogue, which has a limit of its own and does not
@@ -119,15 +130,37 @@ impl Prober {
                 }
                 None => {
                     let end = end_of_try.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
-                    if let Some(first_byte) = context.first_byte {
-                        tap.tell_first_byte(Arc::clone(first_byte));
+                    if let Some(signals) = context.signals {
+                        tap.tell_first_byte(Arc::clone(signals));
                     }
-                    let mut attempt = match &dial.speech {
-                        Speech::Handshake(hello) => {
-                            let connector = self.client.connector(*hello);
-                            self.handshake(&connector, context, dial, end, &mut tap).await
+                    let mut attempt = match self.question(&dial.speech) {
+                        Err(unmade) => Attempt::new(dial, Err(unmade)),
+                        Ok(Question::Handshake(ref connector)) => {
+                            // What makes a handshake is here and in no function of its own, because many
+                            // wait for one, and each future holds its arguments.
+                            let start = Instant::now();
+                            let ends = (context.silence(dial.patience, start, end), end);
+                            let handshake = Client::handshake(
+                                connector,
+                                context.identity,
+                                &mut tap,
+                                &context.deadline,
+                                ends,
+                            );
+                            let handshake = handshake.await.map(Box::new);
+                            let took = start.elapsed();
+                            let mut attempt = match handshake {
+                                Ok(session) => {
+                                    Box::pin(self.finish(session, dial, &context.deadline)).await
+                                }
+                                Err(unfinished) => self.failed(unfinished, dial, &tap),
+                            };
+                            attempt.times.handshake = Some(took);
+                            attempt
                         }
-                        _ => Box::pin(self.say(context, dial, end, &mut tap)).await,
+                        Ok(Question::Other(other)) => {
+                            Box::pin(other.ask(context, dial, end, &mut tap)).await
+                        }
                     };
                     attempt.handshake_end = Some(end);
                     attempt.in_view_of(&tap);
@@ -144,70 +177,39 @@ impl Prober {
         }
     }
 
-    /// Says what is no configured hello, once TLS may begin.
-    async fn say(
-        &self,
-        context: &Context<'_>,
-        dial: &Dial,
-        end: Instant,
-        tap: &mut Tap,
-    ) -> Attempt {
-        let connector = match &dial.speech {
-            Speech::Handshake(hello) => Ok(self.client.connector(*hello)),
-            Speech::Tailored(tailored) => self.client.tailored(tailored),
-            Speech::Renegotiation(hello) => self.client.renegotiating(*hello),
-            Speech::Plain(hello) => return ask_in_plain_text(hello, context, dial, end, tap).await,
-            Speech::Raw(bytes) => return ask_bytes(bytes, context, dial, end, tap).await,
-        };
-        match (connector, &dial.speech) {
-            (Err(error), _) => Attempt::new(dial, Err(unmade(&error))),
-            (Ok(connector), Speech::Renegotiation(_)) => {
-                renegotiate(&connector, context, dial, end, tap).await
+    /// What a speech comes to.
+    ///
+    /// # Errors
+    /// There is no such hello.
+    fn question<'s>(&self, speech: &'s Speech) -> Result<Question<'s>, Failure> {
+        let question = match speech {
+            Speech::Handshake(hello) => Ok(Question::Handshake(self.client.connector(*hello))),
+            Speech::Tailored(tailored) => self.client.tailored(tailored).map(Question::Handshake),
+            Speech::Renegotiation(hello) => {
+                let connector = self.client.renegotiating(*hello);
+                connector.map(|connector| Question::Other(Other::Renegotiation(connector)))
             }
-            (Ok(connector), _) => self.handshake(&connector, context, dial, end, tap).await,
-        }
+            Speech::Plain(hello) => Ok(Question::Other(Other::Plain(hello))),
+            Speech::Raw(bytes) => Ok(Question::Other(Other::Raw(bytes))),
+        };
+        question.map_err(|error: rustls::Error| {
+            let detail = format!("no hello can be made for this question: {error}");
+            Failure::new(Stage::Local, Kind::Resource, detail)
+        })
     }
 
-    /// A handshake by rustls until `end`, then the goodbye and whatever the peer still sends. A choice
-    /// in a handshake that fails is believed only where the hello is a configured one.
-    fn handshake<'c>(
-        &'c self,
-        connector: &'c TlsConnector,
-        context: &'c Context<'c>,
-        dial: &'c Dial,
-        end: Instant,
-        tap: &'c mut Tap,
-    ) -> impl Future<Output = Attempt> + Send + use<'c> {
-        let start = Instant::now();
-        async move {
-            let half = start + end.duration_since(start) / 2;
-            let silence = match (dial.patience, context.silence) {
-                (Patience::Whole, _) => Silence::Ends(end),
-                (Patience::Standby, Some(to)) => Silence::Told { at: half, to },
-                (Patience::Half | Patience::Standby, _) => Silence::Ends(half),
-            };
-            let Context { identity, deadline, .. } = context;
-            let handshake = Client::handshake(connector, identity, tap, deadline, (silence, end));
-            let handshake = handshake.await.map(Box::new);
-            let took = start.elapsed();
-            let mut attempt = match handshake {
-                Ok(session) => Box::pin(self.finish(session, dial, &context.deadline)).await,
-                Err(unfinished) => {
-                    let mut attempt = Attempt::new(dial, Err(unfinished.failure));
-                    let agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
-                    // A choice of something else is refused by rustls, and not believed.
-                    attempt.agreed = agreed.filter(|agreed| match dial.speech {
-                        Speech::Handshake(hello) => self.client.offers(hello, agreed),
-                        _ => false,
-                    });
-                    attempt.ech_rejection = unfinished.ech_rejection;
-                    attempt.set_seen(unfinished.seen);
-                    attempt
-                }
-            };
-            attempt.times.handshake = Some(took);
-            attempt
-        }
+    /// A handshake that failed. A choice in it is believed only where the hello is a configured one.
+    fn failed(&self, unfinished: Unfinished, dial: &Dial, tap: &Tap) -> Attempt {
+        let mut attempt = Attempt::new(dial, Err(unfinished.failure));
+        let agreed = Agreed::before_failure(tap.beginning(), &unfinished.seen);
+        // A choice of something else is refused by rustls, and not believed.
+        attempt.agreed = agreed.filter(|agreed| match dial.speech {
+            Speech::Handshake(hello) => self.client.offers(hello, agreed),
+            _ => false,
+        });
+        attempt.ech_rejection = unfinished.ech_rejection;
+        attempt.set_seen(unfinished.seen);
+        attempt
     }
 
     /// The goodbye, and whatever the peer still sends.
@@ -226,6 +228,31 @@ impl Prober {
         attempt.agreed = Some(session.agreed);
         attempt.set_seen(session.seen);
         attempt
+    }
+}
+
+/// What to do over a connection once TLS may begin.
+enum Question<'a> {
+    /// A handshake, then the goodbye and whatever the peer still sends.
+    Handshake(TlsConnector),
+    Other(Other<'a>),
+}
+
+enum Other<'a> {
+    Renegotiation(TlsConnector),
+    Plain(&'a ClientHello),
+    Raw(&'a Bytes),
+}
+
+impl Other<'_> {
+    async fn ask(self, context: &Context<'_>, dial: &Dial, end: Instant, tap: &mut Tap) -> Attempt {
+        match self {
+            Self::Renegotiation(connector) => {
+                renegotiate(&connector, context, dial, end, tap).await
+            }
+            Self::Plain(hello) => ask_in_plain_text(hello, context, dial, end, tap).await,
+            Self::Raw(bytes) => ask_bytes(bytes, context, dial, end, tap).await,
+        }
     }
 }
 
@@ -412,12 +439,6 @@ fn close(mut tap: Tap, attempt: &mut Attempt) {
     if is_given_up {
         tap.abort();
     }
-}
-
-/// Why a hello cannot be made.
-fn unmade(error: &rustls::Error) -> Failure {
-    let detail = format!("no hello can be made for this question: {error}");
-    Failure::new(Stage::Local, Kind::Resource, detail)
 }
 
 /// The random bytes of a hello of our own.

@@ -8,8 +8,8 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,20 +20,9 @@ use tokio::time::Instant;
 use super::connection::{Connection, Context};
 use super::{Attempt, Dial, Patience, Prober, Speech, Visit, narration};
 use crate::deadline::Wait;
+use crate::dial::signals::Signals;
 use crate::failure::Failure;
-use crate::names::content_type::HANDSHAKE;
 use crate::pace::limiter::HostSlot;
-
-/// What a connection and whoever waits for it tell each other.
-#[derive(Debug, Default)]
-struct Signals {
-    /// Set once the peer has been silent for a while: when the handshake must end.
-    silence: OnceLock<Instant>,
-    /// Set once the peer answers.
-    first_byte: Arc<OnceLock<u8>>,
-    /// Set once nobody waits for the peer any longer.
-    given_up: AtomicBool,
-}
 
 /// A connection whose peer has been silent so far.
 pub(super) struct Standby<'a> {
@@ -77,40 +66,42 @@ impl Prober {
 
     /// Speaks over a connection, and waits until that has ended or the peer has been silent for half of
     /// the handshake's time.
-    async fn speak_until_silence<'a, 'v: 'a>(
+    fn speak_until_silence<'a, 'v: 'a>(
         &'a self,
         connection: Box<Connection>,
         dial: &Dial,
         visit: &mut Visit<'v>,
-    ) -> Option<Box<Standby<'a>>> {
+    ) -> impl Future<Output = Option<Box<Standby<'a>>>> + Send {
         let signals = Arc::<Signals>::default();
         let context = Box::new(visit.context);
         let mut attempt = self.speak_with(Arc::clone(&signals), connection, dial.clone(), context);
-        let silence = poll_fn(|cx| match attempt.as_mut().poll(cx) {
-            Poll::Ready(attempt) => Poll::Ready(Err(attempt)),
-            Poll::Pending => match signals.silence.get() {
-                Some(end) => Poll::Ready(Ok(*end)),
-                None => Poll::Pending,
-            },
-        });
-        let end = match silence.await {
-            Ok(end) => end,
-            Err(attempt) => {
-                visit.push(attempt);
+        async move {
+            let silence = poll_fn(|cx| match attempt.as_mut().poll(cx) {
+                Poll::Ready(attempt) => Poll::Ready(Err(attempt)),
+                Poll::Pending => match signals.silence.get() {
+                    Some(end) => Poll::Ready(Ok(*end)),
+                    None => Poll::Pending,
+                },
+            });
+            let end = match silence.await {
+                Ok(end) => end,
+                Err(attempt) => {
+                    visit.push(attempt);
+                    return None;
+                }
+            };
+            // Two connections take two descriptors, and two slots at the address.
+            let place = self.standbys.try_acquire().ok();
+            let slot = self.limiter.try_host_slot(dial.address.ip());
+            let (Some(place), Some(slot)) = (place, slot) else {
+                signals.given_up.store(true, Ordering::Relaxed);
+                visit.push(attempt.await);
                 return None;
-            }
-        };
-        // Two connections take two descriptors, and two slots at the address.
-        let place = self.standbys.try_acquire().ok();
-        let slot = self.limiter.try_host_slot(dial.address.ip());
-        let (Some(place), Some(slot)) = (place, slot) else {
-            signals.given_up.store(true, Ordering::Relaxed);
-            visit.push(attempt.await);
-            return None;
-        };
-        let index = visit.attempts.len();
-        visit.push_silent(dial, end);
-        Some(Box::new(Standby { signals, attempt, index, _place: place, _slot: slot }))
+            };
+            let index = visit.attempts.len();
+            visit.push_silent(dial, end);
+            Some(Box::new(Standby { signals, attempt, index, _place: place, _slot: slot }))
+        }
     }
 
     /// Makes a connection beside one that is silent. Returns that one if nothing came of either that may
@@ -124,27 +115,26 @@ impl Prober {
         dial: &Dial,
         visit: &mut Visit<'v>,
     ) -> Option<Box<Standby<'a>>> {
-        let (given_up, first_byte) = (AtomicBool::new(false), Arc::<OnceLock<u8>>::default());
-        let deadline = visit.context.deadline.or_given_up(&given_up);
-        let context = Context { deadline, first_byte: Some(&first_byte), ..visit.context };
+        let signals = Arc::<Signals>::default();
+        let deadline = visit.context.deadline.or_given_up(&signals.given_up);
+        let context = Context { deadline, signals: Some(&signals), ..visit.context };
         let mut attempt = pin!(self.attempt(&context, dial));
-        let is_answered = |first_byte: &OnceLock<u8>| first_byte.get().is_some();
         // What a hello of our own shows is known only when its answer has been read.
         let is_handshake = matches!(dial.speech, Speech::Handshake(_));
         let race = poll_fn(|cx| {
-            if !is_answered(&first_byte) {
+            if !signals.is_answered() {
                 if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
                     return Poll::Ready(Either::Left(first));
                 }
-                if is_server_hello(&silent.signals.first_byte) {
-                    given_up.store(true, Ordering::Relaxed);
+                if silent.signals.is_server_hello() {
+                    signals.given_up.store(true, Ordering::Relaxed);
                 }
             }
-            if !is_answered(&silent.signals.first_byte) || given_up.load(Ordering::Relaxed) {
+            if !silent.signals.is_answered() || signals.given_up.load(Ordering::Relaxed) {
                 if let Poll::Ready(second) = attempt.as_mut().poll(cx) {
                     return Poll::Ready(Either::Right(second));
                 }
-                if is_handshake && is_server_hello(&first_byte) {
+                if is_handshake && signals.is_server_hello() {
                     silent.signals.given_up.store(true, Ordering::Relaxed);
                     if let Poll::Ready(first) = silent.attempt.as_mut().poll(cx) {
                         return Poll::Ready(Either::Left(first));
@@ -155,7 +145,7 @@ impl Prober {
         });
         match race.await {
             Either::Left(first) => {
-                given_up.store(first.may_count_alone(), Ordering::Relaxed);
+                signals.given_up.store(first.may_count_alone(), Ordering::Relaxed);
                 let second = attempt.await;
                 silent.ended(first, Some(second), visit);
                 None
@@ -186,17 +176,12 @@ impl Prober {
     ) -> Pin<Box<dyn Future<Output = Attempt> + Send + 'a>> {
         Box::pin(async move {
             let deadline = given.deadline.or_given_up(&signals.given_up);
-            let (silence, first_byte) = (Some(&signals.silence), Some(&signals.first_byte));
-            let context = Context { deadline, silence, first_byte, ..*given };
+            let silence = Some(&signals.silence);
+            let context = Context { deadline, silence, signals: Some(&signals), ..*given };
             drop(given);
             self.speak(connection, &context, &dial).await
         })
     }
-}
-
-/// Whether an answer has begun, and as a ServerHello does.
-fn is_server_hello(first_byte: &OnceLock<u8>) -> bool {
-    first_byte.get() == Some(&HANDSHAKE)
 }
 
 impl Standby<'_> {

@@ -370,41 +370,38 @@ impl Client {
         }
         // From here on, so that what waits does not hold what only the beginning needs.
         async move {
-            let mut answered = Ok(Ok(()));
-            if has_hello && let Some(tap) = connect.inner_mut().get_mut() {
-                // rustls allocates 4 KiB before it reads, which a silent peer must not cost.
-                let mut is_told = false;
-                answered = loop {
-                    let limit = if is_told { until } else { silence.limit(until) };
-                    let answer = deadline.run_until(Wait::Handshake, limit, tap.answered()).await;
-                    match silence {
-                        Silence::Told { to, .. } if answer.is_err() && !is_told => {
-                            // Only the first one is kept, and there is no other.
-                            _ = to.set(until);
-                            is_told = true;
-                        }
-                        _ => break answer,
-                    }
-                };
-                tap.gather(true);
-                tap.read_by_record();
-            }
-            let result = match answered {
-                Ok(Ok(())) => {
-                    let connected = poll_fn(|cx| {
-                        loop {
-                            match Pin::new(&mut connect).poll(cx) {
-                                Poll::Pending if has_put_off_a_read(&mut connect) => {}
-                                polled => return polled,
+            let result = 'handshake: {
+                if has_hello && let Some(tap) = connect.inner_mut().get_mut() {
+                    // rustls allocates 4 KiB before it reads, which a silent peer must not cost.
+                    let mut is_told = false;
+                    loop {
+                        let limit = if is_told { until } else { silence.limit(until) };
+                        let answered = deadline.run_until(Wait::Handshake, limit, tap.answered());
+                        match (answered.await, silence) {
+                            (Ok(Ok(())), _) => break,
+                            (Ok(Err(error)), _) => break 'handshake Err(error.into()),
+                            (Err(_), Silence::Told { to, .. }) if !is_told => {
+                                // Only the first one is kept, and there is no other.
+                                _ = to.set(until);
+                                is_told = true;
                             }
+                            (Err(expired), _) => break 'handshake Err(expired.into()),
                         }
-                    });
-                    deadline.run_until(Wait::Handshake, until, connected).await
+                    }
+                    tap.gather(true);
+                    tap.read_by_record();
                 }
-                Ok(Err(error)) => Ok(Err(error)),
-                Err(expired) => Err(expired),
+                let connected = poll_fn(|cx| {
+                    loop {
+                        match Pin::new(&mut connect).poll(cx) {
+                            Poll::Pending if has_put_off_a_read(&mut connect) => {}
+                            polled => return polled,
+                        }
+                    }
+                });
+                let connected = deadline.run_until(Wait::Handshake, until, connected).await;
+                connected.map_err(Interruption::from).and_then(|result| Ok(result?))
             };
-            let result = result.map_err(Interruption::from).and_then(|result| Ok(result?));
             let seen = connect.into_seen();
             match result {
                 Ok(mut stream) => {

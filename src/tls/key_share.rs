@@ -2,29 +2,27 @@
 //! used for all hellos of one second.
 //!
 //! rustls and AWS-LC keep the secret key of ML-KEM, and four copies of its public key, which has 1,184
-//! bytes. Here there is one copy of the public key, and the secret key is kept as its seed (`ml_kem.rs`).
+//! bytes. Here there is one copy of the public key, and secret keys are kept as the random bytes that they
+//! are made from. All of it is one block of memory.
 //!
 //! Using a share again gives up forward secrecy (RFC 8446, section 1.2) among the connections of
 //! one second. They carry no secrets of the client. An observer can also tell that these
 //! connections belong together. The last key is kept until the next one is made.
 
+mod hybrid;
 mod ml_kem;
+mod x25519;
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::error::Unspecified;
-use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{
     ActiveKeyExchange, CompletedKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup,
 };
 use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion};
 use tokio::time::Instant;
-
-use ml_kem::{CIPHERTEXT, ENCAPSULATION_KEY, SecretKey};
 
 /// X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem), IANA's group 4588.
 pub static X25519MLKEM768: &dyn SupportedKxGroup = &FRESH_HYBRID;
@@ -38,155 +36,164 @@ pub static REUSED: [&dyn SupportedKxGroup; 2] = [&REUSED_HYBRID, &REUSED_X25519]
 /// How long a share is used again after it was made.
 const LIFETIME: Duration = Duration::from_secs(1);
 
-static FRESH_HYBRID: Group = Group::new(NamedGroup::X25519MLKEM768, false);
-static FRESH_X25519: Group = Group::new(NamedGroup::X25519, false);
-static REUSED_HYBRID: Group = Group::new(NamedGroup::X25519MLKEM768, true);
-static REUSED_X25519: Group = Group::new(NamedGroup::X25519, true);
+static FRESH_HYBRID: Group<hybrid::Keys> = Group::new(false);
+static FRESH_X25519: Group<x25519::Keys> = Group::new(false);
+static REUSED_HYBRID: Group<hybrid::Keys> = Group::new(true);
+static REUSED_X25519: Group<x25519::Keys> = Group::new(true);
 
-/// Bytes of a public key of X25519, and of its secret (RFC 7748, section 6.1).
-const X25519_KEY: usize = 32;
-
-struct Group {
-    name: NamedGroup,
+struct Group<K> {
     reuses: bool,
-    last: Mutex<Option<(Instant, Arc<Keys>)>>,
+    last: Mutex<Option<(Instant, Arc<K>)>>,
 }
 
-/// The secret keys, and what is sent.
-struct Keys {
-    x25519: PrivateKey,
-    /// The ML-KEM key, which only a hybrid has.
-    ml_kem: Option<SecretKey>,
-    /// What is sent: the X25519 public key, in a hybrid behind the encapsulation key.
-    public: Box<[u8]>,
+/// The secret keys of a share, and what is sent.
+trait Keys: Sized + Send + Sync + 'static {
+    /// The same group by rustls.
+    fn of_rustls() -> &'static dyn SupportedKxGroup;
+
+    /// Random keys.
+    ///
+    /// # Errors
+    /// This machine has no random numbers.
+    fn generate() -> Result<Self, Unspecified>;
+
+    /// What is sent.
+    fn public(&self) -> &[u8];
+
+    /// The secret that both sides come to when the server answers with `share`.
+    ///
+    /// # Errors
+    /// That is no share of this group, or there is no memory.
+    fn agree(&self, share: &[u8]) -> Result<SharedSecret, Error>;
+
+    /// The share of X25519 inside that of a hybrid: its secret, and what is sent.
+    fn x25519(&self) -> Option<(&x25519::Secret, &[u8])> {
+        None
+    }
 }
 
-/// A key exchange that waits for its answer: with keys of its own, or with some that other connections use
-/// as well.
+/// A key exchange that waits for its answer.
 struct Started<K>(K);
 
-impl Group {
-    const fn new(name: NamedGroup, reuses: bool) -> Self {
-        Self { name, reuses, last: Mutex::new(None) }
+impl<K> Group<K> {
+    const fn new(reuses: bool) -> Self {
+        Self { reuses, last: Mutex::new(None) }
     }
+}
 
-    fn of_rustls(&self) -> &'static dyn SupportedKxGroup {
-        match self.name {
-            NamedGroup::X25519 => kx_group::X25519,
-            _ => kx_group::X25519MLKEM768,
-        }
-    }
-
-    fn generate(&self) -> Result<Keys, Error> {
-        let generate = || {
-            let x25519 = PrivateKey::generate(&agreement::X25519)?;
-            let public = x25519.compute_public_key()?;
-            Ok(match self.name {
-                NamedGroup::X25519 => Keys { x25519, ml_kem: None, public: public.as_ref().into() },
-                _ => {
-                    let (ml_kem, encapsulation_key) = SecretKey::generate()?;
-                    let public = [&encapsulation_key, public.as_ref()].concat().into_boxed_slice();
-                    Keys { x25519, ml_kem: Some(ml_kem), public }
-                }
-            })
-        };
-        generate().map_err(|_unspecified: Unspecified| GetRandomFailed.into())
-    }
+/// Whether graviola runs on this processor. It needs BMI2 (`pext`), and does not look for it.
+fn is_graviola_supported() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has_bmi2 = std::arch::is_x86_feature_detected!("bmi2");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has_bmi2 = true;
+    has_bmi2 && graviola::util::is_cpu_supported()
 }
 
 /// Without the secret keys.
-impl fmt::Debug for Group {
+impl<K: Keys> fmt::Debug for Group<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("name", &self.name).field("reuses", &self.reuses).finish()
+        let name = K::of_rustls().name();
+        f.debug_struct("Group").field("name", &name).field("reuses", &self.reuses).finish()
     }
 }
 
-impl SupportedKxGroup for Group {
+impl<K: Keys> SupportedKxGroup for Group<K> {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        let generate = || K::generate().map_err(|Unspecified| Error::from(GetRandomFailed));
         if !self.reuses {
-            return Ok(Box::new(Started(self.generate()?)));
+            return Ok(Box::new(Started(generate()?)));
         }
         let now = Instant::now();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (made, keys) = match last.take() {
             Some((made, keys)) if now.duration_since(made) < LIFETIME => (made, keys),
-            _ => (now, Arc::new(self.generate()?)),
+            _ => (now, Arc::new(generate()?)),
         };
         *last = Some((made, Arc::clone(&keys)));
         Ok(Box::new(Started(keys)))
     }
 
     fn start_and_complete(&self, client_share: &[u8]) -> Result<CompletedKeyExchange, Error> {
-        self.of_rustls().start_and_complete(client_share)
+        K::of_rustls().start_and_complete(client_share)
     }
 
     fn name(&self) -> NamedGroup {
-        self.name
+        K::of_rustls().name()
     }
 
     fn usable_for_version(&self, version: ProtocolVersion) -> bool {
-        self.of_rustls().usable_for_version(version)
+        K::of_rustls().usable_for_version(version)
     }
 }
 
-impl Keys {
-    fn agree_by_x25519(&self, share: &[u8]) -> Result<SharedSecret, Error> {
-        let invalid = PeerMisbehaved::InvalidKeyShare.into();
-        // AWS-LC would also accept a SubjectPublicKeyInfo here.
-        if share.len() != X25519_KEY {
-            return Err(invalid);
-        }
-        let theirs = UnparsedPublicKey::new(&agreement::X25519, share);
-        agree(&self.x25519, theirs, invalid, |secret| Ok(secret.to_vec().into()))
+/// Keys that other connections use as well.
+impl<K: Keys> Keys for Arc<K> {
+    fn of_rustls() -> &'static dyn SupportedKxGroup {
+        K::of_rustls()
+    }
+
+    fn generate() -> Result<Self, Unspecified> {
+        K::generate().map(Self::new)
+    }
+
+    fn public(&self) -> &[u8] {
+        (**self).public()
+    }
+
+    fn agree(&self, share: &[u8]) -> Result<SharedSecret, Error> {
+        (**self).agree(share)
+    }
+
+    fn x25519(&self) -> Option<(&x25519::Secret, &[u8])> {
+        (**self).x25519()
     }
 }
 
-impl<K: Borrow<Keys> + Send + Sync> ActiveKeyExchange for Started<K> {
+impl<K: Keys> ActiveKeyExchange for Started<K> {
     fn complete(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
-        let keys = self.0.borrow();
-        let Some(ml_kem) = &keys.ml_kem else { return keys.agree_by_x25519(share) };
-        let invalid = || Error::from(PeerMisbehaved::InvalidKeyShare);
-        let (ciphertext, theirs) = share.split_first_chunk::<CIPHERTEXT>().ok_or_else(invalid)?;
-        let ml_kem = ml_kem.decapsulate(ciphertext).map_err(|_no_memory| GetRandomFailed)?;
-        let x25519 = keys.agree_by_x25519(theirs)?;
-        Ok([&ml_kem, x25519.secret_bytes()].concat().into())
+        self.0.agree(share)
     }
 
     fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
-        let keys = self.0.borrow();
-        let share = keys.public.get(ENCAPSULATION_KEY..).filter(|_| keys.ml_kem.is_some())?;
-        Some((NamedGroup::X25519, share))
+        self.0.x25519().map(|(_secret, public)| (NamedGroup::X25519, public))
     }
 
     fn complete_hybrid_component(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
-        self.0.borrow().agree_by_x25519(share)
+        let (secret, _public) = self.0.x25519().ok_or(PeerMisbehaved::InvalidKeyShare)?;
+        Ok(secret.agree(share)?.as_slice().into())
     }
 
     fn pub_key(&self) -> &[u8] {
-        &self.0.borrow().public
+        self.0.public()
     }
 
     fn group(&self) -> NamedGroup {
-        match self.0.borrow().ml_kem {
-            Some(_) => NamedGroup::X25519MLKEM768,
-            None => NamedGroup::X25519,
-        }
+        K::of_rustls().name()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter::zip;
+
     use tokio::time::advance;
 
     use super::*;
 
-    fn groups() -> [Group; 4] {
+    /// Both groups, first of the kind whose shares are sent once.
+    fn groups() -> [Box<dyn SupportedKxGroup>; 4] {
         [
-            Group::new(NamedGroup::X25519MLKEM768, false),
-            Group::new(NamedGroup::X25519MLKEM768, true),
-            Group::new(NamedGroup::X25519, true),
-            Group::new(NamedGroup::X25519, false),
+            Box::new(Group::<hybrid::Keys>::new(false)),
+            Box::new(Group::<x25519::Keys>::new(false)),
+            Box::new(Group::<hybrid::Keys>::new(true)),
+            Box::new(Group::<x25519::Keys>::new(true)),
         ]
+    }
+
+    fn of_rustls(group: &dyn SupportedKxGroup) -> &'static dyn SupportedKxGroup {
+        let known = [hybrid::Keys::of_rustls(), x25519::Keys::of_rustls()];
+        known.into_iter().find(|known| known.name() == group.name()).unwrap()
     }
 
     #[test]
@@ -194,7 +201,8 @@ mod tests {
         for group in groups() {
             let secrets = [(); 2].map(|()| {
                 let started = group.start().unwrap();
-                let server = group.of_rustls().start_and_complete(started.pub_key()).unwrap();
+                assert_eq!(started.group(), group.name());
+                let server = of_rustls(&*group).start_and_complete(started.pub_key()).unwrap();
                 let secret = started.complete(&server.pub_key).unwrap();
                 assert_eq!(secret.secret_bytes(), server.secret.secret_bytes(), "{group:?}");
                 secret.secret_bytes().to_vec()
@@ -205,36 +213,37 @@ mod tests {
 
     #[test]
     fn x25519_alone_comes_to_the_same_secret() {
-        let [fresh, reused, x25519, fresh_x25519] = groups();
+        let [fresh, fresh_x25519, reused, reused_x25519] = groups();
         for hybrid in [fresh, reused] {
             let started = hybrid.start().unwrap();
             let (group, share) = started.hybrid_component().unwrap();
             assert_eq!(group, NamedGroup::X25519);
             assert!(started.pub_key().ends_with(share));
-            let server = kx_group::X25519.start_and_complete(share).unwrap();
+            let server = x25519::Keys::of_rustls().start_and_complete(share).unwrap();
             let secret = started.complete_hybrid_component(&server.pub_key).unwrap();
             assert_eq!(secret.secret_bytes(), server.secret.secret_bytes());
         }
-        for x25519 in [x25519, fresh_x25519] {
+        for x25519 in [fresh_x25519, reused_x25519] {
             assert!(x25519.start().unwrap().hybrid_component().is_none());
         }
     }
 
     #[test]
     fn what_is_no_share_is_refused() {
+        const OF_X25519: usize = 32;
         for group in groups() {
-            let right = match group.name {
-                NamedGroup::X25519 => X25519_KEY,
-                _ => CIPHERTEXT + X25519_KEY,
+            let before = match group.name() {
+                NamedGroup::X25519 => 0,
+                _ => ml_kem::CIPHERTEXT,
             };
-            let wrong = [0, X25519_KEY - 1, CIPHERTEXT, right - 1, right + 1];
+            let right = before + OF_X25519;
+            let wrong = [0, OF_X25519 - 1, ml_kem::CIPHERTEXT, right - 1, right + 1];
             let mut shares = Vec::from(wrong.map(|length| vec![9; length]));
             // A point of small order: the secret would be zero (RFC 7748, section 6.1).
             shares.push(vec![0; right]);
             // What AWS-LC would take for a key: a SubjectPublicKeyInfo (RFC 8410, section 4).
-            let before = vec![9; right - X25519_KEY];
             let info = *b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00";
-            shares.push([&before[..], &info, &[9; X25519_KEY]].concat());
+            shares.push([&vec![9; before][..], &info, &[9; OF_X25519]].concat());
             for share in shares {
                 let length = share.len();
                 let refused = group.start().unwrap().complete(&share).err();
@@ -244,29 +253,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn another_ciphertext_is_another_secret() {
-        for group in &groups()[..2] {
-            let started = group.start().unwrap();
-            let server = group.of_rustls().start_and_complete(started.pub_key()).unwrap();
-            let mut share = server.pub_key.clone();
-            share[0] ^= 1;
-            let secret = started.complete(&share).unwrap();
-            assert_ne!(secret.secret_bytes(), server.secret.secret_bytes());
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_share_is_sent_for_a_second_and_no_longer() {
-        for group in groups() {
+        for (group, reuses) in zip(groups(), [false, false, true, true]) {
             let share = || group.start().unwrap().pub_key().to_vec();
             let first = share();
             advance(LIFETIME - Duration::from_millis(1)).await;
-            assert_eq!(share() == first, group.reuses, "{group:?}");
+            assert_eq!(share() == first, reuses, "{group:?}");
             advance(Duration::from_millis(1)).await;
             let second = share();
             assert_ne!(second, first);
-            assert_eq!(share() == second, group.reuses, "{group:?}");
+            assert_eq!(share() == second, reuses, "{group:?}");
         }
     }
 }

@@ -41,6 +41,7 @@ const LIBRARY: &[&str] = &[
     "dial::connect",
     "dial::framing",
     "dial::records",
+    "dial::signals",
     "dial::tap",
     "dial::starttls",
     "dial::upgrade",

@@ -10,6 +10,8 @@ use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
 use aws_lc_rs::rand;
 use graviola::key_agreement::mlkem768::DecapKey;
 
+use super::is_graviola_supported;
+
 /// Bytes of the seed of a key: d and z (FIPS 203, algorithm 16).
 const SEED: usize = 64;
 
@@ -24,7 +26,7 @@ const BEGIN: usize = 1152;
 /// A secret key.
 pub(super) enum SecretKey {
     /// The seed from which graviola makes it.
-    Seed(Box<[u8; SEED]>),
+    Seed([u8; SEED]),
     /// The decapsulation key of AWS-LC.
     Whole(Box<[u8]>),
 }
@@ -42,8 +44,8 @@ impl SecretKey {
     }
 
     fn by_graviola() -> Result<(Self, [u8; ENCAPSULATION_KEY]), Unspecified> {
-        let mut seed = Box::new([0; SEED]);
-        rand::fill(&mut seed[..])?;
+        let mut seed = [0; SEED];
+        rand::fill(&mut seed)?;
         let public = DecapKey::keygen_internal(&seed).encapsulation_key().as_bytes();
         Ok((Self::Seed(seed), public))
     }
@@ -77,15 +79,6 @@ impl SecretKey {
             }
         }
     }
-}
-
-/// Whether graviola runs on this processor. It needs BMI2 (`pext`), and does not look for it.
-fn is_graviola_supported() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    let has_bmi2 = std::arch::is_x86_feature_detected!("bmi2");
-    #[cfg(not(target_arch = "x86_64"))]
-    let has_bmi2 = true;
-    has_bmi2 && graviola::util::is_cpu_supported()
 }
 
 #[cfg(test)]
