@@ -81,7 +81,7 @@ impl<'a> Deadline<'a> {
 
     /// When a wait that begins now must end: at its own limit or at the target's, the earlier.
     pub fn of(&self, wait: Wait) -> Instant {
-        self.end().min(Instant::now() + self.limit(wait))
+        self.end().min(Instant::now() + self.limits.of(wait))
     }
 
     /// Waits for `future` no longer than the limit of `wait` and what is left of the target's.
@@ -110,19 +110,17 @@ impl<'a> Deadline<'a> {
         until: Instant,
         future: F,
     ) -> impl Future<Output = Result<F::Output, Expired>> + use<'a, F> {
-        let expired = self.expired(wait, until);
+        let (limits, whole) = (self.limits, self.end() <= until);
         let (now, until) = (Instant::now(), until.min(self.end()));
-        let until = if late(now, until).is_some() { now + self.limit(wait) } else { until };
-        // An async function would store `future` twice.
-        let wait = PeerTimeout { given_up: self.given_up, ..PeerTimeout::new(until, future) };
-        wait.map_err(move |Late| expired)
+        let until = if late(now, until).is_some() { now + limits.of(wait) } else { until };
+        // An async function would store `future` twice, and a limit is larger than what leads to it.
+        let timeout = PeerTimeout { given_up: self.given_up, ..PeerTimeout::new(until, future) };
+        timeout.map_err(move |Late| limits.expired(wait, whole))
     }
 
     /// What ends a wait that must end at `until`, or earlier with the target.
     pub fn expired(&self, wait: Wait, until: Instant) -> Expired {
-        let whole = self.end() <= until;
-        let limit = if whole { self.limits.total } else { self.limit(wait) };
-        Expired { wait, limit, whole }
+        self.limits.expired(wait, self.end() <= until)
     }
 
     /// Sleeps for `pause`, if the target's time allows; false when it does not.
@@ -168,15 +166,22 @@ impl<'a> Deadline<'a> {
     fn end(&self) -> Instant {
         self.start + self.limits.total
     }
+}
 
-    fn limit(&self, wait: Wait) -> Duration {
+impl Limits {
+    fn of(&self, wait: Wait) -> Duration {
         match wait {
-            Wait::Resolve => self.limits.resolve,
-            Wait::Connect => self.limits.connect,
-            Wait::Starttls => self.limits.starttls,
-            Wait::Handshake => self.limits.handshake,
-            Wait::Read => self.limits.read,
+            Wait::Resolve => self.resolve,
+            Wait::Connect => self.connect,
+            Wait::Starttls => self.starttls,
+            Wait::Handshake => self.handshake,
+            Wait::Read => self.read,
         }
+    }
+
+    fn expired(&self, wait: Wait, whole: bool) -> Expired {
+        let limit = if whole { self.total } else { self.of(wait) };
+        Expired { wait, limit, whole }
     }
 }
 

@@ -287,7 +287,6 @@ impl Prober {
             starttls,
             deadline: Deadline::start(&self.config.limits),
             handshake_end: None,
-            silence: None,
             signals: None,
         };
         let plan = Plan {

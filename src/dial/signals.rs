@@ -10,6 +10,8 @@ use crate::names::content_type::HANDSHAKE;
 /// Nobody is woken by these: both sides are polled by one task.
 #[derive(Debug, Default)]
 pub struct Signals {
+    /// Whether somebody wants to know of the peer's silence. Without it, a silent peer is given up.
+    pub stands_by: bool,
     /// Set once the peer has been silent for a while: when the handshake must end.
     pub silence: OnceLock<Instant>,
     /// Set once the peer answers.

@@ -1,7 +1,7 @@
 //! Makes one connection, from the SYN to the last byte. Nothing here decides whether to dial again.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
@@ -41,9 +41,7 @@ pub(super) struct Context<'a> {
     pub(super) deadline: Deadline<'a>,
     /// When the handshakes of this try must end. A second one has no limit of its own.
     pub(super) handshake_end: Option<Instant>,
-    /// Told when a peer that has [`Patience::Standby`] is silent. Without it, such a peer is given up then.
-    pub(super) silence: Option<&'a OnceLock<Instant>>,
-    /// Told the first byte of the peer's answer.
+    /// Told when a peer that has [`Patience::Standby`] is silent, and the first byte of its answer.
     pub(super) signals: Option<&'a Arc<Signals>>,
 }
 
@@ -64,9 +62,11 @@ impl Context<'_> {
     /// What the silence of the peer ends, or tells, in a handshake from `start` to `end`.
     fn silence(&self, patience: Patience, start: Instant, end: Instant) -> Silence<'_> {
         let half = start + end.duration_since(start) / 2;
-        match (patience, self.silence) {
+        match (patience, self.signals) {
             (Patience::Whole, _) => Silence::Ends(end),
-            (Patience::Standby, Some(to)) => Silence::Told { at: half, to },
+            (Patience::Standby, Some(signals)) if signals.stands_by => {
+                Silence::Told { at: half, to: &signals.silence }
+            }
             (Patience::Half | Patience::Standby, _) => Silence::Ends(half),
         }
     }
@@ -123,12 +123,10 @@ impl Prober {
                 held = Some(Box::pin(hold_dialogue(protocol, context, &mut tap)).await);
             }
             let end_of_try = context.handshake_end_after(held.as_deref());
-            let failure = held.as_mut().and_then(|held| held.failure.take());
-            let mut attempt = match failure {
-                Some(failure) => {
+            let mut attempt =
+                if let Some(failure) = held.as_mut().and_then(|held| held.failure.take()) {
                     Attempt { handshake_end: end_of_try, ..Attempt::new(dial, Err(failure)) }
-                }
-                None => {
+                } else {
                     let end = end_of_try.unwrap_or_else(|| context.deadline.of(Wait::Handshake));
                     if let Some(signals) = context.signals {
                         tap.tell_first_byte(Arc::clone(signals));
@@ -139,7 +137,7 @@ impl Prober {
                             // What makes a handshake is here and in no function of its own, because many
                             // wait for one, and each future holds its arguments.
                             let start = Instant::now();
-                            let ends = (context.silence(dial.patience, start, end), end);
+                            let ends = (context.silence(dial.patience, start, end), &end);
                             let handshake = Client::handshake(
                                 connector,
                                 context.identity,
@@ -165,8 +163,7 @@ impl Prober {
                     attempt.handshake_end = Some(end);
                     attempt.in_view_of(&tap);
                     attempt
-                }
-            };
+                };
             attempt.times.connect = Some(connected);
             if let Some(held) = held {
                 attempt.times.starttls = Some(held.took);
@@ -322,7 +319,7 @@ async fn renegotiate(
     let start = Instant::now();
     let Context { identity, deadline, .. } = context;
     let handshake =
-        Client::handshake(connector, identity, tap, deadline, (Silence::Ends(end), end));
+        Client::handshake(connector, identity, tap, deadline, (Silence::Ends(end), &end));
     let mut session = match handshake.await.map(Box::new) {
         Ok(session) => session,
         Err(unfinished) => {

@@ -72,7 +72,7 @@ impl Prober {
         dial: &Dial,
         visit: &mut Visit<'v>,
     ) -> impl Future<Output = Option<Box<Standby<'a>>>> + Send {
-        let signals = Arc::<Signals>::default();
+        let signals = Arc::new(Signals { stands_by: true, ..Signals::default() });
         let context = Box::new(visit.context);
         let mut attempt = self.speak_with(Arc::clone(&signals), connection, dial.clone(), context);
         async move {
@@ -176,8 +176,7 @@ impl Prober {
     ) -> Pin<Box<dyn Future<Output = Attempt> + Send + 'a>> {
         Box::pin(async move {
             let deadline = given.deadline.or_given_up(&signals.given_up);
-            let silence = Some(&signals.silence);
-            let context = Context { deadline, silence, signals: Some(&signals), ..*given };
+            let context = Context { deadline, signals: Some(&signals), ..*given };
             drop(given);
             self.speak(connection, &context, &dial).await
         })

@@ -354,7 +354,7 @@ impl Client {
         identity: &ServerIdentity,
         tap: &'a mut Tap,
         deadline: &Deadline<'_>,
-        (silence, until): (Silence<'_>, Instant),
+        (silence, until): (Silence<'_>, &Instant),
     ) -> impl Future<Output = Result<Session<'a>, Unfinished>> {
         let mut hello = Vec::new();
         let take_hello = |connection: &mut ClientConnection| {
@@ -375,14 +375,14 @@ impl Client {
                     // rustls allocates 4 KiB before it reads, which a silent peer must not cost.
                     let mut is_told = false;
                     loop {
-                        let limit = if is_told { until } else { silence.limit(until) };
+                        let limit = if is_told { *until } else { silence.limit(*until) };
                         let answered = deadline.run_until(Wait::Handshake, limit, tap.answered());
                         match (answered.await, silence) {
                             (Ok(Ok(())), _) => break,
                             (Ok(Err(error)), _) => break 'handshake Err(error.into()),
                             (Err(_), Silence::Told { to, .. }) if !is_told => {
                                 // Only the first one is kept, and there is no other.
-                                _ = to.set(until);
+                                _ = to.set(*until);
                                 is_told = true;
                             }
                             (Err(expired), _) => break 'handshake Err(expired.into()),
@@ -399,7 +399,7 @@ impl Client {
                         }
                     }
                 });
-                let connected = deadline.run_until(Wait::Handshake, until, connected).await;
+                let connected = deadline.run_until(Wait::Handshake, *until, connected).await;
                 connected.map_err(Interruption::from).and_then(|result| Ok(result?))
             };
             let seen = connect.into_seen();
