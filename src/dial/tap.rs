@@ -24,8 +24,8 @@ pub struct Tap {
     received: u64,
     /// How many of the received bytes came before TLS began.
     before_tls: u64,
-    /// What was received since TLS began. Made when the first bytes come: a peer that is waited for does not
-    /// need it.
+    /// What was received since TLS began, or until then of the plain text before it. Made when the first bytes
+    /// come: a peer that is waited for does not need it.
     answer: Option<Box<Received>>,
     keeps_beginning: bool,
     /// Reading stops here, counted in bytes received.

@@ -134,8 +134,8 @@ impl Prober {
                     let mut attempt = match self.question(&dial.speech) {
                         Err(unmade) => Attempt::new(dial, Err(unmade)),
                         Ok(Question::Handshake(ref connector)) => {
-                            // What makes a handshake is here and in no function of its own, because many
-                            // wait for one, and each future holds its arguments.
+                            // In no function of its own: many dials wait here, and the future of a
+                            // function stores its arguments.
                             let start = Instant::now();
                             let ends = (context.silence(dial.patience, start, end), &end);
                             let handshake = Client::handshake(
@@ -174,7 +174,7 @@ impl Prober {
         }
     }
 
-    /// What a speech comes to.
+    /// Prepares what a speech says.
     ///
     /// # Errors
     /// There is no such hello.

@@ -3,7 +3,8 @@
 //!
 //! rustls and AWS-LC keep the secret key of ML-KEM, and four copies of its public key, which has 1,184
 //! bytes. Here there is one copy of the public key, and secret keys are kept as the random bytes that they
-//! are made from. All of it is one block of memory.
+//! are made from. All of it is one block of memory. On a processor that graviola does not support, the key of
+//! ML-KEM is a second one.
 //!
 //! Using a share again gives up forward secrecy (RFC 8446, section 1.2) among the connections of
 //! one second. They carry no secrets of the client. An observer can also tell that these
@@ -47,15 +48,9 @@ struct Group<K> {
 }
 
 /// The secret keys of a share, and what is sent.
-trait Keys: Sized + Send + Sync + 'static {
+trait Keys: Send + Sync + 'static {
     /// The same group by rustls.
     fn of_rustls() -> &'static dyn SupportedKxGroup;
-
-    /// Random keys.
-    ///
-    /// # Errors
-    /// This machine has no random numbers.
-    fn generate() -> Result<Self, Unspecified>;
 
     /// What is sent.
     fn public(&self) -> &[u8];
@@ -70,6 +65,15 @@ trait Keys: Sized + Send + Sync + 'static {
     fn x25519(&self) -> Option<(&x25519::Secret, &[u8])> {
         None
     }
+}
+
+/// Keys that can be made.
+trait Generate: Keys + Sized {
+    /// Random ones.
+    ///
+    /// # Errors
+    /// This machine has no random numbers.
+    fn generate() -> Result<Self, Unspecified>;
 }
 
 /// A key exchange that waits for its answer.
@@ -98,7 +102,7 @@ impl<K: Keys> fmt::Debug for Group<K> {
     }
 }
 
-impl<K: Keys> SupportedKxGroup for Group<K> {
+impl<K: Generate> SupportedKxGroup for Group<K> {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
         let generate = || K::generate().map_err(|Unspecified| Error::from(GetRandomFailed));
         if !self.reuses {
@@ -131,10 +135,6 @@ impl<K: Keys> SupportedKxGroup for Group<K> {
 impl<K: Keys> Keys for Arc<K> {
     fn of_rustls() -> &'static dyn SupportedKxGroup {
         K::of_rustls()
-    }
-
-    fn generate() -> Result<Self, Unspecified> {
-        K::generate().map(Self::new)
     }
 
     fn public(&self) -> &[u8] {
@@ -230,20 +230,19 @@ mod tests {
 
     #[test]
     fn what_is_no_share_is_refused() {
-        const OF_X25519: usize = 32;
         for group in groups() {
             let before = match group.name() {
                 NamedGroup::X25519 => 0,
                 _ => ml_kem::CIPHERTEXT,
             };
-            let right = before + OF_X25519;
-            let wrong = [0, OF_X25519 - 1, ml_kem::CIPHERTEXT, right - 1, right + 1];
+            let right = before + x25519::KEY;
+            let wrong = [0, x25519::KEY - 1, ml_kem::CIPHERTEXT, right - 1, right + 1];
             let mut shares = Vec::from(wrong.map(|length| vec![9; length]));
             // A point of small order: the secret would be zero (RFC 7748, section 6.1).
             shares.push(vec![0; right]);
             // What AWS-LC would take for a key: a SubjectPublicKeyInfo (RFC 8410, section 4).
             let info = *b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00";
-            shares.push([&vec![9; before][..], &info, &[9; OF_X25519]].concat());
+            shares.push([&vec![9; before][..], &info, &[9; x25519::KEY]].concat());
             for share in shares {
                 let length = share.len();
                 let refused = group.start().unwrap().complete(&share).err();

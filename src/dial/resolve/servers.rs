@@ -356,10 +356,7 @@ impl NameServer {
                 return;
             }
             Some(Cause::Closed) => true,
-            Some(Cause::Silence) => {
-                self.sockets.unanswered();
-                false
-            }
+            Some(Cause::Silence) => false,
         };
         let silences = self.silences.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let one = u64::from(is_first);

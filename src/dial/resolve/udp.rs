@@ -96,13 +96,13 @@ impl Sockets {
         Self { server, most, loops: RwLock::default(), unread: Unread::new() }
     }
 
-    /// Asks, and waits for the answer without a limit.
+    /// Asks once few questions are on their way, and waits for the answer without a limit.
     ///
     /// # Errors
     /// The server is not there, or this machine has no socket to spare.
     pub(super) async fn ask(&self, question: &Question) -> io::Result<Reply> {
         for _ in 0..CLOSED_SOCKETS {
-            let place = self.unread.place().await;
+            let permit = self.unread.permit().await;
             let socket = self.socket(question)?;
             let Some(mut asked) = socket.expect(question) else { continue };
             if let Err(error) = asked.socket.udp.send(&question.message(asked.id)).await {
@@ -114,23 +114,20 @@ impl Sockets {
             }
             let sent = Instant::now();
             let early = within(self.unread.limit(), &mut asked.reply).await;
-            drop(place);
+            drop(permit);
             let reply = match early {
                 Some(reply) => reply,
                 None => (&mut asked.reply).await,
             };
             // No reply at all means that the reading task has ended.
             if let Ok(reply) = reply {
-                self.unread.answered(sent.elapsed());
+                if reply.is_ok() {
+                    self.unread.answered(sent.elapsed());
+                }
                 return reply;
             }
         }
         Err(io::ErrorKind::NotConnected.into())
-    }
-
-    /// A question got no answer in time.
-    pub(super) fn unanswered(&self) {
-        self.unread.unanswered();
     }
 
     /// A random one of this loop.
@@ -358,7 +355,7 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
     use tokio::task::JoinSet;
 
-    use super::super::unread::MOST;
+    use super::super::unread::PERMITS;
     use super::*;
 
     /// Longer than any answer takes.
@@ -448,7 +445,7 @@ mod tests {
         let (server, address) = server();
         let sockets = Arc::new(Sockets::new(address, 4));
         let mut asked = JoinSet::new();
-        for _ in 0..=2 * MOST {
+        for _ in 0..=2 * PERMITS {
             let sockets = Arc::clone(&sockets);
             let name = "name.test.".parse().unwrap();
             asked.spawn(async move {
@@ -457,15 +454,15 @@ mod tests {
         }
         let sent = async || {
             // A task that goes on keeps the clock where it is.
-            for _ in 0..MOST {
+            for _ in 0..PERMITS {
                 tokio::task::yield_now().await;
             }
             let mut message = [0; 512];
             std::iter::from_fn(|| server.recv_from(&mut message).ok()).collect::<Vec<_>>()
         };
-        assert_eq!(sent().await.len(), MOST);
+        assert_eq!(sent().await.len(), PERMITS);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(sent().await.len(), MOST);
+        assert_eq!(sent().await.len(), PERMITS);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(sent().await.len(), 1);
     }

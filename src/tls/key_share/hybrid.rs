@@ -16,11 +16,7 @@ pub(super) struct Keys {
     public: [u8; ENCAPSULATION_KEY + x25519::KEY],
 }
 
-impl super::Keys for Keys {
-    fn of_rustls() -> &'static dyn SupportedKxGroup {
-        kx_group::X25519MLKEM768
-    }
-
+impl super::Generate for Keys {
     fn generate() -> Result<Self, Unspecified> {
         let (ml_kem, encapsulation_key) = ml_kem::SecretKey::generate()?;
         let (x25519, of_x25519) = x25519::Secret::generate()?;
@@ -29,6 +25,12 @@ impl super::Keys for Keys {
         begin.copy_from_slice(&encapsulation_key);
         end.copy_from_slice(&of_x25519);
         Ok(Self { ml_kem, x25519, public })
+    }
+}
+
+impl super::Keys for Keys {
+    fn of_rustls() -> &'static dyn SupportedKxGroup {
+        kx_group::X25519MLKEM768
     }
 
     fn public(&self) -> &[u8] {

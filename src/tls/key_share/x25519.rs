@@ -1,20 +1,22 @@
 //! X25519 (RFC 7748). A secret key is its 32 random bytes.
 //!
 //! AWS-LC keeps a key in three blocks of memory. Where graviola supports the processor, it works with the
-//! bytes, in the same time (`benches/README.md`). On other processors AWS-LC makes its key of them again.
+//! bytes, in the same time (`benches/README.md`). On other processors AWS-LC makes its key from them each time.
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use graviola::key_agreement::x25519::{PublicKey, StaticPrivateKey};
 use rustls::crypto::aws_lc_rs::kx_group;
-use rustls::crypto::{SharedSecret, SupportedKxGroup};
+use rustls::crypto::{GetRandomFailed, SharedSecret, SupportedKxGroup};
 use rustls::{Error, PeerMisbehaved};
 
 use super::is_graviola_supported;
 
 /// Bytes of a public key, of a secret key and of what both sides come to (RFC 7748, section 6.1).
 pub(super) const KEY: usize = 32;
+
+const INVALID: Error = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
 
 /// A secret key.
 pub(super) struct Secret([u8; KEY]);
@@ -43,15 +45,14 @@ impl Secret {
     /// What both sides come to.
     ///
     /// # Errors
-    /// `theirs` is no public key, or the secret would be zero.
+    /// `theirs` is no public key, the secret would be zero, or there is no memory.
     pub(super) fn agree(&self, theirs: &[u8]) -> Result<[u8; KEY], Error> {
         // AWS-LC would also accept a SubjectPublicKeyInfo.
-        let theirs = theirs.try_into().map_err(|_wrong_length| PeerMisbehaved::InvalidKeyShare)?;
-        let agreed = match is_graviola_supported() {
+        let theirs = theirs.try_into().map_err(|_wrong_length| INVALID)?;
+        match is_graviola_supported() {
             true => agree_by_graviola(&self.0, theirs),
             false => agree_by_aws_lc(&self.0, theirs),
-        };
-        agreed.map_err(|Unspecified| PeerMisbehaved::InvalidKeyShare.into())
+        }
     }
 }
 
@@ -64,31 +65,32 @@ fn public_by_aws_lc(secret: &[u8; KEY]) -> Result<[u8; KEY], Unspecified> {
     public.as_ref().try_into().map_err(|_wrong_length| Unspecified)
 }
 
-fn agree_by_graviola(secret: &[u8; KEY], theirs: &[u8; KEY]) -> Result<[u8; KEY], Unspecified> {
+fn agree_by_graviola(secret: &[u8; KEY], theirs: &[u8; KEY]) -> Result<[u8; KEY], Error> {
     let secret = StaticPrivateKey::from_array(secret);
     let agreed = secret.diffie_hellman(&PublicKey::from_array(theirs));
-    agreed.map(|agreed| agreed.0).map_err(|_zero| Unspecified)
+    agreed.map(|agreed| agreed.0).map_err(|_zero| INVALID)
 }
 
-fn agree_by_aws_lc(secret: &[u8; KEY], theirs: &[u8; KEY]) -> Result<[u8; KEY], Unspecified> {
+fn agree_by_aws_lc(secret: &[u8; KEY], theirs: &[u8; KEY]) -> Result<[u8; KEY], Error> {
+    let secret = of_aws_lc(secret).map_err(|Unspecified| GetRandomFailed)?;
     let theirs = UnparsedPublicKey::new(&agreement::X25519, theirs);
-    agree(&of_aws_lc(secret)?, theirs, Unspecified, |agreed| {
-        agreed.try_into().map_err(|_wrong_length| Unspecified)
-    })
+    agree(&secret, theirs, INVALID, |agreed| agreed.try_into().map_err(|_wrong_length| INVALID))
 }
 
 fn of_aws_lc(secret: &[u8; KEY]) -> Result<PrivateKey, Unspecified> {
     PrivateKey::from_private_key(&agreement::X25519, secret).map_err(|_refused| Unspecified)
 }
 
-impl super::Keys for Keys {
-    fn of_rustls() -> &'static dyn SupportedKxGroup {
-        kx_group::X25519
-    }
-
+impl super::Generate for Keys {
     fn generate() -> Result<Self, Unspecified> {
         let (secret, public) = Secret::generate()?;
         Ok(Self { secret, public })
+    }
+}
+
+impl super::Keys for Keys {
+    fn of_rustls() -> &'static dyn SupportedKxGroup {
+        kx_group::X25519
     }
 
     fn public(&self) -> &[u8] {
@@ -109,7 +111,7 @@ mod tests {
     /// The public key of a secret one, and what it comes to with the public key of the other side.
     type Library = (
         fn(&[u8; KEY]) -> Result<[u8; KEY], Unspecified>,
-        fn(&[u8; KEY], &[u8; KEY]) -> Result<[u8; KEY], Unspecified>,
+        fn(&[u8; KEY], &[u8; KEY]) -> Result<[u8; KEY], Error>,
     );
 
     /// Those that work on this processor.
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn a_thousand_agreements_lead_to_the_vector() {
         for (public, agree) in libraries() {
-            assert_eq!(public(&BASE_POINT), agree(&BASE_POINT, &BASE_POINT));
+            assert_eq!(public(&BASE_POINT).unwrap(), agree(&BASE_POINT, &BASE_POINT).unwrap());
             let (mut secret, mut theirs) = (BASE_POINT, BASE_POINT);
             for step in 1..=1000 {
                 (secret, theirs) = (agree(&secret, &theirs).unwrap(), secret);
@@ -155,7 +157,7 @@ mod tests {
     fn public_keys_at_the_edges() {
         for (public, agree) in libraries() {
             for small_order in [first(0), first(1)] {
-                assert_eq!(agree(&[7; KEY], &small_order), Err(Unspecified));
+                assert_eq!(agree(&[7; KEY], &small_order), Err(INVALID));
             }
             let theirs = public(&[8; KEY]).unwrap();
             let mut with_highest_bit = theirs;
