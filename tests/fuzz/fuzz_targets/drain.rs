@@ -126,7 +126,7 @@ async fn client(
     let until = deadline.of(Wait::Handshake);
     let hello = Hello { groups: Groups::All, alpn: AlpnOffer::NONE, schemes: Schemes::Configured };
     let mut tap = Tap::new(stream);
-    let (connector, limits) = (CLIENT.connector(hello), (Silence::Ends(until), until));
+    let (connector, limits) = (CLIENT.connector(hello), (Silence::Ends(until), &until));
     let mut session = Client::handshake(&connector, &identity, &mut tap, &deadline, limits)
         .await
         .map_err(|unfinished| unfinished.failure)?;

@@ -59,7 +59,7 @@ async fn client(stream: tokio::net::TcpStream, hello: Hello) {
     let deadline = Deadline::start(&LIMITS);
     let until = deadline.of(Wait::Handshake);
     let mut tap = Tap::new(stream);
-    let (connector, limits) = (CLIENT.connector(hello), (Silence::Ends(until), until));
+    let (connector, limits) = (CLIENT.connector(hello), (Silence::Ends(until), &until));
     let result = Client::handshake(&connector, &identity, &mut tap, &deadline, limits).await;
     let (agreed, seen, failure) = match result {
         Ok(session) => (Some(session.agreed), session.seen, None),
