@@ -17,7 +17,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub(super) const PERMITS: usize = 128;
 
 /// After how long a question counts as read, in microseconds. Even if no answer comes, 64,000 or 6,400
-/// questions a second are sent. With 1,024 questions that wait for permits, the last one waits for 160 ms.
+/// questions a second are sent. So a server that reads fewer than 6,400 a second may still lose some. With
+/// 1,024 questions that wait for permits, the last one waits for 160 ms.
 const SHORTEST: u32 = 2_000;
 const LONGEST: u32 = 20_000;
 
